@@ -1,0 +1,1 @@
+//! The text of MANHOLE, parsed into options. Pure: no system calls.

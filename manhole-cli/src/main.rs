@@ -1,0 +1,2 @@
+//! Connects to the manhole of a process.
+fn main() {}

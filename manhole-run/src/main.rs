@@ -1,0 +1,2 @@
+//! Starts a program with libmanhole.so preloaded.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Starts victims, talks to manholes, compares stacks.
