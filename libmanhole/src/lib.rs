@@ -1,1 +1,17 @@
-//! The agent.
+//! The agent: a shared object for `LD_PRELOAD` that opens a manhole in the process.
+//!
+//! Data flows one way; a module knows only modules further down this list. ARCHITECTURE.md is the map.
+
+mod install;
+mod prompt;
+mod capture;
+mod unwind;
+mod symbols;
+mod modules;
+mod memory;
+mod snapshot;
+mod log;
+mod settings;
+mod arena;
+mod sys;
+mod text;

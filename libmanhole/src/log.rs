@@ -1,0 +1,45 @@
+//! The agent's log: one line, one write, to where `verbose_destination` says.
+//!
+//! Context: any thread; allocates nothing, takes no lock. A line that cannot be written is dropped: the log never harms
+//! the host. Failures are always logged, the rest with `verbose=True`.
+
+use core::fmt::Arguments;
+
+use crate::sys::{fd, host_fd, process};
+use crate::{install, settings::Destination, text::Text};
+
+/// Logs what went wrong.
+pub(crate) fn problem(message: Arguments<'_>) {
+    line(message);
+}
+
+/// Logs what happens, when `verbose=True`.
+pub(crate) fn event(message: Arguments<'_>) {
+    if install::settings().verbose {
+        line(message);
+    }
+}
+
+/// `Manhole[<pid>:<unix time>]: <message>`, as python-manhole writes it.
+fn line(message: Arguments<'_>) {
+    let now = process::realtime();
+    let mut text = Text::<2048>::new();
+    text.push_fmt(format_args!(
+        "Manhole[{}:{}.{:04}]: {message}",
+        process::pid(),
+        now.as_secs(),
+        now.subsec_micros() / 100
+    ));
+    text.push(b"\n");
+    write(text.as_bytes());
+}
+
+/// Writes whole lines to the log's destination.
+pub(crate) fn write(lines: &[u8]) {
+    let _ = match install::settings().destination {
+        Destination::Descriptor(number) if install::on_agent_thread() => host_fd::write(number, lines),
+        Destination::Descriptor(number) => fd::write(number, lines),
+        Destination::File(path) => fd::Fd::open(path.as_c_str(), libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT)
+            .and_then(|file| fd::write(file.number(), lines)),
+    };
+}
