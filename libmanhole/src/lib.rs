@@ -4,6 +4,9 @@
 
 mod install;
 mod prompt;
+mod command;
+mod eval;
+mod render;
 mod capture;
 mod unwind;
 mod symbols;
