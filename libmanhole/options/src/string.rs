@@ -104,11 +104,20 @@ fn take_body(
                 cursor.take("\n");
                 out.push(b'\n');
             }
-            // Even in a raw string a backslash keeps the quote after it from closing the string.
+            // Even in a raw string a backslash keeps what comes after it from ending the string.
             Some('\\') if prefix.raw => {
                 out.push(b'\\');
-                if matches!(cursor.peek(), Some('"' | '\'' | '\\')) {
-                    push(out, cursor.next().unwrap_or('\\'));
+                match cursor.peek() {
+                    Some('\r') => {
+                        cursor.next();
+                        cursor.take("\n");
+                        out.push(b'\n');
+                    }
+                    Some(next @ ('"' | '\'' | '\\' | '\n')) => {
+                        cursor.next();
+                        push(out, next);
+                    }
+                    _ => {}
                 }
             }
             Some('\\') => take_escape(cursor, prefix, at, out)?,
@@ -240,6 +249,7 @@ mod tests {
             (r"r'\n\x'", r"\n\x"),
             (r"R'a\'b'", r"a\'b"),
             (r"r'\\'", r"\\"),
+            ("r'a\\\nb\\\r\nc'", "a\\\nb\\\nc"),
             (r"u'\u0041'", "A"),
             (r"b'\xc3\xa9\u0041'", "é\\u0041"),
             (r"rb'\x41'", r"\x41"),
