@@ -24,3 +24,11 @@ pub(crate) fn snapshot(_modules: &Modules, _wanted: Wanted, _insist: bool) -> Sn
 pub(crate) fn deepen(_thread: &mut Thread, _modules: &Modules) -> Result<(), String> {
     Err("not written".to_owned())
 }
+
+/// Prepares the signal handlers. `dump_on` is the signal that asks for a dump in the log; 0 for none.
+pub(crate) fn arm(_dump_on: i32) {}
+
+/// Whether a dump was asked for by the signal since the last time.
+pub(crate) fn take_dump_request() -> bool {
+    false
+}

@@ -12,6 +12,7 @@ pub(crate) mod fd;
 pub(crate) mod host_fd;
 pub(crate) mod lock;
 pub(crate) mod mapping;
+pub(crate) mod next;
 pub(crate) mod own_memory;
 pub(crate) mod process;
 pub(crate) mod signal;
