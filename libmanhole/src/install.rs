@@ -8,7 +8,9 @@ use core::time::Duration;
 use manhole_options::{Options, Setting, Thread};
 
 use crate::settings::{Destination, Settings};
-use crate::{arena, listener, log, state, wake};
+use crate::{arena, log, state, wake};
+#[cfg(not(test))]
+use crate::{capture, listener};
 
 /// Reads the options and starts the manhole. A failure is one line of the log, and the host runs without.
 pub(crate) fn install(text: Option<&[u8]>) {
@@ -100,6 +102,7 @@ pub(crate) fn process_is_forked() {
     state::forget();
     arena::start_afresh();
     listener::forget();
+    capture::forget();
     if state::settings().patch_fork {
         log::event(format_args!("Fork detected. Reinstalling Manhole."));
         start(state::settings().reinstall_delay);
@@ -119,7 +122,7 @@ pub(crate) fn process_exits() {
     }
     if state::has_session() {
         log::problem(format_args!("The process exits; it waits for the connected client to leave."));
-        wake::poke();
+        state::poke();
     }
     state::wait_for_session();
 }

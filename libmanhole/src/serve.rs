@@ -16,7 +16,7 @@ use crate::sys::fd::{self, Fd};
 use crate::sys::signal::Set;
 use crate::sys::socket::{self, Peer, Waited};
 use crate::sys::{Errno, process};
-use crate::{access, arena, capture, log, state, wake};
+use crate::{access, arena, capture, log, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
 const QUEUE: usize = 16;
@@ -29,7 +29,7 @@ pub(crate) fn serve() {
     if let Err(error) = fd::make_table_private() {
         log::event(format_args!("No descriptor table of its own ({error}): the manhole shares the host's."));
     }
-    capture::arm(state::settings().dump_on);
+    capture::arm_dump_signal(state::settings().dump_on);
     let mut server = Server::new();
     loop {
         log::event(format_args!("Waiting for new connection (in pid:{}) ...", process::pid()));
@@ -65,7 +65,7 @@ struct Waiting {
 
 impl Server {
     fn new() -> Server {
-        let bell = socket::signal_fd(Set(1 << (wake::SIGNAL - 1))).and_then(Fd::lasting).ok();
+        let bell = socket::signal_fd(Set(1 << (state::BELL - 1))).and_then(Fd::lasting).ok();
         let mut server = Server {
             listener: None,
             bell,

@@ -74,6 +74,19 @@ pub(crate) fn agent_starts() {
     AGENT.store(process::tid(), Ordering::Release);
 }
 
+/// The signal that calls the agent's thread. It blocks every signal, so the kernel keeps this one for it, and the loop finds
+/// it on a signal descriptor; the host's disposition is not touched. By default SIGURG is ignored (signal(7)), so it harms
+/// nobody should it ever go astray.
+pub(crate) const BELL: i32 = libc::SIGURG;
+
+/// Makes the agent's thread look at what has changed. Safe in a signal handler.
+pub(crate) fn poke() {
+    let agent = agent();
+    if agent != 0 {
+        let _ = process::signal_thread(agent, BELL);
+    }
+}
+
 /// Whether the process is inside `exit`: the session that is open is the last.
 pub(crate) fn is_exiting() -> bool {
     EXITING.load(Ordering::Acquire)

@@ -18,6 +18,7 @@ pub(crate) mod process;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod thread;
+pub(crate) mod timer;
 
 use core::fmt;
 
