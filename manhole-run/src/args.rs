@@ -158,7 +158,7 @@ fn switches(row: &'static Row) -> [Arg; 2] {
         switch(row.name)
             .overrides_with(off.clone())
             .hide(on_by_default)
-            .help(row.help),
+            .help(sentence(row.help)),
         switch(&off)
             .overrides_with(row.name)
             .hide(!on_by_default)
@@ -178,8 +178,11 @@ fn valued(row: &'static Row) -> Arg {
         Kind::Bool | Kind::Choice(_) => "WORD",
     };
     let help = match row.default_text().as_str() {
-        "None" | "{}" => row.help.to_owned(),
-        default => format!("{} [default: {}]", row.help, default.trim_matches('"')),
+        "None" | "{}" => sentence(row.help),
+        default => {
+            let word = default.trim_matches('"').to_lowercase();
+            format!("{} [default: {word}]", sentence(row.help))
+        }
     };
     let arg = Arg::new(row.name)
         .long(flag(row.name))
@@ -193,6 +196,15 @@ fn valued(row: &'static Row) -> Arg {
         Kind::Names => arg.action(ArgAction::Append),
         Kind::Choice(words) => arg.value_parser(PossibleValuesParser::new(words)),
         _ => arg,
+    }
+}
+
+/// With a capital, as the rest of the help has it.
+fn sentence(help: &str) -> String {
+    let mut letters = help.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
     }
 }
 
