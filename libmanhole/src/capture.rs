@@ -181,3 +181,74 @@ pub(crate) fn take_dump_request() -> bool {
 pub(crate) fn forget() {
     shots::forget();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+    use std::sync::{Arc, mpsc};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::memory::Memory;
+    use crate::snapshot::{End, Method};
+    use crate::sys::process::tid;
+    use crate::unwind::Unwinder;
+
+    /// Looks at one thread and unwinds it.
+    fn look(wanted: i32) -> (Thread, End) {
+        let memory = Memory::new();
+        let modules = Modules::read(&memory).unwrap();
+        let snapshot = snapshot(&modules, Wanted::One(wanted), false);
+        let thread = snapshot.threads.into_iter().next().unwrap();
+        let capture = thread.capture.clone().unwrap();
+        let unwound = Unwinder::new(&modules, &memory).unwind(&capture.registers, &capture.stack);
+        (thread, unwound.end)
+    }
+
+    #[test]
+    fn a_blocked_thread_is_read_without_a_signal() {
+        let (send, receive) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            send.send(tid()).unwrap();
+            let _ = held.recv();
+        });
+        let waiting = receive.recv().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let (thread, end) = look(waiting);
+            if matches!(thread.state, State::Blocked(call) if call.number == libc::SYS_futex as u64) {
+                assert_eq!(thread.capture.unwrap().method, Method::Passive);
+                assert_eq!(end, End::ThreadStart);
+                break;
+            }
+            assert!(Instant::now() < deadline, "the thread never blocked");
+        }
+        drop(release);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_spinning_thread_answers_and_its_stack_is_complete() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let spinner = Arc::new(AtomicI32::new(0));
+        let thread = std::thread::spawn({
+            let (stop, spinner) = (stop.clone(), spinner.clone());
+            move || {
+                spinner.store(tid(), Ordering::Release);
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::black_box(0);
+                }
+            }
+        });
+        while spinner.load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        let (seen, end) = look(spinner.load(Ordering::Acquire));
+        assert_eq!(seen.capture.unwrap().method, Method::Signal);
+        assert_eq!(end, End::ThreadStart);
+        stop.store(true, Ordering::Relaxed);
+        thread.join().unwrap();
+        assert!(signal::action(libc::SIGWINCH).unwrap().is_default());
+    }
+}
