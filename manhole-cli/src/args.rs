@@ -14,22 +14,25 @@ use crate::signal;
 
 const AFTER_HELP: &str = "\
 Examples:
-  manhole-cli 4711                     stacks of all threads, then a prompt in process 4711
+  manhole-cli 4711                     all threads' stacks, then a prompt
   manhole-cli -c 'bt all' 4711         run one command, print its answer
-  manhole-cli --json -c 'info threads' 4711
+  manhole-cli --json -c 'info fds' 4711
   echo 'info maps' | manhole-cli 4711  commands from a pipe
-  manhole-cli -USR2 4711               wake a manhole that waits for SIGUSR2 (activate_on='USR2')
-  manhole-cli /run/app.sock            a manhole with a socket_path of its own
+  manhole-cli -USR2 4711               wake a manhole that waits for SIGUSR2
+  manhole-cli /run/app.sock            a manhole with its own socket_path
   manhole-cli --list                   which manholes are there
 
-At the prompt: Tab completes, the arrows and Ctrl-R recall (~/.manhole_history), Ctrl-C stops a running command
-or clears the line, Ctrl-D leaves. The process goes on in any case.
+At the prompt:
+  Tab completes; the arrows and Ctrl-R recall lines (~/.manhole_history);
+  Ctrl-C stops a running command, or clears the line; Ctrl-D leaves.
+  The process goes on when you leave.
 
 Exit status:
-  0  the session ended: by you, by the end of the input, or by the process
-  1  an error: a signal that cannot be sent, a peer that is not the process asked for, a broken connection
+  0  the session ended: by you, by the end of input, or by the process
+  1  an error: no such process for the signal, a peer that is not the
+     process asked for, a connection that broke under a command
   2  wrong usage
-  3  a command of -c (or of --json) was answered with an error
+  3  a command (of -c, or of --json) was answered with an error
   5  no manhole answered in time";
 
 /// Connects to the manhole of a process: shows the stacks of its threads and opens a prompt inside it.
