@@ -215,7 +215,10 @@ fn load<'a, 's>(
 fn read_lines<'s>(store: &'s Store, files: &files::Files, module: &Module) -> (LineState<'s>, Option<String>) {
     for file in [&files.main, &files.debug].into_iter().flatten() {
         match lines::Lines::load(store, file, module.name()) {
-            Some(Ok(lines)) => return (LineState::Read(Box::new(lines)), None),
+            Some(Ok(mut lines)) => {
+                let problem = lines.problem.take();
+                return (LineState::Read(Box::new(lines)), problem);
+            }
             Some(Err(problem)) => return (LineState::None, Some(problem)),
             None => {}
         }
@@ -228,11 +231,13 @@ impl Loaded<'_> {
     fn describe(&self, module: &Module, address: u64) -> Vec<Location> {
         let in_file = address.wrapping_sub(module.bias);
         let entry = self.table.covering(in_file).filter(|entry| entry.is_function);
-        let start = entry.map_or(module.start, |entry| entry.address.wrapping_add(module.bias));
         let calls = match &self.lines {
             LineState::Read(lines) => lines.calls(in_file),
             _ => Vec::new(),
         };
+        // The symbol's start goes first: a function's cold part has a symbol of its own, as gdb counts.
+        let start = entry.map(|entry| entry.address).or_else(|| calls.last()?.start);
+        let start = start.map_or(module.start, |start| start.wrapping_add(module.bias));
         let name = || entry.map(|entry| names::shown(self.table.name(entry)));
         let location = |function, file, line, inlined| Location {
             function,

@@ -3,6 +3,8 @@
 //! Context: the agent's thread. Nothing in the file is believed before it is compared with the file's size; numbers are
 //! read by checked access, so a corrupt file is an error.
 
+use core::ops::Range;
+
 use object::elf;
 
 use super::regular_file::{RegularFile, zeroed};
@@ -138,6 +140,14 @@ impl ElfFile {
             return Err(format!("a compressed section claims {size} bytes, which it cannot hold"));
         }
         Ok(Some(Compression { header, size }))
+    }
+
+    /// The addresses between the first and the last executable section; all but 0 where there are no sections.
+    pub(super) fn code(&self) -> Range<u64> {
+        let code = || self.sections.iter().filter(|section| section.executable() && section.allocated());
+        let start = code().map(|section| section.address).min().unwrap_or(1);
+        let end = code().map(|section| section.address.saturating_add(section.size)).max().unwrap_or(u64::MAX);
+        start.max(1)..end
     }
 
     /// The CRC that `.gnu_debuglink` uses, of the whole file.
