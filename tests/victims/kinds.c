@@ -53,11 +53,13 @@ static void *blocked_spin(void *name) {
     announce(name);
     arrive();
     for (volatile unsigned long i = 0;; i++) {}
+    return name;
 }
 static void *spin(void *name) {
     announce(name);
     arrive();
     for (volatile unsigned long i = 0;; i++) {}
+    return name;
 }
 static void *vfork_parent(void *name) {
     announce(name);
@@ -147,7 +149,7 @@ static void *tiny_stack(void *name) { // stdio on this stack would be brave
     return NULL;
 }
 FRAME static long aligned_frame(void) {
-    char much __attribute__((aligned(256)))[512];
+    _Alignas(256) char much[512];
     memset(much, 1, sizeof much);
     __asm__ volatile("" ::"r"(much) : "memory");
     return block() + much[3];
