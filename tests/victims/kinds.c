@@ -1,6 +1,9 @@
 // Threads of every kind that is hard to capture, one each. Each is named (prctl) after its kind.
 //
-//   kinds [zombie-leader]     with it, the main thread ends by pthread_exit and another thread waits for stdin
+//   kinds [zombie-leader] [no-vfork]
+//
+// With zombie-leader the main thread ends by pthread_exit and another thread waits for stdin. no-vfork leaves out
+// vfork_parent: gdb waits for ever when it attaches to a thread in state D.
 //
 //   blocked_spin   all signals blocked, spinning           vfork_parent   waiting in vfork for a child that sleeps (D)
 //   in_handler     blocked inside a signal handler         alt_handler    the same on an alternate stack
@@ -189,7 +192,11 @@ static void *until_the_end(void *unused) {
 }
 
 int main(int argc, char **argv) {
-    int zombie_leader = argc > 1 && !strcmp(argv[1], "zombie-leader");
+    int zombie_leader = 0, with_vfork = 1;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "zombie-leader")) zombie_leader = 1;
+        if (!strcmp(argv[i], "no-vfork")) with_vfork = 0;
+    }
     if (pipe(never)) return 3;
     struct sigaction action = {.sa_handler = handler};
     sigaction(SIGUSR1, &action, NULL);
@@ -209,9 +216,9 @@ int main(int argc, char **argv) {
     pthread_attr_init(&tiny);
     pthread_attr_setstacksize(&tiny, PTHREAD_STACK_MIN);
     if (pthread_create(&thread, &tiny, tiny_stack, (void *)"tiny_stack")) return 3;
-    start(vfork_parent, "vfork_parent", 0);
+    if (with_vfork) start(vfork_parent, "vfork_parent", 0);
     // All but handler_in_call arrive by themselves; it is sent its signal once it is blocked in read.
-    while (__atomic_load_n(&up, __ATOMIC_SEQ_CST) < 10 || !to_interrupt || !vfork_child || !tiny_tid) usleep(1000);
+    while (__atomic_load_n(&up, __ATOMIC_SEQ_CST) < 9 + with_vfork || !to_interrupt || (with_vfork && !vfork_child) || !tiny_tid) usleep(1000);
     for (;;) {
         char path[64], state[256] = {0};
         snprintf(path, sizeof path, "/proc/self/task/%d/syscall", to_interrupt);
@@ -221,9 +228,9 @@ int main(int argc, char **argv) {
         usleep(1000);
     }
     syscall(SYS_tgkill, getpid(), to_interrupt, SIGUSR1);
-    while (__atomic_load_n(&up, __ATOMIC_SEQ_CST) < 11) usleep(1000);
+    while (__atomic_load_n(&up, __ATOMIC_SEQ_CST) < 10 + with_vfork) usleep(1000);
     printf("thread tiny_stack %d\n", tiny_tid);
-    int threads = 12;
+    int threads = 11 + with_vfork;
     if (zombie_leader) {
         start(until_the_end, "stdin", 0);
         threads++;
