@@ -83,6 +83,21 @@ impl TextClient {
         self.until_end()
     }
 
+    /// Reads up to a prompt or to the end of the connection, whichever comes first.
+    ///
+    /// # Panics
+    /// When neither comes in time.
+    pub fn until_end_or_prompt(&mut self) -> String {
+        let deadline = Instant::now() + self.patience;
+        let mut got = Vec::new();
+        while self.read_some(&mut got, deadline) {
+            if got.ends_with(PROMPT.as_bytes()) && !self.more_is_there() {
+                break;
+            }
+        }
+        String::from_utf8_lossy(&got).into_owned()
+    }
+
     /// Reads until the connection ends.
     ///
     /// # Panics
@@ -91,6 +106,19 @@ impl TextClient {
         let deadline = Instant::now() + self.patience;
         let mut got = Vec::new();
         while self.read_some(&mut got, deadline) {}
+        String::from_utf8_lossy(&got).into_owned()
+    }
+
+    /// What can be read without waiting.
+    ///
+    /// # Panics
+    /// When the connection has ended.
+    pub fn read_available(&mut self) -> String {
+        let mut got = Vec::new();
+        while self.more_is_there() {
+            let open = self.read_some(&mut got, Instant::now() + self.patience);
+            assert!(open, "the connection has ended after {:?}", tail(&got));
+        }
         String::from_utf8_lossy(&got).into_owned()
     }
 
