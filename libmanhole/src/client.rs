@@ -33,6 +33,8 @@ pub(crate) struct Client {
     peer: Peer,
     /// Whether it speaks the structured mode.
     structured: bool,
+    /// Whether it only wants the hello.
+    probe: bool,
     /// What was received and not yet taken as lines. Behind cells: a running command looks for an interrupt here.
     input: RefCell<Vec<u8>>,
     input_ended: Cell<bool>,
@@ -48,11 +50,12 @@ pub(crate) struct Client {
 impl Client {
     /// Takes over an accepted connection.
     pub(crate) fn new(fd: Fd, peer: Peer) -> sys::Result<Client> {
-        let structured = socket::peer_name(&fd)?.starts_with(wire::CLIENT_NAME);
+        let name = socket::peer_name(&fd)?;
         Ok(Client {
             fd: fd.lasting()?,
             peer,
-            structured,
+            structured: name.starts_with(wire::CLIENT_NAME),
+            probe: name.starts_with(wire::PROBE_NAME),
             input: RefCell::default(),
             input_ended: Cell::new(false),
             discarding: false,
@@ -69,6 +72,10 @@ impl Client {
 
     pub(crate) fn is_structured(&self) -> bool {
         self.structured
+    }
+
+    pub(crate) fn is_probe(&self) -> bool {
+        self.probe
     }
 
     /// What to wait for.
@@ -162,6 +169,11 @@ impl Client {
     /// Asked by a running command: whether the client wants the request with this id stopped, or is gone.
     pub(crate) fn interrupts(&self, id: &Value) -> bool {
         self.receive();
+        let mut waited = [socket::Waited { fd: self.fd.number(), events: 0, revents: 0 }];
+        let hung_up = socket::poll(&mut waited, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0);
+        if hung_up {
+            self.gone.set(true);
+        }
         let mut input = self.input.borrow_mut();
         let mut start = 0;
         while let Some(len) = input.get(start..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n')) {
@@ -175,17 +187,13 @@ impl Client {
         self.gone.get()
     }
 
-    /// Takes a request for the greeting out of the input, if the first line is one; gives its id.
-    pub(crate) fn take_greet(&mut self) -> Option<Value> {
+    /// Takes the first request out of the input if it is one that `may` be answered before the client's turn.
+    pub(crate) fn take_early(&mut self, may: impl Fn(&wire::Request) -> bool) -> Option<wire::Request> {
         let mut input = self.input.borrow_mut();
         let end = input.iter().position(|&byte| byte == b'\n')?;
-        match wire::parse(input.get(..end)?) {
-            Ok(wire::Request::Greet { id }) => {
-                input.drain(..=end);
-                Some(id)
-            }
-            _ => None,
-        }
+        let request = wire::parse(input.get(..end)?).ok().filter(may)?;
+        input.drain(..=end);
+        Some(request)
     }
 
     /// Sends what fits, and tells the client that no more will come.

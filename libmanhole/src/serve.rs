@@ -220,6 +220,10 @@ impl Server {
             ));
             let Ok(mut client) = Client::new(fd, peer) else { continue };
             session::hello(&mut client);
+            if client.is_probe() {
+                client.finish();
+                continue;
+            }
             if self.queue.len() >= QUEUE {
                 session::tell(&mut client, "Too many clients wait for the prompt.\n");
                 client.finish();

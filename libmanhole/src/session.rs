@@ -67,10 +67,20 @@ pub(crate) fn keep_waiting(client: &mut Client, holder: crate::sys::socket::Peer
     client.say(&greeting);
 }
 
-/// Answers what a structured client may ask while it waits: the greeting. Other requests keep their place.
+/// Answers what a structured client may ask while it waits: the greeting; and a completion, by nothing, at once. Other
+/// requests keep their place.
 pub(crate) fn answer_while_waiting(client: &mut Client) {
-    if let Some(id) = client.is_structured().then(|| client.take_greet()).flatten() {
-        greet_structured(client, &mut Prompt::new(&Store::default()), &id);
+    if !client.is_structured() {
+        return;
+    }
+    let early = |request: &Request| matches!(request, Request::Greet { .. } | Request::Complete { .. });
+    match client.take_early(early) {
+        Some(Request::Greet { id }) => greet_structured(client, &mut Prompt::new(&Store::default()), &id),
+        Some(Request::Complete { id, cursor, .. }) => {
+            client.reply(&wire::candidates(&id, cursor, &[]));
+            client.reply(&wire::done(&id, Prompt::PROMPT));
+        }
+        _ => {}
     }
 }
 

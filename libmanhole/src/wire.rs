@@ -9,6 +9,9 @@ use crate::sys::socket::Peer;
 /// How the abstract name of a structured client's socket starts.
 pub(crate) const CLIENT_NAME: &[u8] = b"\0manhole-cli/1/";
 
+/// How it starts for a client that only wants the hello, and takes nobody's turn.
+pub(crate) const PROBE_NAME: &[u8] = b"\0manhole-cli/1/probe/";
+
 /// What a structured client asks for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request {

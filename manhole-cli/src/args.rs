@@ -60,13 +60,7 @@ struct Flags {
     signal: Option<i32>,
 
     /// Run this command and print its answer; may be given several times
-    #[arg(
-        short,
-        long,
-        value_name = "COMMAND",
-        allow_hyphen_values = true,
-        conflicts_with = "raw"
-    )]
+    #[arg(short, long, value_name = "COMMAND", allow_hyphen_values = true, conflicts_with = "raw")]
     command: Vec<String>,
 
     /// Print answers as data: one JSON document per line and command (of -c, or of standard input)
@@ -130,22 +124,16 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request
     let flags = Flags::try_parse_from(long_options_of_upstream(arguments))?;
     if flags.list {
         return Ok(Request::List {
-            directory: flags
-                .target
-                .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
+            directory: flags.target.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
             timeout: flags.timeout,
         });
     }
     let usage = |text: String| Flags::command().error(ErrorKind::ValueValidation, text);
     let target = target(&flags.target.unwrap_or_default()).map_err(usage)?;
-    let signal = flags
-        .signal
-        .or(flags.usr1.then_some(libc::SIGUSR1))
-        .or(flags.usr2.then_some(libc::SIGUSR2));
+    let signal = flags.signal.or(flags.usr1.then_some(libc::SIGUSR1)).or(flags.usr2.then_some(libc::SIGUSR2));
     if signal.is_some() && target.pid.is_none() {
         return Err(usage(
-            "a signal is sent to a process: give its PID, or a path that ends in manhole-PID"
-                .to_owned(),
+            "a signal is sent to a process: give its PID, or a path that ends in manhole-PID".to_owned(),
         ));
     }
     Ok(Request::Connect(Connect {
@@ -203,23 +191,14 @@ fn target(word: &OsString) -> Result<Target, String> {
     let number = (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| digits.parse::<i32>().ok().filter(|pid| *pid > 0));
     match number {
-        Some(Some(pid)) if digits.len() == text.len() => Ok(Target {
-            path: None,
-            pid: Some(pid),
-        }),
-        Some(Some(pid)) => Ok(Target {
-            path: Some(path.to_owned()),
-            pid: Some(behind_proc_root(path).unwrap_or(pid)),
-        }),
+        Some(Some(pid)) if digits.len() == text.len() => Ok(Target { path: None, pid: Some(pid) }),
+        Some(Some(pid)) => Ok(Target { path: Some(path.to_owned()), pid: Some(behind_proc_root(path).unwrap_or(pid)) }),
         Some(None) => Err(format!("{digits} is no pid")),
         None => match std::fs::metadata(path) {
-            Ok(found) if found.file_type().is_socket() => Ok(Target {
-                path: Some(path.to_owned()),
-                pid: behind_proc_root(path),
-            }),
-            Ok(_) => Err(format!(
-                "{text:?} is not a socket: give a PID or the path of a manhole"
-            )),
+            Ok(found) if found.file_type().is_socket() => {
+                Ok(Target { path: Some(path.to_owned()), pid: behind_proc_root(path) })
+            }
+            Ok(_) => Err(format!("{text:?} is not a socket: give a PID or the path of a manhole")),
             Err(error) if text.contains('/') => Err(format!("{text:?}: {error}")),
             Err(_) => Err(format!(
                 "{text:?} is neither a PID nor the path of a manhole's socket; `manhole-cli --list` shows what is there"
@@ -232,9 +211,7 @@ fn target(word: &OsString) -> Result<Target, String> {
 fn behind_proc_root(path: &Path) -> Option<i32> {
     let rest = path.to_str()?.strip_prefix("/proc/")?;
     let (pid, rest) = rest.split_once('/')?;
-    rest.starts_with("root/")
-        .then(|| pid.parse().ok())
-        .flatten()
+    rest.starts_with("root/").then(|| pid.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -242,11 +219,7 @@ mod tests {
     use super::*;
 
     fn parsed(words: &[&str]) -> Result<Request, clap::Error> {
-        parse(
-            std::iter::once("manhole-cli")
-                .chain(words.iter().copied())
-                .map(OsString::from),
-        )
+        parse(std::iter::once("manhole-cli").chain(words.iter().copied()).map(OsString::from))
     }
 
     fn connect(words: &[&str]) -> Connect {
@@ -259,13 +232,7 @@ mod tests {
     #[test]
     fn a_pid_alone() {
         let connect = connect(&["4711"]);
-        assert_eq!(
-            connect.target,
-            Target {
-                path: None,
-                pid: Some(4711)
-            }
-        );
+        assert_eq!(connect.target, Target { path: None, pid: Some(4711) });
         assert_eq!(connect.timeout, Duration::from_secs(1));
         assert_eq!(connect.signal, None);
         assert!(connect.commands.is_empty() && !connect.json && !connect.raw);
@@ -274,10 +241,7 @@ mod tests {
     #[test]
     fn a_path_is_kept_as_given() {
         let connect = connect(&["/var/x/manhole-12"]);
-        assert_eq!(
-            connect.target.path,
-            Some(PathBuf::from("/var/x/manhole-12"))
-        );
+        assert_eq!(connect.target.path, Some(PathBuf::from("/var/x/manhole-12")));
         assert_eq!(connect.target.pid, Some(12));
     }
 
@@ -293,23 +257,12 @@ mod tests {
         let path = directory.path().join("app.sock");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let connect = connect(&[path.to_str().unwrap()]);
-        assert_eq!(
-            connect.target,
-            Target {
-                path: Some(path),
-                pid: None
-            }
-        );
+        assert_eq!(connect.target, Target { path: Some(path), pid: None });
     }
 
     #[test]
     fn the_signals_of_upstream() {
-        for words in [
-            ["-1", "7"],
-            ["-USR1", "7"],
-            ["--USR1", "7"],
-            ["-sUsR1", "7"],
-        ] {
+        for words in [["-1", "7"], ["-USR1", "7"], ["--USR1", "7"], ["-sUsR1", "7"]] {
             assert_eq!(connect(&words).signal, Some(libc::SIGUSR1), "{words:?}");
         }
         assert_eq!(connect(&["7", "-USR2"]).signal, Some(libc::SIGUSR2));
@@ -326,10 +279,7 @@ mod tests {
     #[test]
     fn a_listing_of_another_directory() {
         let listing = parsed(&["--list", "/run", "-t", "0.5"]).unwrap();
-        let expected = Request::List {
-            directory: PathBuf::from("/run"),
-            timeout: Duration::from_millis(500),
-        };
+        let expected = Request::List { directory: PathBuf::from("/run"), timeout: Duration::from_millis(500) };
         assert_eq!(listing, expected);
         assert!(
             matches!(parsed(&["--list"]).unwrap(), Request::List { directory, .. } if directory == Path::new("/tmp"))
@@ -366,16 +316,9 @@ mod tests {
         let error = parsed(&["--help"]).unwrap_err();
         assert_eq!(error.exit_code(), 0);
         let text = error.to_string();
-        for piece in [
-            "-t, --timeout",
-            "-USR1",
-            "-s, --signal",
-            "-c, --command",
-            "--json",
-            "--raw",
-            "--list",
-            "Exit status",
-        ] {
+        for piece in
+            ["-t, --timeout", "-USR1", "-s, --signal", "-c, --command", "--json", "--raw", "--list", "Exit status"]
+        {
             assert!(text.contains(piece), "{piece} is missing in {text}");
         }
     }

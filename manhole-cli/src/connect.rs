@@ -40,12 +40,13 @@ pub(crate) fn open(request: &Connect) -> Result<Connection, Failure> {
     if let (Some(number), Some(pid)) = (request.signal, request.target.pid) {
         send::to_process(pid, number).map_err(|error| cannot_signal(pid, number, &error))?;
     }
+    let introduction = if request.raw { Introduction::Text } else { Introduction::Session };
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut wake = Wake::default();
     let mut told = Vec::new();
     loop {
-        let round = try_all(&request.target, !request.raw, &mut told);
+        let round = try_all(&request.target, introduction, &mut told);
         if let Some(connection) = round.connection {
             return Ok(connection);
         }
@@ -72,26 +73,18 @@ pub(crate) fn timeout(target: &Target, is_connected: bool) -> Failure {
         text.push('\n');
         text.push_str(&reason);
     }
-    Failure {
-        status: TIMEOUT,
-        text,
-    }
+    Failure { status: TIMEOUT, text }
 }
 
 fn cannot_signal(pid: i32, number: i32, error: &io::Error) -> Failure {
     let owner = process::status(pid).and_then(|status| status.owner());
     let remedy = match (error.raw_os_error(), owner) {
-        (Some(libc::EPERM), Some(uid)) => format!(
-            "; it belongs to {}: run manhole-cli as that user or as root",
-            process::user(uid)
-        ),
+        (Some(libc::EPERM), Some(uid)) => {
+            format!("; it belongs to {}: run manhole-cli as that user or as root", process::user(uid))
+        }
         _ => String::new(),
     };
-    Failure::error(format!(
-        "cannot send {} to process {pid}: {}{remedy}",
-        signal::name_of(number),
-        describe(error)
-    ))
+    Failure::error(format!("cannot send {} to process {pid}: {}{remedy}", signal::name_of(number), describe(error)))
 }
 
 #[derive(Default)]
@@ -102,16 +95,12 @@ struct Round {
 }
 
 /// Tries each path once. Errors other than "nobody listens (yet)" are told once, and only for the path that the user knows of.
-fn try_all(target: &Target, is_structured: bool, told: &mut Vec<String>) -> Round {
-    let mut round = Round {
-        is_missing: true,
-        ..Round::default()
-    };
+fn try_all(target: &Target, introduction: Introduction, told: &mut Vec<String>) -> Round {
+    let mut round = Round { is_missing: true, ..Round::default() };
     for (place, path) in find::candidates(target).iter().enumerate() {
-        match attempt(path, is_structured) {
+        match attempt(path, introduction) {
             Ok(stream) => {
-                let checked = peer::credentials(&stream)
-                    .and_then(|peer| peer::check(peer, target).map(|()| peer));
+                let checked = peer::credentials(&stream).and_then(|peer| peer::check(peer, target).map(|()| peer));
                 match checked {
                     Ok(peer) => {
                         round.connection = Some(Connection { stream, peer });
@@ -128,11 +117,7 @@ fn try_all(target: &Target, is_structured: bool, told: &mut Vec<String>) -> Roun
             Err(Errno::ECONNREFUSED | Errno::EAGAIN) => round.is_missing = false,
             Err(error) => {
                 round.is_missing = false;
-                let text = format!(
-                    "Failed to connect to '{}': {}",
-                    path.display(),
-                    explain(error, path)
-                );
+                let text = format!("Failed to connect to '{}': {}", path.display(), explain(error, path));
                 if place == 0 && !told.contains(&text) {
                     eprintln!("{text}");
                     told.push(text);
@@ -157,12 +142,25 @@ fn explain(error: Errno, path: &Path) -> String {
     }
 }
 
-/// Connects once, without waiting. A structured client is known by the name that its socket is bound to.
-pub(crate) fn attempt(path: &Path, is_structured: bool) -> Result<UnixStream, Errno> {
+/// How a client makes itself known to the manhole: by the name that its socket is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Introduction {
+    /// No name: a text client.
+    Text,
+    /// A client of the structured mode, for a turn at the prompt.
+    Session,
+    /// A client that only wants the hello.
+    Probe,
+}
+
+/// Connects once, without waiting.
+pub(crate) fn attempt(path: &Path, introduction: Introduction) -> Result<UnixStream, Errno> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd: OwnedFd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    if is_structured {
-        bind_name(&fd)?;
+    match introduction {
+        Introduction::Text => {}
+        Introduction::Session => bind_name(&fd, "")?,
+        Introduction::Probe => bind_name(&fd, "probe/")?,
     }
     // The address holds 107 bytes; a longer path is reached from its directory.
     let (_directory, address) = match UnixAddr::new(path) {
@@ -170,11 +168,8 @@ pub(crate) fn attempt(path: &Path, is_structured: bool) -> Result<UnixStream, Er
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
                 return Err(Errno::ENAMETOOLONG);
             };
-            let directory = File::open(parent)
-                .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
-            let short = Path::new("/proc/self/fd")
-                .join(directory.as_fd().as_raw_fd().to_string())
-                .join(name);
+            let directory = File::open(parent).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+            let short = Path::new("/proc/self/fd").join(directory.as_fd().as_raw_fd().to_string()).join(name);
             let address = UnixAddr::new(&short)?;
             (Some(directory), address)
         }
@@ -186,13 +181,13 @@ pub(crate) fn attempt(path: &Path, is_structured: bool) -> Result<UnixStream, Er
     Ok(stream)
 }
 
-/// Binds to `\0manhole-cli/1/PID/NUMBER`, with the next number when another namespace's process with our pid has it.
-fn bind_name(fd: &OwnedFd) -> Result<(), Errno> {
+/// Binds to `\0manhole-cli/1/[KIND/]PID/NUMBER`, with the next number when another namespace's process with our pid has it.
+fn bind_name(fd: &OwnedFd, kind: &str) -> Result<(), Errno> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let mut result = Err(Errno::EADDRINUSE);
     for _ in 0..100 {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("manhole-cli/1/{}/{number}", std::process::id());
+        let name = format!("manhole-cli/1/{kind}{}/{number}", std::process::id());
         let address = UnixAddr::new_abstract(name.as_bytes())?;
         result = socket::bind(fd.as_raw_fd(), &address);
         if result != Err(Errno::EADDRINUSE) {
@@ -244,9 +239,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
-        let _structured = attempt(&path, true).unwrap();
-        let _second = attempt(&path, true).unwrap();
-        let _text = attempt(&path, false).unwrap();
+        let _structured = attempt(&path, Introduction::Session).unwrap();
+        let _second = attempt(&path, Introduction::Session).unwrap();
+        let _text = attempt(&path, Introduction::Text).unwrap();
         let prefix = format!("manhole-cli/1/{}/", std::process::id());
         let mut names = Vec::new();
         for _ in 0..2 {
@@ -268,21 +263,21 @@ mod tests {
         std::fs::create_dir(&deep).unwrap();
         let path = deep.join("manhole");
         std::os::unix::fs::symlink(&short, &path).unwrap();
-        assert!(attempt(&path, false).is_ok());
+        assert!(attempt(&path, Introduction::Text).is_ok());
     }
 
     #[test]
     fn nobody_there() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        assert_eq!(attempt(&path, true).unwrap_err(), Errno::ENOENT);
+        assert_eq!(attempt(&path, Introduction::Session).unwrap_err(), Errno::ENOENT);
         drop(UnixListener::bind(&path).unwrap());
         // Another test's child may hold the descriptor between its fork and its exec.
         let end = Instant::now() + Duration::from_secs(10);
-        while attempt(&path, true).is_ok() {
+        while attempt(&path, Introduction::Session).is_ok() {
             assert!(Instant::now() < end, "still connected");
             std::thread::yield_now();
         }
-        assert_eq!(attempt(&path, true).unwrap_err(), Errno::ECONNREFUSED);
+        assert_eq!(attempt(&path, Introduction::Session).unwrap_err(), Errno::ECONNREFUSED);
     }
 }

@@ -8,20 +8,19 @@ use crate::process;
 /// A sentence or two for the user; nothing when nothing is known.
 pub(crate) fn why_silent(target: &Target, is_connected: bool) -> Option<String> {
     let found = target.pid.and_then(about_process);
-    found.or_else(|| is_connected.then(|| {
+    found.or_else(|| {
+        is_connected.then(|| {
         "It accepted the connection but said nothing: another client may have the prompt of a manhole that serves one \
          at a time, or it is one that does not greet (then use --raw). Wait longer with -t SECONDS."
             .to_owned()
-    }))
+    })
+    })
 }
 
 fn about_process(pid: i32) -> Option<String> {
     let Some(status) = process::status(pid) else {
-        return (!process::exists(pid)).then(|| {
-            format!(
-                "Process {pid} does not exist. `manhole-cli --list` shows the manholes that answer."
-            )
-        });
+        return (!process::exists(pid))
+            .then(|| format!("Process {pid} does not exist. `manhole-cli --list` shows the manholes that answer."));
     };
     let name = &status.name;
     match status.state {
@@ -56,10 +55,7 @@ fn about_process(pid: i32) -> Option<String> {
         None => {
             let owner = status.owner()?;
             (owner != nix::unistd::geteuid().as_raw()).then(|| {
-                format!(
-                    "Process {pid} ({name}) belongs to {}: only that user or root may enter.",
-                    process::user(owner)
-                )
+                format!("Process {pid} ({name}) belongs to {}: only that user or root may enter.", process::user(owner))
             })
         }
         _ => None,
@@ -73,10 +69,7 @@ mod tests {
     use super::*;
 
     fn about(pid: u32) -> String {
-        let target = Target {
-            path: None,
-            pid: Some(pid as i32),
-        };
+        let target = Target { path: None, pid: Some(pid as i32) };
         why_silent(&target, true).unwrap()
     }
 
@@ -108,10 +101,7 @@ mod tests {
 
     #[test]
     fn a_socket_of_nobody_known() {
-        let target = Target {
-            path: Some("/x".into()),
-            pid: None,
-        };
+        let target = Target { path: Some("/x".into()), pid: None };
         assert!(why_silent(&target, true).unwrap().contains("--raw"));
         assert_eq!(why_silent(&target, false), None);
     }

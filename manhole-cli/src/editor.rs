@@ -55,12 +55,9 @@ impl Editor {
             .map_err(|error| error.to_string())?
             .history_ignore_space(true)
             .build();
-        let mut inner = rustyline::Editor::with_config(config)
-            .map_err(|error| format!("cannot use the terminal: {error}"))?;
-        let printer = inner
-            .create_external_printer()
-            .ok()
-            .map(|printer| Box::new(printer) as Printer);
+        let mut inner =
+            rustyline::Editor::with_config(config).map_err(|error| format!("cannot use the terminal: {error}"))?;
+        let printer = inner.create_external_printer().ok().map(|printer| Box::new(printer) as Printer);
         let history = std::env::home_dir().map(|home| home.join(".manhole_history"));
         if let Some(path) = &history {
             // A first session has none; an unreadable one is no reason not to enter.
@@ -108,17 +105,9 @@ struct Completions {
 impl Completer for Completions {
     type Candidate = Shown;
 
-    fn complete(
-        &self,
-        line: &str,
-        cursor: usize,
-        _: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<Shown>)> {
+    fn complete(&self, line: &str, cursor: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Shown>)> {
         let (start, list) = self.session.complete(line, cursor, PATIENCE);
-        let list = list
-            .into_iter()
-            .map(|text| Shown(visible::on_terminal(&text).into_owned()))
-            .collect();
+        let list = list.into_iter().map(|text| Shown(visible::on_terminal(&text).into_owned())).collect();
         Ok((start, list))
     }
 }

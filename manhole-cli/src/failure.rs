@@ -23,10 +23,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// An ordinary error with its text.
     pub(crate) fn error(text: impl Into<String>) -> Self {
-        Self {
-            status: ERROR,
-            text: text.into(),
-        }
+        Self { status: ERROR, text: text.into() }
     }
 
     /// Writing the answer failed. A closed pipe (`| head`) is nothing to talk about.

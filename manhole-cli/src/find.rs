@@ -22,13 +22,8 @@ pub(crate) fn candidates(target: &Target) -> Vec<PathBuf> {
     let (None, Some(pid)) = (&target.path, target.pid) else {
         return vec![usual];
     };
-    let own_pid = process::status(pid)
-        .and_then(|status| status.own_pid())
-        .unwrap_or(pid);
-    let mut paths = vec![
-        usual,
-        seen_by(pid, Path::new(&format!("/tmp/manhole-{own_pid}"))),
-    ];
+    let own_pid = process::status(pid).and_then(|status| status.own_pid()).unwrap_or(pid);
+    let mut paths = vec![usual, seen_by(pid, Path::new(&format!("/tmp/manhole-{own_pid}")))];
     let option = process::environment(pid, "MANHOLE").and_then(|value| socket_path(&value));
     if let Some(path) = option {
         let path = path.replace("{pid}", &own_pid.to_string());
@@ -75,36 +70,24 @@ mod tests {
 
     #[test]
     fn a_given_path_is_the_only_one() {
-        let target = Target {
-            path: Some(PathBuf::from("/x/manhole-7")),
-            pid: Some(7),
-        };
+        let target = Target { path: Some(PathBuf::from("/x/manhole-7")), pid: Some(7) };
         assert_eq!(candidates(&target), [PathBuf::from("/x/manhole-7")]);
     }
 
     #[test]
     fn a_pid_is_looked_for_in_its_own_namespace_too() {
         let pid = std::process::id() as i32;
-        let paths = candidates(&Target {
-            path: None,
-            pid: Some(pid),
-        });
+        let paths = candidates(&Target { path: None, pid: Some(pid) });
         let own = process::status(pid).unwrap().own_pid().unwrap();
         assert_eq!(paths[0], PathBuf::from(format!("/tmp/manhole-{pid}")));
-        assert_eq!(
-            paths[1],
-            PathBuf::from(format!("/proc/{pid}/root/tmp/manhole-{own}"))
-        );
+        assert_eq!(paths[1], PathBuf::from(format!("/proc/{pid}/root/tmp/manhole-{own}")));
     }
 
     #[test]
     fn the_option_in_its_spellings() {
         for (text, path) in [
             ("socket_path='/run/a b.sock'", Some("/run/a b.sock")),
-            (
-                "verbose=True, socket_path = \"/run/{pid}\",",
-                Some("/run/{pid}"),
-            ),
+            ("verbose=True, socket_path = \"/run/{pid}\",", Some("/run/{pid}")),
             (r"socket_path='/it\'s'", Some("/it's")),
             ("socket_path=None", None),
             ("socket_path='/open", None),
@@ -117,13 +100,7 @@ mod tests {
 
     #[test]
     fn relative_paths_go_through_the_working_directory() {
-        assert_eq!(
-            seen_by(5, Path::new("a.sock")),
-            Path::new("/proc/5/cwd/a.sock")
-        );
-        assert_eq!(
-            seen_by(5, Path::new("/a.sock")),
-            Path::new("/proc/5/root/a.sock")
-        );
+        assert_eq!(seen_by(5, Path::new("a.sock")), Path::new("/proc/5/cwd/a.sock"));
+        assert_eq!(seen_by(5, Path::new("/a.sock")), Path::new("/proc/5/root/a.sock"));
     }
 }

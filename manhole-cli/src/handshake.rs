@@ -57,11 +57,7 @@ fn read_until(mut stream: &UnixStream, end: Instant) -> Opening {
                 if Instant::now() < end {
                     continue;
                 }
-                return if bytes.is_empty() {
-                    Opening::Silent
-                } else {
-                    Opening::Text(bytes)
-                };
+                return if bytes.is_empty() { Opening::Silent } else { Opening::Text(bytes) };
             }
             Err(_) => return Opening::Closed,
         };

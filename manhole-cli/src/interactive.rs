@@ -44,11 +44,7 @@ pub(crate) fn run(stream: UnixStream, hello: &Hello, rest: Vec<u8>) -> Result<()
 
     let is_editing = {
         let shared = Arc::clone(&shared);
-        move || {
-            shared
-                .get()
-                .is_some_and(|shared| shared.phase() == Phase::Editing)
-        }
+        move || shared.get().is_some_and(|shared| shared.phase() == Phase::Editing)
     };
     let on_close = {
         let (terminal, is_editing) = (terminal.clone(), is_editing.clone());
@@ -58,8 +54,7 @@ pub(crate) fn run(stream: UnixStream, hello: &Hello, rest: Vec<u8>) -> Result<()
             terminal.leave(0, CLOSED, &is_editing)
         }
     };
-    let notices = notices::start(printer, visible::on_terminal, is_editing.clone(), on_close)
-        .map_err(threads)?;
+    let notices = notices::start(printer, visible::on_terminal, is_editing.clone(), on_close).map_err(threads)?;
     let session = Session::start(stream, rest, notices).map_err(threads)?;
     let known = session.shared();
     let _ = shared.set(Arc::clone(&known));
@@ -69,13 +64,7 @@ pub(crate) fn run(stream: UnixStream, hello: &Hello, rest: Vec<u8>) -> Result<()
     })
     .map_err(threads)?;
 
-    let result = Loop {
-        session: Rc::new(session),
-        editor,
-        prompt: hello.prompt.clone(),
-        is_line_open: false,
-    }
-    .run();
+    let result = Loop { session: Rc::new(session), editor, prompt: hello.prompt.clone(), is_line_open: false }.run();
     match result {
         Err(Stop::Closed) => terminal.leave(0, CLOSED, is_editing),
         Err(Stop::Failed(failure)) => Err(failure),

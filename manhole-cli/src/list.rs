@@ -1,6 +1,6 @@
 //! `--list`: the manholes of a directory that answer; removes sockets that surely nobody will open again.
 //!
-//! Runs in the client. It connects to each manhole for a moment and asks for nothing.
+//! Runs in the client. It connects to each manhole as a probe, which takes nobody's turn at the prompt.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) fn run(directory: &Path, timeout: Duration) -> Result<(), Failure> {
     let mut rows = Vec::new();
     let mut forbidden = 0_u32;
     for (pid, path) in sockets {
-        match connect::attempt(&path, true) {
+        match connect::attempt(&path, connect::Introduction::Probe) {
             Ok(stream) => rows.push(row(pid, &path, &stream, timeout)),
             Err(Errno::ECONNREFUSED) => remove_if_stale(pid, &path),
             Err(Errno::EACCES | Errno::EPERM) => forbidden = forbidden.saturating_add(1),
@@ -36,10 +36,7 @@ pub(crate) fn run(directory: &Path, timeout: Duration) -> Result<(), Failure> {
         println!("{:>10} {:>7}  {:<8} PROGRAM", "PID", "UID", "ANSWERS");
         for row in rows {
             let program = visible::on_terminal(&row.program).into_owned();
-            println!(
-                "{:>10} {:>7}  {:<8} {program}",
-                row.pid, row.uid, row.answers
-            );
+            println!("{:>10} {:>7}  {:<8} {program}", row.pid, row.uid, row.answers);
         }
     }
     if forbidden > 0 {
@@ -58,12 +55,7 @@ struct Row {
 impl Row {
     fn silent(pid: i32, path: &Path) -> Self {
         let uid = std::fs::symlink_metadata(path).map(|file| file.uid().to_string());
-        Self {
-            pid,
-            uid: uid.unwrap_or_default(),
-            answers: "no",
-            program: process::program(pid).unwrap_or_default(),
-        }
+        Self { pid, uid: uid.unwrap_or_default(), answers: "no", program: process::program(pid).unwrap_or_default() }
     }
 }
 
@@ -83,9 +75,7 @@ fn row(pid: i32, path: &Path, stream: &std::os::unix::net::UnixStream, timeout: 
         pid: shown,
         uid: peer.uid.to_string(),
         answers,
-        program: program
-            .or_else(|| process::program(shown))
-            .unwrap_or_default(),
+        program: program.or_else(|| process::program(shown)).unwrap_or_default(),
     }
 }
 
@@ -100,19 +90,14 @@ fn sockets(directory: &Path) -> Result<Vec<(i32, PathBuf)>, Failure> {
             let digits = name.to_str()?.strip_prefix("manhole-")?;
             let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
             let pid = digits.parse().ok().filter(|pid| is_number && *pid > 0)?;
-            entry
-                .file_type()
-                .ok()?
-                .is_socket()
-                .then(|| (pid, entry.path()))
+            entry.file_type().ok()?.is_socket().then(|| (pid, entry.path()))
         })
         .collect())
 }
 
 /// Nobody listens, the file is ours, and no process has the pid: nothing will ever answer there.
 fn remove_if_stale(pid: i32, path: &Path) {
-    let is_ours = std::fs::symlink_metadata(path)
-        .is_ok_and(|file| file.uid() == nix::unistd::geteuid().as_raw());
+    let is_ours = std::fs::symlink_metadata(path).is_ok_and(|file| file.uid() == nix::unistd::geteuid().as_raw());
     if !is_ours || process::exists(pid) {
         return;
     }

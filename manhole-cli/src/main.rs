@@ -77,12 +77,7 @@ fn enter(request: &Connect) -> Result<(), Failure> {
     }
 }
 
-fn structured(
-    request: &Connect,
-    connection: Connection,
-    hello: &wire::Hello,
-    rest: Vec<u8>,
-) -> Result<(), Failure> {
+fn structured(request: &Connect, connection: Connection, hello: &wire::Hello, rest: Vec<u8>) -> Result<(), Failure> {
     if hello.protocol != wire::PROTOCOL {
         return Err(Failure::error(format!(
             "the process speaks version {} of the protocol, this manhole-cli version {}: use the manhole-cli that came \

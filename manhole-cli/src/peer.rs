@@ -26,10 +26,7 @@ pub(crate) struct Peer {
 /// The text of getsockopt's error.
 pub(crate) fn credentials(stream: &UnixStream) -> Result<Peer, String> {
     getsockopt(stream, PeerCredentials)
-        .map(|credentials| Peer {
-            pid: credentials.pid(),
-            uid: credentials.uid(),
-        })
+        .map(|credentials| Peer { pid: credentials.pid(), uid: credentials.uid() })
         .map_err(|error| format!("cannot read the credentials of the peer: {error}"))
 }
 
@@ -43,8 +40,7 @@ pub(crate) fn check(peer: Peer, target: &Target) -> Result<(), String> {
     };
     let behind = process::status(peer.pid);
     // Below a shared /tmp a name may carry the pid that the process has in its own namespace.
-    let is_inner_name =
-        target.path.is_some() && behind.as_ref().and_then(|status| status.own_pid()) == Some(asked);
+    let is_inner_name = target.path.is_some() && behind.as_ref().and_then(|status| status.own_pid()) == Some(asked);
     if peer.pid != asked && peer.pid != 0 && !is_inner_name {
         return Err(format!(
             "the socket belongs to process {} ({}), not to process {asked}; if that is the one you want: manhole-cli {}",
@@ -80,11 +76,7 @@ pub(crate) fn check(peer: Peer, target: &Target) -> Result<(), String> {
 /// # Errors
 /// Who answers instead.
 pub(crate) fn check_hello(told: i32, peer: Peer, target: &Target) -> Result<(), String> {
-    let pid = if peer.pid == 0 {
-        target.pid.unwrap_or(0)
-    } else {
-        peer.pid
-    };
+    let pid = if peer.pid == 0 { target.pid.unwrap_or(0) } else { peer.pid };
     match process::status(pid).and_then(|status| status.own_pid()) {
         Some(own) if own != told => Err(format!(
             "process {told} answers on the socket of process {pid}: a child that holds its parent's listener"
@@ -98,17 +90,11 @@ mod tests {
     use super::*;
 
     fn asked(pid: i32) -> Target {
-        Target {
-            path: None,
-            pid: Some(pid),
-        }
+        Target { path: None, pid: Some(pid) }
     }
 
     fn myself() -> Peer {
-        Peer {
-            pid: std::process::id() as i32,
-            uid: nix::unistd::geteuid().as_raw(),
-        }
+        Peer { pid: std::process::id() as i32, uid: nix::unistd::geteuid().as_raw() }
     }
 
     #[test]
@@ -132,10 +118,7 @@ mod tests {
 
     #[test]
     fn a_dead_listener_is_refused() {
-        let gone = Peer {
-            pid: i32::MAX - 1,
-            uid: 0,
-        };
+        let gone = Peer { pid: i32::MAX - 1, uid: 0 };
         let reason = check(gone, &asked(gone.pid)).unwrap_err();
         assert!(reason.contains("is gone"), "{reason}");
     }
@@ -149,10 +132,7 @@ mod tests {
 
     #[test]
     fn a_path_without_a_pid_asks_for_nobody() {
-        let anyone = Target {
-            path: Some("/x".into()),
-            pid: None,
-        };
+        let anyone = Target { path: Some("/x".into()), pid: None };
         assert_eq!(check(Peer { pid: 1, uid: 4242 }, &anyone), Ok(()));
     }
 }

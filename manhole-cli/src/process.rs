@@ -37,9 +37,7 @@ impl Status {
 
 /// Reads the status of `pid`; nothing when it does not exist or is hidden.
 pub(crate) fn status(pid: i32) -> Option<Status> {
-    fs::read(format!("/proc/{pid}/status"))
-        .ok()
-        .map(|text| parse_status(&String::from_utf8_lossy(&text)))
+    fs::read(format!("/proc/{pid}/status")).ok().map(|text| parse_status(&String::from_utf8_lossy(&text)))
 }
 
 fn parse_status(text: &str) -> Status {
@@ -62,9 +60,7 @@ fn parse_status(text: &str) -> Status {
 }
 
 fn numbers<T: std::str::FromStr>(text: &str) -> Vec<T> {
-    text.split_ascii_whitespace()
-        .filter_map(|word| word.parse().ok())
-        .collect()
+    text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 /// Whether libmanhole.so is mapped there; nothing when that may not be read.
@@ -82,8 +78,7 @@ pub(crate) fn listening_threads(pid: i32) -> Vec<i32> {
     tasks
         .filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok())
         .filter(|tid: &i32| {
-            fs::read(format!("/proc/{pid}/task/{tid}/comm"))
-                .is_ok_and(|name| name.trim_ascii() == b"Manhole")
+            fs::read(format!("/proc/{pid}/task/{tid}/comm")).is_ok_and(|name| name.trim_ascii() == b"Manhole")
         })
         .collect()
 }
@@ -121,10 +116,7 @@ pub(crate) fn manhole_sockets(pid: i32, own_pid: i32) -> Vec<PathBuf> {
         .filter(|(inode, path)| {
             let file = path.rsplit('/').next().unwrap_or_default();
             file == by_name
-                || (file.contains("manhole")
-                    && held
-                        .get_or_insert_with(|| socket_inodes(pid))
-                        .contains(inode))
+                || (file.contains("manhole") && held.get_or_insert_with(|| socket_inodes(pid)).contains(inode))
         })
         .map(|(_, path)| PathBuf::from(path))
         .collect()
@@ -142,19 +134,14 @@ fn listening_entry(line: &str) -> Option<(u64, &str)> {
     }
     let flags = u32::from_str_radix(columns.get(3)?, 16).ok()?;
     let path = rest.trim_start();
-    (flags & 0x1_0000 != 0 && path.starts_with('/'))
-        .then_some((columns.get(6)?.parse().ok()?, path))
+    (flags & 0x1_0000 != 0 && path.starts_with('/')).then_some((columns.get(6)?.parse().ok()?, path))
 }
 
 /// The sockets that any thread holds: the agent's threads may have a descriptor table of their own.
 fn socket_inodes(pid: i32) -> BTreeSet<u64> {
     let mut inodes = BTreeSet::new();
     let mut tables = vec![format!("/proc/{pid}/fd")];
-    tables.extend(
-        listening_threads(pid)
-            .into_iter()
-            .map(|tid| format!("/proc/{pid}/task/{tid}/fd")),
-    );
+    tables.extend(listening_threads(pid).into_iter().map(|tid| format!("/proc/{pid}/task/{tid}/fd")));
     for table in tables {
         let Ok(entries) = fs::read_dir(table) else {
             continue;
@@ -213,16 +200,10 @@ mod tests {
     #[test]
     fn lines_of_the_socket_table() {
         let line = "ffff8881: 00000002 00000000 00010000 0001 01 41234 /tmp/with space/manhole-7";
-        assert_eq!(
-            listening_entry(line),
-            Some((41234, "/tmp/with space/manhole-7"))
-        );
+        assert_eq!(listening_entry(line), Some((41234, "/tmp/with space/manhole-7")));
         let connected = "ffff8881: 00000003 00000000 00000000 0001 03 41234 /tmp/manhole-7";
         assert_eq!(listening_entry(connected), None);
-        assert_eq!(
-            listening_entry("Num       RefCount Protocol Flags    Type St Inode Path"),
-            None
-        );
+        assert_eq!(listening_entry("Num       RefCount Protocol Flags    Type St Inode Path"), None);
     }
 
     #[test]
@@ -235,9 +216,6 @@ mod tests {
         let pid = std::process::id() as i32;
         let found = manhole_sockets(pid, pid);
         assert!(found.contains(&path), "{found:?}");
-        assert!(
-            found.iter().all(|path| !path.ends_with("other.sock")),
-            "{found:?}"
-        );
+        assert!(found.iter().all(|path| !path.ends_with("other.sock")), "{found:?}");
     }
 }

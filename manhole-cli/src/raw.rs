@@ -14,20 +14,14 @@ use crate::failure::Failure;
 /// # Errors
 /// Status 1 when stdout cannot be written.
 pub(crate) fn run(mut stream: UnixStream, first: &[u8]) -> Result<(), Failure> {
-    let copy = stream
-        .try_clone()
-        .map_err(|error| Failure::error(format!("cannot duplicate the socket: {error}")))?;
+    let copy = stream.try_clone().map_err(|error| Failure::error(format!("cannot duplicate the socket: {error}")))?;
     std::thread::Builder::new()
         .name("input".to_owned())
         .spawn(move || send_input(copy))
         .map_err(|error| Failure::error(format!("cannot start a thread: {error}")))?;
     let mut output = std::io::stdout().lock();
-    let mut put = |bytes: &[u8]| {
-        output
-            .write_all(bytes)
-            .and_then(|()| output.flush())
-            .map_err(|error| Failure::output(&error))
-    };
+    let mut put =
+        |bytes: &[u8]| output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| Failure::output(&error));
     put(first)?;
     let mut piece = [0; 16 * 1024];
     loop {

@@ -28,12 +28,7 @@ impl From<Closed> for Stop {
 ///
 /// # Errors
 /// Status 3 when one was answered with an error, 1 when the session ended before the last.
-pub(crate) fn commands(
-    stream: UnixStream,
-    rest: Vec<u8>,
-    commands: &[String],
-    is_json: bool,
-) -> Result<(), Failure> {
+pub(crate) fn commands(stream: UnixStream, rest: Vec<u8>, commands: &[String], is_json: bool) -> Result<(), Failure> {
     let session = start(stream, rest)?;
     let mut has_failed = false;
     for (place, command) in commands.iter().enumerate() {
@@ -66,12 +61,7 @@ pub(crate) fn commands(
 ///
 /// # Errors
 /// Status 1 when the output fails; with `is_json` also 3, when a command was answered with an error.
-pub(crate) fn piped(
-    stream: UnixStream,
-    rest: Vec<u8>,
-    first_prompt: &str,
-    is_json: bool,
-) -> Result<(), Failure> {
+pub(crate) fn piped(stream: UnixStream, rest: Vec<u8>, first_prompt: &str, is_json: bool) -> Result<(), Failure> {
     let session = start(stream, rest)?;
     match pipe_lines(&session, first_prompt, is_json) {
         Ok(has_failed) => verdict(has_failed),
@@ -109,18 +99,12 @@ fn pipe_lines(session: &Session, first_prompt: &str, is_json: bool) -> Result<bo
             Ok(0) => break,
             Ok(_) => {}
             Err(error) => {
-                return Err(Stop::Failed(Failure::error(format!(
-                    "cannot read standard input: {error}"
-                ))));
+                return Err(Stop::Failed(Failure::error(format!("cannot read standard input: {error}"))));
             }
         }
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
-        let request = if is_json {
-            Request::RunAsData(text)
-        } else {
-            Request::Run(text)
-        };
+        let request = if is_json { Request::RunAsData(text) } else { Request::Run(text) };
         let (outcome, next) = answer(session, request)?;
         prompt = next.unwrap_or(prompt);
         match outcome {
@@ -142,20 +126,13 @@ fn pipe_lines(session: &Session, first_prompt: &str, is_json: bool) -> Result<bo
 
 fn verdict(has_failed: bool) -> Result<(), Failure> {
     if has_failed {
-        return Err(Failure {
-            status: COMMAND_FAILED,
-            text: String::new(),
-        });
+        return Err(Failure { status: COMMAND_FAILED, text: String::new() });
     }
     Ok(())
 }
 
 fn run_one(session: &Session, command: &str, is_json: bool) -> Result<Outcome, Stop> {
-    let request = if is_json {
-        Request::RunAsData(command)
-    } else {
-        Request::Run(command)
-    };
+    let request = if is_json { Request::RunAsData(command) } else { Request::Run(command) };
     answer(session, request).map(|(outcome, _)| outcome)
 }
 
@@ -191,11 +168,7 @@ fn print(piece: Piece) -> Result<(), Stop> {
 fn put(text: &str) -> Result<(), Stop> {
     let mut output = std::io::stdout().lock();
     let is_terminal = output.is_terminal();
-    let text = if is_terminal {
-        visible::on_terminal(text)
-    } else {
-        text.into()
-    };
+    let text = if is_terminal { visible::on_terminal(text) } else { text.into() };
     output
         .write_all(text.as_bytes())
         .and_then(|()| output.flush())
@@ -209,8 +182,7 @@ fn start(stream: UnixStream, rest: Vec<u8>) -> Result<Session, Failure> {
         std::process::exit(0)
     };
     let threads = |error: std::io::Error| Failure::error(format!("cannot start a thread: {error}"));
-    let notices =
-        notices::start(None, visible::on_terminal, || false, on_close).map_err(threads)?;
+    let notices = notices::start(None, visible::on_terminal, || false, on_close).map_err(threads)?;
     let session = Session::start(stream, rest, notices).map_err(threads)?;
     Ok(session)
 }

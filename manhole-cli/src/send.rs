@@ -13,11 +13,7 @@ use std::io;
 pub(crate) fn to_process(pid: i32, number: i32) -> io::Result<()> {
     // SAFETY: kill(2) takes two integers and touches no memory of ours; pid is positive, so no group is meant.
     let result = unsafe { libc::kill(pid.max(1), number) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Sends signal `number` to thread `tid` of process `pid`.
@@ -27,11 +23,7 @@ pub(crate) fn to_process(pid: i32, number: i32) -> io::Result<()> {
 pub(crate) fn to_thread(pid: i32, tid: i32, number: i32) -> io::Result<()> {
     // SAFETY: tgkill(2) takes three integers and touches no memory of ours; the C library has had no wrapper for it before 2.30.
     let result = unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, number) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Whether a process with this pid exists (a zombie does).

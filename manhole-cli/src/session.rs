@@ -95,34 +95,16 @@ impl Session {
     ///
     /// # Errors
     /// When the socket cannot be duplicated or no thread can be made.
-    pub(crate) fn start(
-        stream: UnixStream,
-        rest: Vec<u8>,
-        notices: Sender<Notice>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn start(stream: UnixStream, rest: Vec<u8>, notices: Sender<Notice>) -> std::io::Result<Self> {
         let input = BufReader::new(Cursor::new(rest).chain(stream.try_clone()?));
         let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                phase: Phase::Idle,
-                is_occupied: false,
-                is_closed: false,
-            }),
+            state: Mutex::new(State { phase: Phase::Idle, is_occupied: false, is_closed: false }),
             writer: Mutex::new(stream),
         });
         let (sender, events) = channel();
-        let reader = Reader {
-            shared: Arc::clone(&shared),
-            events: sender,
-            notices,
-        };
-        std::thread::Builder::new()
-            .name("replies".to_owned())
-            .spawn(move || reader.run(input))?;
-        Ok(Self {
-            shared,
-            events,
-            next_id: AtomicU64::new(1),
-        })
+        let reader = Reader { shared: Arc::clone(&shared), events: sender, notices };
+        std::thread::Builder::new().name("replies".to_owned()).spawn(move || reader.run(input))?;
+        Ok(Self { shared, events, next_id: AtomicU64::new(1) })
     }
 
     /// What the other threads may use.
@@ -140,50 +122,31 @@ impl Session {
         mut take: impl FnMut(Piece) -> Result<(), E>,
     ) -> Result<(Outcome, Option<String>), E> {
         let asked = self.next_id.fetch_add(1, Ordering::Relaxed);
-        self.shared.enter(Phase::Running {
-            id: asked,
-            interrupts: 0,
-        });
-        let result = self
-            .shared
-            .send(&request.line(asked))
-            .map_err(E::from)
-            .and_then(|()| {
-                loop {
-                    match self.events.recv().unwrap_or(Event::Closed) {
-                        Event::Reply {
-                            piece: Piece::Done { outcome, prompt },
-                            id,
-                        } if id == asked => return Ok((outcome, prompt)),
-                        // Text of another request, late or from behind: still for the user's eyes.
-                        Event::Reply { id, piece }
-                            if id == asked || matches!(piece, Piece::Text(_)) =>
-                        {
-                            take(piece)?;
-                        }
-                        Event::Reply { .. } | Event::Turn => {}
-                        Event::Closed => return Err(E::from(Closed)),
+        self.shared.enter(Phase::Running { id: asked, interrupts: 0 });
+        let result = self.shared.send(&request.line(asked)).map_err(E::from).and_then(|()| {
+            loop {
+                match self.events.recv().unwrap_or(Event::Closed) {
+                    Event::Reply { piece: Piece::Done { outcome, prompt }, id } if id == asked => {
+                        return Ok((outcome, prompt));
                     }
+                    // Text of another request, late or from behind: still for the user's eyes.
+                    Event::Reply { id, piece } if id == asked || matches!(piece, Piece::Text(_)) => {
+                        take(piece)?;
+                    }
+                    Event::Reply { .. } | Event::Turn => {}
+                    Event::Closed => return Err(E::from(Closed)),
                 }
-            });
+            }
+        });
         self.shared.enter(Phase::Idle);
         result
     }
 
     /// Asks for completions, for at most `patience`; no answer is no candidates.
-    pub(crate) fn complete(
-        &self,
-        line: &str,
-        cursor: usize,
-        patience: Duration,
-    ) -> (usize, Vec<String>) {
+    pub(crate) fn complete(&self, line: &str, cursor: usize, patience: Duration) -> (usize, Vec<String>) {
         let nothing = (cursor, Vec::new());
         let asked = self.next_id.fetch_add(1, Ordering::Relaxed);
-        if self
-            .shared
-            .send(&Request::Complete(line, cursor).line(asked))
-            .is_err()
-        {
+        if self.shared.send(&Request::Complete(line, cursor).line(asked)).is_err() {
             return nothing;
         }
         let end = Instant::now() + patience;
@@ -192,9 +155,7 @@ impl Session {
             let left = end.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(left) {
                 Ok(Event::Reply { id, piece }) if id == asked => match piece {
-                    Piece::Candidates { start, list }
-                        if start <= cursor && line.is_char_boundary(start) =>
-                    {
+                    Piece::Candidates { start, list } if start <= cursor && line.is_char_boundary(start) => {
                         found = (start, list);
                     }
                     Piece::Done { .. } => return found,
@@ -316,13 +277,12 @@ impl Reader {
             }
             Message::Text(text) => self.notify(Notice::Text(text)),
             Message::Error(text) => self.notify(Notice::Complaint(text)),
-            Message::Unknown(line) => self.notify(Notice::Complaint(format!(
-                "the process sent what this manhole-cli does not know: {line}"
-            ))),
-            Message::Reply {
-                piece: Piece::Text(text),
-                ..
-            } if self.shared.phase() == Phase::Editing => self.notify(Notice::Text(text)),
+            Message::Unknown(line) => {
+                self.notify(Notice::Complaint(format!("the process sent what this manhole-cli does not know: {line}")))
+            }
+            Message::Reply { piece: Piece::Text(text), .. } if self.shared.phase() == Phase::Editing => {
+                self.notify(Notice::Text(text))
+            }
             Message::Reply { id, piece } => {
                 let _ = self.events.send(Event::Reply { id, piece });
             }

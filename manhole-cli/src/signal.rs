@@ -18,8 +18,7 @@ pub(crate) fn number_of(text: &str) -> Result<i32, String> {
         )
     };
     if let Ok(number) = text.parse::<i32>() {
-        let known = Signal::try_from(number).is_ok()
-            || (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number);
+        let known = Signal::try_from(number).is_ok() || (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number);
         return if known { Ok(number) } else { Err(unknown()) };
     }
     let upper = text.to_ascii_uppercase();
@@ -33,9 +32,7 @@ pub(crate) fn number_of(text: &str) -> Result<i32, String> {
         "IOT" => "ABRT",
         other => other,
     };
-    Signal::from_str(&format!("SIG{name}"))
-        .map(|signal| signal as i32)
-        .map_err(|_| unknown())
+    Signal::from_str(&format!("SIG{name}")).map(|signal| signal as i32).map_err(|_| unknown())
 }
 
 /// The name of a signal number, for messages.
@@ -57,19 +54,13 @@ fn real_time(name: &str) -> Option<Option<i32>> {
         match rest.strip_prefix('+') {
             None if rest.is_empty() => Some(low),
             None => None,
-            Some(count) => count
-                .parse::<u8>()
-                .ok()
-                .map(|count| low.saturating_add(i32::from(count))),
+            Some(count) => count.parse::<u8>().ok().map(|count| low.saturating_add(i32::from(count))),
         }
     } else if let Some(rest) = name.strip_prefix("RTMAX") {
         match rest.strip_prefix('-') {
             None if rest.is_empty() => Some(high),
             None => None,
-            Some(count) => count
-                .parse::<u8>()
-                .ok()
-                .map(|count| high.saturating_sub(i32::from(count))),
+            Some(count) => count.parse::<u8>().ok().map(|count| high.saturating_sub(i32::from(count))),
         }
     } else {
         return None;
@@ -94,9 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_no_signal() {
-        for text in [
-            "0", "-1", "65", "32", "FOO", "", "SIG", "RTMIN-1", "RTMIN+99", "RTMAX-99", "1.5",
-        ] {
+        for text in ["0", "-1", "65", "32", "FOO", "", "SIG", "RTMIN-1", "RTMIN+99", "RTMAX-99", "1.5"] {
             let reason = number_of(text).unwrap_err();
             assert!(reason.contains("USR1"), "{text}: {reason}");
         }

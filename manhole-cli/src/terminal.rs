@@ -21,10 +21,7 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Remembers the modes.
     pub(crate) fn remember(is_edited: bool) -> Self {
-        Self {
-            saved: termios::tcgetattr(std::io::stdin()).ok(),
-            is_edited,
-        }
+        Self { saved: termios::tcgetattr(std::io::stdin()).ok(), is_edited }
     }
 
     /// Ends the program from any thread with the terminal as it was. `is_editing` says whether the line editor is, or is
@@ -60,8 +57,7 @@ impl Terminal {
 
     fn is_raw(&self) -> bool {
         self.is_edited
-            && termios::tcgetattr(std::io::stdin())
-                .is_ok_and(|modes| !modes.local_flags.contains(LocalFlags::ICANON))
+            && termios::tcgetattr(std::io::stdin()).is_ok_and(|modes| !modes.local_flags.contains(LocalFlags::ICANON))
     }
 }
 
@@ -85,10 +81,7 @@ pub(crate) fn hold_signals() -> SigSet {
 ///
 /// # Errors
 /// When no thread can be made.
-pub(crate) fn on_signal(
-    signals: SigSet,
-    act: impl Fn(Signal) + Send + 'static,
-) -> std::io::Result<()> {
+pub(crate) fn on_signal(signals: SigSet, act: impl Fn(Signal) + Send + 'static) -> std::io::Result<()> {
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {

@@ -66,14 +66,11 @@ pub(crate) fn run(stream: UnixStream, first: &[u8]) -> Result<(), Failure> {
             terminal.leave(0, "connection closed by the process", &is_editing)
         }
     };
-    let above = notices::start(Some(printer), |text| Cow::Borrowed(text), || true, on_close)
-        .map_err(threads)?;
+    let above = notices::start(Some(printer), |text| Cow::Borrowed(text), || true, on_close).map_err(threads)?;
     {
         let (terminal, is_editing) = (terminal.clone(), is_editing.clone());
-        terminal::on_signal(signals, move |signal| {
-            terminal.leave(terminal::status_of(signal), "", &is_editing)
-        })
-        .map_err(threads)?;
+        terminal::on_signal(signals, move |signal| terminal.leave(terminal::status_of(signal), "", &is_editing))
+            .map_err(threads)?;
     }
     screen.take(first, &above);
     {
@@ -132,19 +129,13 @@ impl Screen {
                 return Some(std::mem::take(&mut state.tail));
             }
             let left = enough.saturating_sub(quiet);
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     fn await_end(&self) {
         let state = self.lock();
-        let waited = self
-            .changed
-            .wait_timeout_while(state, FAREWELL, |state| !state.is_closed);
+        let waited = self.changed.wait_timeout_while(state, FAREWELL, |state| !state.is_closed);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         print(&std::mem::take(&mut state.tail));
     }

@@ -104,10 +104,7 @@ pub(crate) fn message(line: &[u8]) -> Message {
     };
     if let Some(other) = value.get("occupied") {
         let number = |key| other.get(key).and_then(Value::as_i64).unwrap_or(-1);
-        return Message::Occupied {
-            pid: number("pid"),
-            uid: number("uid"),
-        };
+        return Message::Occupied { pid: number("pid"), uid: number("uid") };
     }
     if value.get("turn").is_some() {
         return Message::Turn;
@@ -135,9 +132,7 @@ fn piece(value: &Value) -> Option<Piece> {
         let list = list.as_array()?.iter();
         return Some(Piece::Candidates {
             start: usize::try_from(value.get("start")?.as_u64()?).ok()?,
-            list: list
-                .filter_map(|one| one.as_str().map(str::to_owned))
-                .collect(),
+            list: list.filter_map(|one| one.as_str().map(str::to_owned)).collect(),
         });
     }
     let outcome = match value.get("done")?.as_str()? {
@@ -145,10 +140,7 @@ fn piece(value: &Value) -> Option<Piece> {
         "quit" => Outcome::Quit,
         other => Outcome::Error(text(value, "message").unwrap_or_else(|| other.to_owned())),
     };
-    Some(Piece::Done {
-        outcome,
-        prompt: text(value, "prompt"),
-    })
+    Some(Piece::Done { outcome, prompt: text(value, "prompt") })
 }
 
 fn text(value: &Value, key: &str) -> Option<String> {
@@ -195,10 +187,7 @@ mod tests {
         let line = br#"{"hello":{"protocol":1,"version":"0.1.0","pid":4711,"uid":1000,"program":"/usr/sbin/nginx","prompt":">>> "}}"#;
         let hello = hello(line).unwrap();
         assert_eq!((hello.protocol, hello.pid, hello.uid), (1, 4711, 1000));
-        assert_eq!(
-            (hello.program.as_str(), hello.prompt.as_str()),
-            ("/usr/sbin/nginx", ">>> ")
-        );
+        assert_eq!((hello.program.as_str(), hello.prompt.as_str()), ("/usr/sbin/nginx", ">>> "));
     }
 
     #[test]
@@ -211,53 +200,20 @@ mod tests {
     #[test]
     fn the_replies_of_the_map() {
         let reply = |id, piece| Message::Reply { id, piece };
-        let done = |outcome, prompt: Option<&str>| Piece::Done {
-            outcome,
-            prompt: prompt.map(str::to_owned),
-        };
+        let done = |outcome, prompt: Option<&str>| Piece::Done { outcome, prompt: prompt.map(str::to_owned) };
         for (line, expected) in [
-            (
-                r#"{"occupied":{"pid":4712,"uid":1000}}"#,
-                Message::Occupied {
-                    pid: 4712,
-                    uid: 1000,
-                },
-            ),
+            (r#"{"occupied":{"pid":4712,"uid":1000}}"#, Message::Occupied { pid: 4712, uid: 1000 }),
             (r#"{"turn":{}}"#, Message::Turn),
-            (
-                r#"{"id":2,"text":"x"}"#,
-                reply(2, Piece::Text("x".to_owned())),
-            ),
-            (
-                r#"{"id":3,"data":{"a":1}}"#,
-                reply(3, Piece::Data(json!({"a": 1}))),
-            ),
-            (
-                r#"{"id":3,"data":null}"#,
-                reply(3, Piece::Data(Value::Null)),
-            ),
+            (r#"{"id":2,"text":"x"}"#, reply(2, Piece::Text("x".to_owned()))),
+            (r#"{"id":3,"data":{"a":1}}"#, reply(3, Piece::Data(json!({"a": 1})))),
+            (r#"{"id":3,"data":null}"#, reply(3, Piece::Data(Value::Null))),
             (
                 r#"{"id":4,"candidates":["threads"],"start":5}"#,
-                reply(
-                    4,
-                    Piece::Candidates {
-                        start: 5,
-                        list: vec!["threads".to_owned()],
-                    },
-                ),
+                reply(4, Piece::Candidates { start: 5, list: vec!["threads".to_owned()] }),
             ),
-            (
-                r#"{"id":2,"done":"ok","prompt":">>> "}"#,
-                reply(2, done(Outcome::Ok, Some(">>> "))),
-            ),
-            (
-                r#"{"id":2,"done":"error","message":"m"}"#,
-                reply(2, done(Outcome::Error("m".to_owned()), None)),
-            ),
-            (
-                r#"{"id":2,"done":"quit"}"#,
-                reply(2, done(Outcome::Quit, None)),
-            ),
+            (r#"{"id":2,"done":"ok","prompt":">>> "}"#, reply(2, done(Outcome::Ok, Some(">>> ")))),
+            (r#"{"id":2,"done":"error","message":"m"}"#, reply(2, done(Outcome::Error("m".to_owned()), None))),
+            (r#"{"id":2,"done":"quit"}"#, reply(2, done(Outcome::Quit, None))),
             (r#"{"error":"bad"}"#, Message::Error("bad".to_owned())),
             (r#"{"text":"news"}"#, Message::Text("news".to_owned())),
             (r#"{"id":9}"#, Message::Unknown(r#"{"id":9}"#.to_owned())),
@@ -270,11 +226,9 @@ mod tests {
     #[test]
     fn requests_are_one_line_each() {
         assert_eq!(Request::Greet.line(1), "{\"greet\":true,\"id\":1}\n");
-        for (request, id) in [
-            (Request::Run("a\nb\"c"), 2),
-            (Request::RunAsData("x"), 3),
-            (Request::Complete("info th", 7), 4),
-        ] {
+        for (request, id) in
+            [(Request::Run("a\nb\"c"), 2), (Request::RunAsData("x"), 3), (Request::Complete("info th", 7), 4)]
+        {
             let line = request.line(id);
             assert_eq!(line.matches('\n').count(), 1, "{line}");
             let value: Value = serde_json::from_str(&line).unwrap();

@@ -49,20 +49,12 @@ pub(crate) struct Request {
 }
 
 /// Parses the command line. `Err` is an error message or, as clap has it, the text of `--help`.
-pub(crate) fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Request, Box<clap::Error>> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Box<clap::Error>> {
     let matches = command().try_get_matches_from(arguments)?;
     Ok(Request {
-        command: matches
-            .get_many::<OsString>("command")
-            .map(|words| words.cloned().collect())
-            .unwrap_or_default(),
+        command: matches.get_many::<OsString>("command").map(|words| words.cloned().collect()).unwrap_or_default(),
         options: matches.get_one::<String>("options").cloned(),
-        flags: TABLE
-            .iter()
-            .filter_map(|row| Some((row.name, words(&matches, row)?)))
-            .collect(),
+        flags: TABLE.iter().filter_map(|row| Some((row.name, words(&matches, row)?))).collect(),
         library: matches.get_one::<PathBuf>("lib").cloned(),
         check: matches.get_flag("check"),
     })
@@ -121,9 +113,7 @@ fn command() -> Command {
                 .long("lib")
                 .value_name("PATH")
                 .value_parser(value_parser!(PathBuf))
-                .help(
-                    "The libmanhole.so to load, or its directory [default: $MANHOLE_LIB, else near manhole-run]",
-                ),
+                .help("The libmanhole.so to load, or its directory [default: $MANHOLE_LIB, else near manhole-run]"),
         )
         .arg(
             Arg::new("check")
@@ -133,11 +123,7 @@ fn command() -> Command {
                 .help("Check everything and print what would be set, without starting PROGRAM"),
         );
     for row in &TABLE {
-        command = if row.kind == Kind::Bool {
-            command.args(switches(row))
-        } else {
-            command.arg(valued(row))
-        };
+        command = if row.kind == Kind::Bool { command.args(switches(row)) } else { command.arg(valued(row)) };
     }
     command
 }
@@ -155,14 +141,8 @@ fn switches(row: &'static Row) -> [Arg; 2] {
             .help_heading("Options of the manhole")
     };
     [
-        switch(row.name)
-            .overrides_with(off.clone())
-            .hide(on_by_default)
-            .help(sentence(row.help)),
-        switch(&off)
-            .overrides_with(row.name)
-            .hide(!on_by_default)
-            .help(format!("Switch off: {}", row.help)),
+        switch(row.name).overrides_with(off.clone()).hide(on_by_default).help(sentence(row.help)),
+        switch(&off).overrides_with(row.name).hide(!on_by_default).help(format!("Switch off: {}", row.help)),
     ]
 }
 
@@ -224,11 +204,7 @@ mod tests {
     #[test]
     fn the_program_keeps_its_own_flags() {
         for (words, command, flags) in [
-            (
-                &["ls", "-l", "--verbose"][..],
-                &["ls", "-l", "--verbose"][..],
-                0,
-            ),
+            (&["ls", "-l", "--verbose"][..], &["ls", "-l", "--verbose"][..], 0),
             (&["--verbose", "ls", "--help"], &["ls", "--help"], 1),
             (&["--", "ls", "--", "x"], &["ls", "--", "x"], 0),
             (&["--", "-odd", "-x"], &["-odd", "-x"], 0),
@@ -250,16 +226,8 @@ mod tests {
             (&["--no-children"], "children", &["false"]),
             (&["--oneshot-on", "USR2"], "oneshot_on", &["USR2"]),
             (&["--oneshot_on=USR2"], "oneshot_on", &["USR2"]),
-            (
-                &["--oneshot-on", "USR1", "--oneshot-on", "USR2"],
-                "oneshot_on",
-                &["USR2"],
-            ),
-            (
-                &["--locals", "a=1", "--locals", "b=2"],
-                "locals",
-                &["a=1", "b=2"],
-            ),
+            (&["--oneshot-on", "USR1", "--oneshot-on", "USR2"], "oneshot_on", &["USR2"]),
+            (&["--locals", "a=1", "--locals", "b=2"], "locals", &["a=1", "b=2"]),
             (&["--reinstall-delay", "-1"], "reinstall_delay", &["-1"]),
             (&["--prompt", "native"], "prompt", &["native"]),
         ] {

@@ -51,9 +51,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<i32, 
 }
 
 fn find_library(request: &Request, environment: &Environment) -> Result<Library, Refusal> {
-    let variable = environment
-        .get(LIBRARY_VARIABLE)
-        .filter(|path| !path.is_empty());
+    let variable = environment.get(LIBRARY_VARIABLE).filter(|path| !path.is_empty());
     let asked = match (&request.library, variable) {
         (Some(path), _) => Some(("--lib", path.as_path())),
         (None, Some(path)) => Some((LIBRARY_VARIABLE, Path::new(path))),
@@ -115,8 +113,7 @@ fn report(program: Option<&Program>, settings: &Settings, environment: &Environm
 
 fn shell_quoted(value: &OsStr) -> String {
     let text = value.to_string_lossy();
-    let plain =
-        |character: char| character.is_ascii_alphanumeric() || "/._-:=,+@".contains(character);
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-:=,+@".contains(character);
     if !text.is_empty() && text.chars().all(plain) {
         return text.into_owned();
     }
@@ -126,8 +123,8 @@ fn shell_quoted(value: &OsStr) -> String {
 /// Becomes the program. Returns only if that fails.
 fn execute(program: &Program, command: &[OsString], environment: &Environment) -> Refusal {
     let shown = program.path.display().to_string();
-    let strings: Result<(Vec<CString>, Vec<CString>), _> = c_strings(command.iter().cloned())
-        .and_then(|command| Ok((command, c_strings(environment.strings())?)));
+    let strings: Result<(Vec<CString>, Vec<CString>), _> =
+        c_strings(command.iter().cloned()).and_then(|command| Ok((command, c_strings(environment.strings())?)));
     let Ok((arguments, variables)) = strings else {
         return Refusal::new(NOT_EXECUTABLE, "an argument contains a NUL byte");
     };
@@ -141,11 +138,7 @@ fn execute(program: &Program, command: &[OsString], environment: &Environment) -
         }
         error => error,
     };
-    let code = if error == Errno::ENOENT {
-        NOT_FOUND
-    } else {
-        NOT_EXECUTABLE
-    };
+    let code = if error == Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
     Refusal::new(code, format!("{shown}: {}", error.desc()))
 }
 
@@ -159,13 +152,8 @@ fn execute_file(path: &Path, arguments: &[CString], variables: &[CString]) -> Er
     }
 }
 
-fn c_strings(
-    strings: impl IntoIterator<Item = OsString>,
-) -> Result<Vec<CString>, std::ffi::NulError> {
-    strings
-        .into_iter()
-        .map(|string| CString::new(string.into_vec()))
-        .collect()
+fn c_strings(strings: impl IntoIterator<Item = OsString>) -> Result<Vec<CString>, std::ffi::NulError> {
+    strings.into_iter().map(|string| CString::new(string.into_vec())).collect()
 }
 
 #[cfg(test)]
@@ -178,10 +166,7 @@ mod tests {
             ("", "/tmp/manhole-7"),
             ("socket_path='/run/x-{pid}'", "/run/x-7"),
             ("oneshot_on='USR2'", "/tmp/manhole-7 after kill -USR2 7"),
-            (
-                "activate_on='RTMIN+1', thread=False",
-                "/tmp/manhole-7 after kill -RTMIN+1 7",
-            ),
+            ("activate_on='RTMIN+1', thread=False", "/tmp/manhole-7 after kill -RTMIN+1 7"),
             ("thread=False", "closed (thread=False and no signal)"),
             ("off", "off (MANHOLE=off)"),
         ] {
@@ -192,12 +177,7 @@ mod tests {
 
     #[test]
     fn values_are_quoted_for_a_shell() {
-        for (value, quoted) in [
-            ("/a/b.so:c", "/a/b.so:c"),
-            ("", "''"),
-            ("x y", "'x y'"),
-            ("it's", "'it'\\''s'"),
-        ] {
+        for (value, quoted) in [("/a/b.so:c", "/a/b.so:c"), ("", "''"), ("x y", "'x y'"), ("it's", "'it'\\''s'")] {
             assert_eq!(shell_quoted(OsStr::new(value)), quoted);
         }
     }

@@ -24,10 +24,7 @@ pub(crate) struct Library {
 
 /// Finds and checks the library: the one that is asked for (a file, or a directory that holds it), else one near
 /// `directory`, where manhole-run is.
-pub(crate) fn find(
-    asked: Option<(&str, &Path)>,
-    directory: Option<&Path>,
-) -> Result<Library, Refusal> {
+pub(crate) fn find(asked: Option<(&str, &Path)>, directory: Option<&Path>) -> Result<Library, Refusal> {
     let path = match asked {
         Some((_, path)) if path.is_dir() => path.join(FILE_NAME),
         Some((_, path)) => path.to_owned(),
@@ -44,9 +41,7 @@ pub(crate) fn find(
 fn nearby(directory: Option<&Path>) -> Result<PathBuf, Refusal> {
     let missing = |where_not: String| {
         let reason = format!("{FILE_NAME} was not found {where_not}");
-        Err(Refusal::new(NO_MANHOLE, reason).remedy(format!(
-            "say where it is: --lib PATH, or {LIBRARY_VARIABLE}"
-        )))
+        Err(Refusal::new(NO_MANHOLE, reason).remedy(format!("say where it is: --lib PATH, or {LIBRARY_VARIABLE}")))
     };
     let Some(directory) = directory else {
         return missing("because /proc/self/exe cannot be read".to_owned());
@@ -62,17 +57,12 @@ fn nearby(directory: Option<&Path>) -> Result<PathBuf, Refusal> {
         prefix.join("lib64/libmanhole"),
         prefix.join("lib64"),
     ];
-    let found = candidates
-        .iter()
-        .map(|candidate| candidate.join(FILE_NAME))
-        .find(|path| path.is_file());
+    let found = candidates.iter().map(|candidate| candidate.join(FILE_NAME)).find(|path| path.is_file());
     match found {
         Some(path) => Ok(path),
-        None => missing(format!(
-            "beside manhole-run in {} nor under {}",
-            directory.display(),
-            prefix.join("lib").display()
-        )),
+        None => {
+            missing(format!("beside manhole-run in {} nor under {}", directory.display(), prefix.join("lib").display()))
+        }
     }
 }
 
@@ -86,10 +76,7 @@ fn check(path: &Path) -> Result<Library, Refusal> {
     match target::machine_of_library(&absolute) {
         Ok(Some(machine)) => {
             refuse_unpreloadable(absolute.as_os_str())?;
-            Ok(Library {
-                path: absolute,
-                machine,
-            })
+            Ok(Library { path: absolute, machine })
         }
         Ok(None) => refused(format!("{shown} is no shared library")),
         Err(error) => refused(format!("{shown} cannot be read: {error}")),
@@ -162,11 +149,9 @@ mod tests {
         let library = compile(root.path(), "ok.so", "", &["-shared", "-fPIC"]);
         let text = root.path().join("text.so");
         fs::write(&text, "no library").unwrap();
-        for (name, said) in [
-            ("a b.so", "has a space in it"),
-            ("a:b.so", "has a colon in it"),
-            ("a$LIB.so", "has a dollar sign in it"),
-        ] {
+        for (name, said) in
+            [("a b.so", "has a space in it"), ("a:b.so", "has a colon in it"), ("a$LIB.so", "has a dollar sign in it")]
+        {
             let path = root.path().join(name);
             fs::copy(&library, &path).unwrap();
             let refusal = find(Some(("--lib", &path)), None).unwrap_err();
@@ -174,10 +159,7 @@ mod tests {
             assert!(refusal.reason.starts_with("--lib: "), "{refusal}");
         }
         let missing = root.path().join("missing.so");
-        for (path, said) in [
-            (&text, "is no shared library"),
-            (&missing, "cannot be read"),
-        ] {
+        for (path, said) in [(&text, "is no shared library"), (&missing, "cannot be read")] {
             let refusal = find(Some(("--lib", path)), None).unwrap_err();
             assert_eq!(refusal.code, NO_MANHOLE);
             assert!(refusal.reason.contains(said), "{refusal}");

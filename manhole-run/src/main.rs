@@ -23,10 +23,7 @@ mod target;
 
 /// The C entry. The standard library's arguments work without its own start-up: glibc hands them to it.
 #[cfg(not(test))]
-#[allow(
-    unsafe_code,
-    reason = "the entry needs its C name; see the top of this file"
-)]
+#[allow(unsafe_code, reason = "the entry needs its C name; see the top of this file")]
 // SAFETY: this program defines no other `main`.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_count: i32, _arguments: *const *const u8) -> i32 {

@@ -24,10 +24,7 @@ struct Starter {
 
 /// Refuses the program if it would gain privileges, started by us.
 pub(crate) fn check(path: &Path) -> Result<(), Refusal> {
-    let starter = Starter {
-        uid: Uid::current().as_raw(),
-        gid: Gid::current().as_raw(),
-    };
+    let starter = Starter { uid: Uid::current().as_raw(), gid: Gid::current().as_raw() };
     let Ok(metadata) = fs::metadata(path) else {
         return Ok(()); // The exec will say why.
     };
@@ -50,14 +47,12 @@ fn gain(metadata: &Metadata, capable: bool, starter: Starter) -> Option<(String,
     let (owner, group) = (metadata.uid(), metadata.gid());
     if mode & SETUID != 0 && owner != starter.uid {
         let reason = format!("is setuid to uid {owner}");
-        let remedy =
-            format!("start manhole-run itself as that user: sudo -u '#{owner}' manhole-run ...");
+        let remedy = format!("start manhole-run itself as that user: sudo -u '#{owner}' manhole-run ...");
         return Some((reason, remedy));
     }
     if mode & SETGID != 0 && mode & GROUP_EXECUTE != 0 && group != starter.gid {
         let reason = format!("is setgid to gid {group}");
-        let remedy =
-            format!("start manhole-run itself in that group: sudo -g '#{group}' manhole-run ...");
+        let remedy = format!("start manhole-run itself in that group: sudo -g '#{group}' manhole-run ...");
         return Some((reason, remedy));
     }
     if capable && starter.uid != 0 {
@@ -105,10 +100,8 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let metadata = fs::metadata(&path).unwrap();
             // The other user is never root, whose gains from capabilities do not count.
-            let starter = Starter {
-                uid: if other_uid { uid + 1 } else { uid },
-                gid: if other_gid { gid + 1 } else { gid },
-            };
+            let starter =
+                Starter { uid: if other_uid { uid + 1 } else { uid }, gid: if other_gid { gid + 1 } else { gid } };
             let gain = gain(&metadata, capable, starter).map(|(reason, _)| reason);
             match (gain, said) {
                 (None, None) => {}

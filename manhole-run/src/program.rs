@@ -31,31 +31,15 @@ pub(crate) struct Program {
 }
 
 /// Finds the program `name` and checks it and all that will run it.
-pub(crate) fn find(
-    name: &OsStr,
-    environment: &Environment,
-    library: &Library,
-) -> Result<Program, Refusal> {
+pub(crate) fn find(name: &OsStr, environment: &Environment, library: &Library) -> Result<Program, Refusal> {
     let path = search::find(name, environment.get("PATH"))?;
-    let mut program = Program {
-        path: path.clone(),
-        interpreters: Vec::new(),
-        warnings: Vec::new(),
-    };
-    let mut walk = Walk {
-        environment,
-        library,
-        program: &mut program,
-        scripts: 0,
-    };
+    let mut program = Program { path: path.clone(), interpreters: Vec::new(), warnings: Vec::new() };
+    let mut walk = Walk { environment, library, program: &mut program, scripts: 0 };
     let mut next = walk.check(&path).map(|then| then.map(|then| (path, then)));
     while let Some((current, then)) = next? {
         let (script, found) = walk.follow(&current, then)?;
         let Some(found) = found else { break };
-        next = walk
-            .check(&found)
-            .map(|then| then.map(|then| (found, then)))
-            .map_err(|refusal| refusal.within(&script));
+        next = walk.check(&found).map(|then| then.map(|then| (found, then))).map_err(|refusal| refusal.within(&script));
     }
     Ok(program)
 }
@@ -81,9 +65,9 @@ impl Walk<'_> {
             Ok(start) => start,
             Err(error) => {
                 let shown = path.display();
-                self.program.warnings.push(format!(
-                    "cannot tell whether a manhole can be in {shown}: it cannot be read ({error})"
-                ));
+                self.program
+                    .warnings
+                    .push(format!("cannot tell whether a manhole can be in {shown}: it cannot be read ({error})"));
                 return Ok(None);
             }
         };
@@ -103,8 +87,7 @@ impl Walk<'_> {
         if start.contains(&0) {
             // Registered with the kernel (binfmt_misc), perhaps.
             let shown = path.display();
-            let warning =
-                format!("cannot tell whether a manhole can be in {shown}: it is no ELF file");
+            let warning = format!("cannot tell whether a manhole can be in {shown}: it is no ELF file");
             self.program.warnings.push(warning);
             return Ok(None);
         }
@@ -131,20 +114,16 @@ impl Walk<'_> {
                     None => Ok((script, Some(found))),
                     Some(argument) => {
                         // env itself is a program too, and it starts the next one.
-                        self.check(&found)
-                            .map_err(|refusal| refusal.within(&script))?;
+                        self.check(&found).map_err(|refusal| refusal.within(&script))?;
                         self.follow(current, Then::Command(env_command(&argument)))
                     }
                 }
             }
             Then::Command(EnvCommand::Unclear) => Ok((String::new(), None)),
             Then::Command(EnvCommand::Strips(what)) => {
-                let reason = format!(
-                    "{shown} is a script whose env {what}: no preload reaches its interpreter"
-                );
-                Err(Refusal::new(NO_MANHOLE, reason).remedy(
-                    "change its first line, or run its interpreter with manhole-run yourself",
-                ))
+                let reason = format!("{shown} is a script whose env {what}: no preload reaches its interpreter");
+                Err(Refusal::new(NO_MANHOLE, reason)
+                    .remedy("change its first line, or run its interpreter with manhole-run yourself"))
             }
             Then::Command(EnvCommand::Runs(name, path)) => {
                 let script = format!("{shown} is a script for {}", name.to_string_lossy());
@@ -200,11 +179,7 @@ mod tests {
             let path = format!("{}:/usr/bin:/bin", root.path().display());
             let environment = Environment::new([(OsString::from("PATH"), OsString::from(path))]);
             let library = library(root.path());
-            Self {
-                root,
-                library,
-                environment,
-            }
+            Self { root, library, environment }
         }
 
         fn find(&self, name: &str) -> Result<Program, Refusal> {
@@ -214,10 +189,7 @@ mod tests {
         /// Writes a script; `@` in its text stands for the directory.
         fn script(&self, name: &str, text: &str) -> PathBuf {
             let path = self.root.path().join(name);
-            write(
-                &path,
-                &text.replace('@', &self.root.path().display().to_string()),
-            );
+            write(&path, &text.replace('@', &self.root.path().display().to_string()));
             path
         }
     }
@@ -230,21 +202,9 @@ mod tests {
             ("dynamic", "", vec![]),
             ("direct", "#!@/dynamic -x\n", vec![at("dynamic")]),
             ("chain", "#!@/direct", vec![at("direct"), at("dynamic")]),
-            (
-                "by-env",
-                "#!/usr/bin/env dynamic\n",
-                vec!["/usr/bin/env".into(), at("dynamic")],
-            ),
-            (
-                "by-env-s",
-                "#!/usr/bin/env -S A=1 dynamic -u\n",
-                vec!["/usr/bin/env".into(), at("dynamic")],
-            ),
-            (
-                "env-unclear",
-                "#!/usr/bin/env -S --chdir=/ dynamic\n",
-                vec!["/usr/bin/env".into()],
-            ),
+            ("by-env", "#!/usr/bin/env dynamic\n", vec!["/usr/bin/env".into(), at("dynamic")]),
+            ("by-env-s", "#!/usr/bin/env -S A=1 dynamic -u\n", vec!["/usr/bin/env".into(), at("dynamic")]),
+            ("env-unclear", "#!/usr/bin/env -S --chdir=/ dynamic\n", vec!["/usr/bin/env".into()]),
             ("no-line", "echo hello\n", vec![SHELL.into()]),
             ("empty", "", vec![SHELL.into()]),
         ] {
@@ -265,61 +225,16 @@ mod tests {
         write(&house.root.path().join("other-blob"), "a\0b");
         for (name, text, code, said) in [
             ("static", "", NO_MANHOLE, "static is statically linked"),
-            (
-                "one",
-                "#!@/static",
-                NO_MANHOLE,
-                "one is a script for @/static: @/static is statically",
-            ),
-            (
-                "two",
-                "#!@/one",
-                NO_MANHOLE,
-                "one is a script for @/static: @/static is statically",
-            ),
-            (
-                "by-env",
-                "#!/usr/bin/env static",
-                NO_MANHOLE,
-                "by-env is a script for static: @/static is statically",
-            ),
-            (
-                "lost",
-                "#!/nowhere/sh",
-                NOT_FOUND,
-                "lost is a script for /nowhere/sh, which does not exist",
-            ),
-            (
-                "lost-env",
-                "#!/usr/bin/env nowhere",
-                NOT_FOUND,
-                "script for nowhere: nowhere: command not found",
-            ),
-            (
-                "words",
-                "#!/usr/bin/env dynamic -u",
-                NOT_FOUND,
-                "command not found",
-            ),
-            (
-                "stripped",
-                "#!/usr/bin/env -S -i dynamic",
-                NO_MANHOLE,
-                "whose env clears the environment",
-            ),
-            (
-                "folder",
-                "#!/usr",
-                NOT_EXECUTABLE,
-                "script for /usr: /usr: is a directory",
-            ),
+            ("one", "#!@/static", NO_MANHOLE, "one is a script for @/static: @/static is statically"),
+            ("two", "#!@/one", NO_MANHOLE, "one is a script for @/static: @/static is statically"),
+            ("by-env", "#!/usr/bin/env static", NO_MANHOLE, "by-env is a script for static: @/static is statically"),
+            ("lost", "#!/nowhere/sh", NOT_FOUND, "lost is a script for /nowhere/sh, which does not exist"),
+            ("lost-env", "#!/usr/bin/env nowhere", NOT_FOUND, "script for nowhere: nowhere: command not found"),
+            ("words", "#!/usr/bin/env dynamic -u", NOT_FOUND, "command not found"),
+            ("stripped", "#!/usr/bin/env -S -i dynamic", NO_MANHOLE, "whose env clears the environment"),
+            ("folder", "#!/usr", NOT_EXECUTABLE, "script for /usr: /usr: is a directory"),
             ("loop", "#!@/loop", NOT_EXECUTABLE, "more than 4 scripts"),
-            (
-                "blob-script",
-                "#!@/other-blob",
-                NOT_EXECUTABLE,
-                "neither a program nor a script",
-            ),
+            ("blob-script", "#!@/other-blob", NOT_EXECUTABLE, "neither a program nor a script"),
         ] {
             if name != "static" {
                 house.script(name, text);
@@ -336,10 +251,6 @@ mod tests {
         let house = House::new();
         write(&house.root.path().join("blob"), "a\0b");
         let program = house.find("blob").unwrap();
-        assert!(
-            program.warnings[0].contains("no ELF file"),
-            "{:?}",
-            program.warnings
-        );
+        assert!(program.warnings[0].contains("no ELF file"), "{:?}", program.warnings);
     }
 }

@@ -21,11 +21,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(code: i32, reason: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-            remedy: None,
-        }
+        Self { code, reason: reason.into(), remedy: None }
     }
 
     pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {

@@ -24,15 +24,9 @@ pub(crate) enum EnvCommand {
 
 /// Reads the first line, as the kernel does (execve(2)), from the first bytes of a file. `None` if it is no script.
 pub(crate) fn interpreter(start: &[u8]) -> Option<Interpreter> {
-    let line = start
-        .strip_prefix(b"#!")?
-        .split(|byte| *byte == b'\n')
-        .next()?;
+    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = trimmed(line);
-    let end = line
-        .iter()
-        .position(|byte| is_blank(*byte))
-        .unwrap_or(line.len());
+    let end = line.iter().position(|byte| is_blank(*byte)).unwrap_or(line.len());
     let (path, rest) = line.split_at_checked(end)?;
     let argument = trimmed(rest);
     (!path.is_empty()).then(|| Interpreter {
@@ -130,21 +124,14 @@ mod tests {
         for (line, path, argument) in [
             ("#!/bin/sh\necho", Some("/bin/sh"), None),
             ("#! \t/bin/sh  -e x \n", Some("/bin/sh"), Some("-e x")),
-            (
-                "#!/usr/bin/env python3",
-                Some("/usr/bin/env"),
-                Some("python3"),
-            ),
+            ("#!/usr/bin/env python3", Some("/usr/bin/env"), Some("python3")),
             ("#!", None, None),
             ("#!  \n/bin/sh", None, None),
             ("#/bin/sh", None, None),
             ("", None, None),
         ] {
             let read = interpreter(line.as_bytes());
-            let expected = path.map(|path| Interpreter {
-                path: path.into(),
-                argument: argument.map(OsString::from),
-            });
+            let expected = path.map(|path| Interpreter { path: path.into(), argument: argument.map(OsString::from) });
             assert_eq!(read, expected, "{line:?}");
         }
     }
@@ -160,27 +147,12 @@ mod tests {
             ("-S -v A=1 B='x y' \"my prog\" -i", runs("my prog")),
             ("-vS -u HOME --unset=X -uY node", runs("node")),
             ("--split-string=node --flag", runs("node")),
-            (
-                "-S PATH=/opt/bin node",
-                EnvCommand::Runs("node".into(), Some("/opt/bin".into())),
-            ),
+            ("-S PATH=/opt/bin node", EnvCommand::Runs("node".into(), Some("/opt/bin".into()))),
             ("-i", EnvCommand::Strips("clears the environment".into())),
-            (
-                "-S -i python3",
-                EnvCommand::Strips("clears the environment".into()),
-            ),
-            (
-                "-S - python3",
-                EnvCommand::Strips("clears the environment".into()),
-            ),
-            (
-                "-S -u LD_PRELOAD sh",
-                EnvCommand::Strips("unsets LD_PRELOAD".into()),
-            ),
-            (
-                "-S LD_PRELOAD= sh",
-                EnvCommand::Strips("sets LD_PRELOAD anew".into()),
-            ),
+            ("-S -i python3", EnvCommand::Strips("clears the environment".into())),
+            ("-S - python3", EnvCommand::Strips("clears the environment".into())),
+            ("-S -u LD_PRELOAD sh", EnvCommand::Strips("unsets LD_PRELOAD".into())),
+            ("-S LD_PRELOAD= sh", EnvCommand::Strips("sets LD_PRELOAD anew".into())),
             ("-S --chdir=/ sh", EnvCommand::Unclear),
             ("-S", EnvCommand::Unclear),
         ] {

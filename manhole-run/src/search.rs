@@ -27,11 +27,7 @@ pub(crate) fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Refusa
     let mut found = None;
     for directory in std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH))) {
         // An empty entry is the current directory, which a slash must name for execve.
-        let directory = if directory.as_os_str().is_empty() {
-            PathBuf::from(".")
-        } else {
-            directory
-        };
+        let directory = if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory };
         let candidate = directory.join(name);
         match executable(&candidate) {
             Ok(()) => return Ok(candidate),
@@ -46,9 +42,7 @@ pub(crate) fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Refusa
         None => {
             let refusal = Refusal::new(NOT_FOUND, format!("{shown}: command not found"));
             if Path::new(name).is_file() {
-                refusal.remedy(format!(
-                    "it is in this directory, which is not in PATH: ./{shown}"
-                ))
+                refusal.remedy(format!("it is in this directory, which is not in PATH: ./{shown}"))
             } else {
                 refusal
             }
@@ -72,9 +66,7 @@ impl Problem {
             Self::Missing => Refusal::new(NOT_FOUND, format!("{shown}: no such file")),
             Self::Directory => not_executable("is a directory"),
             Self::Special => not_executable("is no regular file"),
-            Self::NoPermission => {
-                not_executable("permission denied").remedy("may it be executed? (chmod +x)")
-            }
+            Self::NoPermission => not_executable("permission denied").remedy("may it be executed? (chmod +x)"),
             Self::Other(error) => not_executable(&error.to_string()),
         }
     }
@@ -82,14 +74,13 @@ impl Problem {
 
 /// Whether the kernel would execute this file for us, as far as permissions go.
 pub(crate) fn executable(path: &Path) -> Result<(), Problem> {
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        match error.raw_os_error().map(Errno::from_raw_os_error) {
+    let metadata =
+        std::fs::metadata(path).map_err(|error| match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::NOENT | Errno::NOTDIR) => Problem::Missing,
             Some(Errno::ACCESS) => Problem::NoPermission,
             Some(other) => Problem::Other(other),
             None => Problem::Missing,
-        }
-    })?;
+        })?;
     if metadata.is_dir() {
         return Err(Problem::Directory);
     }
@@ -129,10 +120,7 @@ mod tests {
         assert_eq!(find("prog"), Ok(three.join("prog")));
         let refusal = find("plain").unwrap_err();
         assert_eq!(refusal.code, NOT_EXECUTABLE);
-        assert!(
-            refusal.reason.ends_with("one/plain: permission denied"),
-            "{refusal}"
-        );
+        assert!(refusal.reason.ends_with("one/plain: permission denied"), "{refusal}");
         assert_eq!(find("missing").unwrap_err().code, NOT_FOUND);
         assert_eq!(find("").unwrap_err().code, NOT_FOUND);
     }

@@ -24,10 +24,7 @@ pub(crate) fn settle(request: &Request, inherited: Option<&OsStr>) -> Result<Set
         Some(Err(error)) => return Err(bad("the inherited MANHOLE", &error)),
     };
     if request.options.is_none() && request.flags.is_empty() {
-        return Ok(Settings {
-            setting: inherited,
-            text: None,
-        });
+        return Ok(Settings { setting: inherited, text: None });
     }
     // Whoever asks for options now wants a manhole, whatever was switched off further up.
     let base = match inherited {
@@ -42,17 +39,13 @@ pub(crate) fn settle(request: &Request, inherited: Option<&OsStr>) -> Result<Set
     for (name, words) in &request.flags {
         let Some(row) = row(name) else { continue };
         for word in words {
-            row.set_word(&mut options, word)
-                .map_err(|error| bad(&format!("--{}", flag(name)), &error))?;
+            row.set_word(&mut options, word).map_err(|error| bad(&format!("--{}", flag(name)), &error))?;
         }
     }
     // The agent will read this text: what it would refuse, such as a conflict between two sources, is refused here.
     let text = options.to_text();
     let setting = parse(&text).map_err(|error| bad("the options together", &error))?;
-    Ok(Settings {
-        setting,
-        text: Some(text),
-    })
+    Ok(Settings { setting, text: Some(text) })
 }
 
 fn off(request: &Request) -> Result<Settings, Refusal> {
@@ -60,10 +53,7 @@ fn off(request: &Request) -> Result<Settings, Refusal> {
         let reason = format!("--options off and --{} contradict each other", flag(name));
         return Err(Refusal::new(BAD_OPTIONS, reason));
     }
-    Ok(Settings {
-        setting: Setting::Off,
-        text: Some("off".to_owned()),
-    })
+    Ok(Settings { setting: Setting::Off, text: Some("off".to_owned()) })
 }
 
 fn bad(source: &str, error: &ParseError) -> Refusal {
@@ -99,20 +89,10 @@ mod tests {
             ),
             (
                 Some("verbose=True, prompt='native'"),
-                &[
-                    "--no-verbose",
-                    "--options",
-                    "prompt='python'",
-                    "--prompt",
-                    "auto",
-                ],
+                &["--no-verbose", "--options", "prompt='python'", "--prompt", "auto"],
                 Some(""),
             ),
-            (
-                Some("locals={'a': '1'}"),
-                &["--locals", "b=x=y"],
-                Some("locals={\"a\": \"1\", \"b\": \"x=y\"}"),
-            ),
+            (Some("locals={'a': '1'}"), &["--locals", "b=x=y"], Some("locals={\"a\": \"1\", \"b\": \"x=y\"}")),
         ] {
             let settings = settled(inherited, words).unwrap();
             assert_eq!(settings.text.as_deref(), text, "{inherited:?} {words:?}");
@@ -123,36 +103,16 @@ mod tests {
     #[test]
     fn mistakes_name_their_source() {
         for (inherited, words, said) in [
-            (
-                Some("verbos=1"),
-                &[][..],
-                "the inherited MANHOLE: unknown option 'verbos'",
-            ),
-            (
-                None,
-                &["--options", "verbose=yes"],
-                "--options: 'yes' is not a literal",
-            ),
-            (
-                None,
-                &["--oneshot-on", "USR9"],
-                "--oneshot-on: oneshot_on: there is no signal",
-            ),
-            (
-                None,
-                &["--reinstall-delay", "-1"],
-                "--reinstall-delay: reinstall_delay: a time",
-            ),
+            (Some("verbos=1"), &[][..], "the inherited MANHOLE: unknown option 'verbos'"),
+            (None, &["--options", "verbose=yes"], "--options: 'yes' is not a literal"),
+            (None, &["--oneshot-on", "USR9"], "--oneshot-on: oneshot_on: there is no signal"),
+            (None, &["--reinstall-delay", "-1"], "--reinstall-delay: reinstall_delay: a time"),
             (
                 Some("activate_on='USR2'"),
                 &["--oneshot-on", "USR2"],
                 "the options together: activate_on and oneshot_on cannot both be USR2",
             ),
-            (
-                None,
-                &["--options", "off", "--verbose"],
-                "--options off and --verbose contradict",
-            ),
+            (None, &["--options", "off", "--verbose"], "--options off and --verbose contradict"),
         ] {
             let refusal = settled(inherited, words).unwrap_err();
             assert_eq!(refusal.code, BAD_OPTIONS);

@@ -28,16 +28,8 @@ impl Machine {
         let class = *start.get(4)?;
         let order = *start.get(5)?;
         let pair = [*start.get(18)?, *start.get(19)?];
-        let processor = if order == elf::ELFDATA2MSB.0 {
-            u16::from_be_bytes(pair)
-        } else {
-            u16::from_le_bytes(pair)
-        };
-        start.starts_with(&elf::ELFMAG).then_some(Self {
-            class,
-            order,
-            processor,
-        })
+        let processor = if order == elf::ELFDATA2MSB.0 { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) };
+        start.starts_with(&elf::ELFMAG).then_some(Self { class, order, processor })
     }
 }
 
@@ -75,27 +67,17 @@ pub(crate) fn examine(path: &Path, start: &[u8], library: &Library) -> Result<Ex
         return Ok(unclear(&shown.to_string(), "its ELF header is cut off"));
     };
     if machine != library.machine {
-        let reason = format!(
-            "{shown} is a program for {machine}, and libmanhole.so is for {}",
-            library.machine
-        );
+        let reason = format!("{shown} is a program for {machine}, and libmanhole.so is for {}", library.machine);
         return Err(Refusal::new(NO_MANHOLE, reason)
             .remedy("a process can load libraries of its own kind only: give one as --lib"));
     }
-    let headers = match File::open(path)
-        .map_err(|error| error.to_string())
-        .and_then(read)
-    {
+    let headers = match File::open(path).map_err(|error| error.to_string()).and_then(read) {
         Ok(headers) => headers,
         Err(error) => return Ok(unclear(&shown.to_string(), &error)),
     };
     let Some(interpreter) = &headers.interpreter else {
         // The loader itself, given a program as its argument, does preload.
-        if headers
-            .soname
-            .as_deref()
-            .is_some_and(|name| name.starts_with(b"ld-linux"))
-        {
+        if headers.soname.as_deref().is_some_and(|name| name.starts_with(b"ld-linux")) {
             return Ok(Examined::default());
         }
         return Err(Refusal::new(
@@ -133,11 +115,7 @@ pub(crate) fn beginning(file: &mut File) -> io::Result<Vec<u8>> {
 }
 
 fn unclear(shown: &str, why: &str) -> Examined {
-    Examined {
-        warning: Some(format!(
-            "cannot tell whether a manhole can be in {shown}: {why}"
-        )),
-    }
+    Examined { warning: Some(format!("cannot tell whether a manhole can be in {shown}: {why}")) }
 }
 
 #[derive(Default)]
@@ -166,9 +144,7 @@ fn headers<'data, R: ReadRef<'data>>(data: R) -> object::Result<Headers> {
         let Some(entries) = segment.dynamic(endian, data)? else {
             continue;
         };
-        headers.needs_nothing = !entries
-            .iter()
-            .any(|entry| entry.tag(endian) == elf::DT_NEEDED);
+        headers.needs_nothing = !entries.iter().any(|entry| entry.tag(endian) == elf::DT_NEEDED);
         headers.soname = soname(entries, segments, endian, data);
     }
     Ok(headers)
@@ -185,9 +161,7 @@ fn soname<'data, R: ReadRef<'data>>(
         Some(entry.d_val(endian))
     };
     let address = value(elf::DT_STRTAB)?.checked_add(value(elf::DT_SONAME)?)?;
-    let text = segments
-        .iter()
-        .find_map(|segment| segment.data_range(endian, data, address, 32).ok().flatten())?;
+    let text = segments.iter().find_map(|segment| segment.data_range(endian, data, address, 32).ok().flatten())?;
     Some(text.split(|byte| *byte == 0).next()?.to_vec())
 }
 
@@ -200,15 +174,14 @@ fn check_interpreter(program: &Path, interpreter: &Path) -> Result<(), Refusal> 
     let names = [Some(interpreter), resolved.as_deref().ok()];
     for name in names.into_iter().flatten().filter_map(Path::file_name) {
         if let Some(library) = other_libc(name) {
-            let reason =
-                format!("{shown} uses {library} ({loader}), and libmanhole.so needs glibc");
-            return Err(Refusal::new(NO_MANHOLE, reason)
-                .remedy("a manhole needs a build of it that is linked against glibc"));
+            let reason = format!("{shown} uses {library} ({loader}), and libmanhole.so needs glibc");
+            return Err(
+                Refusal::new(NO_MANHOLE, reason).remedy("a manhole needs a build of it that is linked against glibc")
+            );
         }
     }
     if resolved.is_err() {
-        let reason =
-            format!("{shown} cannot start: its dynamic loader {loader} does not exist here");
+        let reason = format!("{shown} cannot start: its dynamic loader {loader} does not exist here");
         return Err(Refusal::new(NOT_FOUND, reason)
             .remedy("it was built for another system; install the C library that it needs"));
     }
@@ -280,11 +253,7 @@ pub(crate) mod tests {
         let library = library(root.path());
         for (name, flags) in [("pie", &["-pie"][..]), ("fixed", &["-no-pie"])] {
             let program = compile(root.path(), name, MAIN, flags);
-            assert_eq!(
-                examined(&program, &library),
-                Ok(Examined::default()),
-                "{name}"
-            );
+            assert_eq!(examined(&program, &library), Ok(Examined::default()), "{name}");
         }
         let own = std::env::current_exe().unwrap();
         assert_eq!(examined(&own, &library), Ok(Examined::default()));
@@ -308,10 +277,7 @@ pub(crate) mod tests {
         let library = library(root.path());
         let program = compile(root.path(), "program", MAIN, &[]);
         let loader = read(File::open(program).unwrap()).unwrap().interpreter;
-        assert_eq!(
-            examined(&loader.unwrap(), &library),
-            Ok(Examined::default())
-        );
+        assert_eq!(examined(&loader.unwrap(), &library), Ok(Examined::default()));
     }
 
     #[test]
@@ -319,11 +285,7 @@ pub(crate) mod tests {
         let root = tempfile::tempdir().unwrap();
         let library = library(root.path());
         let source = "void _start(void) { for (;;) ; }";
-        let flags = [
-            "-nostdlib",
-            "-pie",
-            "-Wl,--dynamic-linker=/lib64/ld-linux-x86-64.so.2",
-        ];
+        let flags = ["-nostdlib", "-pie", "-Wl,--dynamic-linker=/lib64/ld-linux-x86-64.so.2"];
         let program = compile(root.path(), "bare", source, &flags);
         let loader = read(File::open(&program).unwrap()).unwrap().interpreter;
         if loader.is_some_and(|loader| loader.exists()) {
@@ -338,11 +300,7 @@ pub(crate) mod tests {
         let library = library(root.path());
         let program = compile(root.path(), "program", MAIN, &[]);
         for (name, patches, said) in [
-            (
-                "x86",
-                &[(4, &[1_u8][..]), (18, &[3, 0])][..],
-                "for 32-bit x86,",
-            ),
+            ("x86", &[(4, &[1_u8][..]), (18, &[3, 0])][..], "for 32-bit x86,"),
             ("x32", &[(4, &[1]), (18, &[62, 0])], "for 32-bit x32,"),
             ("arm", &[(4, &[1]), (18, &[40, 0])], "for 32-bit ARM,"),
             ("s390", &[(5, &[2]), (18, &[0, 22])], "for 64-bit S/390,"),
@@ -363,31 +321,11 @@ pub(crate) mod tests {
         fs::write(root.path().join("ld-musl-x86_64.so.1"), "").unwrap();
         std::os::unix::fs::symlink("ld-musl-x86_64.so.1", &alias).unwrap();
         for (number, (loader, code, said)) in [
-            (
-                "/lib/ld-musl-x86_64.so.1",
-                NO_MANHOLE,
-                "uses the musl C library",
-            ),
-            (
-                "/lib/ld64-uClibc.so.1",
-                NO_MANHOLE,
-                "uses the uClibc C library",
-            ),
-            (
-                "/system/bin/linker64",
-                NO_MANHOLE,
-                "uses Android's C library",
-            ),
-            (
-                alias.to_str().unwrap(),
-                NO_MANHOLE,
-                "uses the musl C library",
-            ),
-            (
-                "/nowhere/ld-linux-x86-64.so.2",
-                NOT_FOUND,
-                "does not exist here",
-            ),
+            ("/lib/ld-musl-x86_64.so.1", NO_MANHOLE, "uses the musl C library"),
+            ("/lib/ld64-uClibc.so.1", NO_MANHOLE, "uses the uClibc C library"),
+            ("/system/bin/linker64", NO_MANHOLE, "uses Android's C library"),
+            (alias.to_str().unwrap(), NO_MANHOLE, "uses the musl C library"),
+            ("/nowhere/ld-linux-x86-64.so.2", NOT_FOUND, "does not exist here"),
         ]
         .into_iter()
         .enumerate()
@@ -413,10 +351,7 @@ pub(crate) mod tests {
         for length in [4, 10, 19, 63] {
             let cut = root.path().join("cut");
             fs::write(&cut, &bytes[..length]).unwrap();
-            assert!(
-                examined(&cut, &library).unwrap().warning.is_some(),
-                "{length}"
-            );
+            assert!(examined(&cut, &library).unwrap().warning.is_some(), "{length}");
         }
     }
 }

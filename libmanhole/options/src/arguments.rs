@@ -51,12 +51,7 @@ struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     fn new(text: &'a str) -> Self {
-        Self {
-            cursor: Cursor::new(text),
-            given: Vec::new(),
-            positional: 0,
-            keyword_seen: false,
-        }
+        Self { cursor: Cursor::new(text), given: Vec::new(), positional: 0, keyword_seen: false }
     }
 
     fn read(mut self, options: &mut Options) -> Result<(), Fault> {
@@ -95,17 +90,13 @@ impl<'a> Arguments<'a> {
             }
             None => {
                 let at = self.cursor.at();
-                let literal =
-                    take_literal(&mut self.cursor).map_err(|fault| without_value(fault, at))?;
+                let literal = take_literal(&mut self.cursor).map_err(|fault| without_value(fault, at))?;
                 if self.keyword_seen {
                     let reason = "a value without a name stands after one with a name";
                     let fault = Fault::syntax(literal.span, reason);
                     return Err(fault.hint("write option=value"));
                 }
-                let Some(row) = TABLE
-                    .get(self.positional)
-                    .filter(|_| self.positional < POSITIONAL)
-                else {
+                let Some(row) = TABLE.get(self.positional).filter(|_| self.positional < POSITIONAL) else {
                     let reason = "only the first three values may stand without a name";
                     let fault = Fault::syntax(literal.span, reason);
                     return Err(fault.hint("verbose, verbose_destination, strict"));
@@ -145,11 +136,7 @@ impl<'a> Arguments<'a> {
         let Some((names, reason)) = options.conflict() else {
             return Ok(());
         };
-        let later = self
-            .given
-            .iter()
-            .rev()
-            .find(|(name, _)| names.contains(name));
+        let later = self.given.iter().rev().find(|(name, _)| names.contains(name));
         let span = later.map_or(0..0, |(_, span)| span.clone());
         let fault = Fault::new(ErrorKind::ConfigurationConflict, span, reason);
         Err(fault.hint("choose different signals"))
@@ -220,11 +207,7 @@ mod tests {
             "1, 2, True, oneshot_on=0xc,",
             "oneshot_on=+12, verbose=True",
         ] {
-            assert_eq!(
-                options(text).to_text(),
-                "verbose=True, oneshot_on=\"USR2\"",
-                "{text:?}"
-            );
+            assert_eq!(options(text).to_text(), "verbose=True, oneshot_on=\"USR2\"", "{text:?}");
         }
     }
 
@@ -236,25 +219,14 @@ mod tests {
                daemon_connection=1, connection_handler="exec", oneshot_timeout=7"#,
         );
         assert!(read.verbose && read.daemon_connection && !read.strict && !read.patch_fork);
-        assert_eq!(
-            read.verbose_destination,
-            Destination::Path("/var/log/m.log".to_owned())
-        );
+        assert_eq!(read.verbose_destination, Destination::Path("/var/log/m.log".to_owned()));
         assert_eq!(read.thread, Thread::Auto);
-        let numbers: Vec<_> = read
-            .sigmask
-            .iter()
-            .flatten()
-            .map(|signal| signal.number())
-            .collect();
+        let numbers: Vec<_> = read.sigmask.iter().flatten().map(|signal| signal.number()).collect();
         assert_eq!(numbers, [10, 12]);
         assert_eq!(read.expand_socket_path(5), "/run/5.sock");
         assert_eq!(read.reinstall_delay, Duration::from_millis(1500));
         let pairs = [("pool", "&g_pool"), ("n", "3")];
-        assert_eq!(
-            read.locals,
-            pairs.map(|(name, text)| (name.to_owned(), text.to_owned()))
-        );
+        assert_eq!(read.locals, pairs.map(|(name, text)| (name.to_owned(), text.to_owned())));
         assert_eq!(read.connection_handler, Handler::Exec);
         assert_eq!(read.oneshot_timeout, Some(Duration::from_secs(7)));
     }
@@ -265,10 +237,7 @@ mod tests {
         let Ok(Setting::Install(both)) = parse_onto(&base, "oneshot_on=None, strict=False") else {
             panic!("refused");
         };
-        assert_eq!(
-            both.to_text(),
-            "verbose=True, strict=False, locals={\"a\": \"1\"}"
-        );
+        assert_eq!(both.to_text(), "verbose=True, strict=False, locals={\"a\": \"1\"}");
         let error = parse_onto(&base, "activate_on='USR2'").unwrap_err();
         assert_eq!(error.kind, ErrorKind::ConfigurationConflict);
         assert_eq!(parse_onto(&base, "off"), Ok(Setting::Off));
@@ -285,14 +254,8 @@ mod tests {
                 "verbose=True, ONESHOT_ON=12",
                 "unknown option 'ONESHOT_ON' at column 15: verbose=True, >>>ONESHOT_ON<<<=12 (did you mean 'oneshot_on'?)",
             ),
-            (
-                "verbose=\"yes\"",
-                "verbose takes True or False, not a string at column 9: verbose=>>>\"yes\"<<<",
-            ),
-            (
-                "verbose=true",
-                "'true' is not a literal at column 9: verbose=>>>true<<< (did you mean True?)",
-            ),
+            ("verbose=\"yes\"", "verbose takes True or False, not a string at column 9: verbose=>>>\"yes\"<<<"),
+            ("verbose=true", "'true' is not a literal at column 9: verbose=>>>true<<< (did you mean True?)"),
             (
                 "oneshot_on=USR2",
                 "'USR2' is not a literal at column 12: oneshot_on=>>>USR2<<< (a string stands in quotes: \"USR2\"; a shell removes one level of them)",
@@ -313,10 +276,7 @@ mod tests {
                 "verbose=True,\nverbose=False",
                 "verbose is given twice at line 2, column 1: verbose=True,\\n>>>verbose<<<=False",
             ),
-            (
-                "verbose=",
-                "verbose has no value at column 9: verbose=>>><<< (it takes True or False)",
-            ),
+            ("verbose=", "verbose has no value at column 9: verbose=>>><<< (it takes True or False)"),
             (
                 "verbose",
                 "'verbose' has no value at column 1: >>>verbose<<< (write verbose=..., it takes True or False)",
@@ -329,33 +289,17 @@ mod tests {
     #[test]
     fn refusals_by_kind() {
         use ErrorKind::{
-            BadValue, ConfigurationConflict, NotLiteral, RepeatedOption, Syntax, UnknownOption,
-            WrongType,
+            BadValue, ConfigurationConflict, NotLiteral, RepeatedOption, Syntax, UnknownOption, WrongType,
         };
         for (text, kind, spot, said) in [
-            (
-                "foo=1",
-                UnknownOption,
-                "foo",
-                "known: verbose, verbose_destination",
-            ),
+            ("foo=1", UnknownOption, "foo", "known: verbose, verbose_destination"),
             ("None=1", UnknownOption, "None", "unknown option 'None'"),
             (",", Syntax, ",", "before the comma"),
             ("verbose=True,,", Syntax, ",", "before the comma"),
             ("verbose=,", Syntax, ",", "verbose has no value"),
             ("verbose==True", Syntax, "verbose", "has no value"),
-            (
-                "verbose=True oneshot_on=12",
-                Syntax,
-                "o",
-                "a comma is missing",
-            ),
-            (
-                "verbose=True; strict=False",
-                Syntax,
-                ";",
-                "a comma is missing",
-            ),
+            ("verbose=True oneshot_on=12", Syntax, "o", "a comma is missing"),
+            ("verbose=True; strict=False", Syntax, ";", "a comma is missing"),
             ("True)", Syntax, ")", "a comma is missing"),
             ("=1", Syntax, "=", "cannot begin"),
             ("1=2", Syntax, "=", "a comma is missing"),
@@ -365,134 +309,49 @@ mod tests {
             ("'off'", WrongType, "'off'", "verbose takes"),
             ("*[1]", NotLiteral, "*", "unpacks"),
             ("**{'verbose': True}", NotLiteral, "*", "unpacks"),
-            (
-                "True, verbose=False",
-                RepeatedOption,
-                "verbose",
-                "given twice",
-            ),
+            ("True, verbose=False", RepeatedOption, "verbose", "given twice"),
             ("verbose=2", WrongType, "2", "not the integer 2"),
             ("verbose=None", WrongType, "None", "not None"),
             ("verbose=1.0", WrongType, "1.0", "not the float 1"),
             ("verbose=[]", WrongType, "[]", "not a list"),
-            (
-                "True, None",
-                WrongType,
-                "None",
-                "a file descriptor (2) or a path",
-            ),
+            ("True, None", WrongType, "None", "a file descriptor (2) or a path"),
             ("verbose_destination=True", WrongType, "True", "not True"),
             ("verbose_destination=-1", BadValue, "-1", "no descriptor -1"),
-            (
-                "verbose_destination=2147483648",
-                BadValue,
-                "2147483648",
-                "no descriptor",
-            ),
-            (
-                "verbose_destination=sys.stderr",
-                NotLiteral,
-                "sys.stderr",
-                "descriptor: 2",
-            ),
+            ("verbose_destination=2147483648", BadValue, "2147483648", "no descriptor"),
+            ("verbose_destination=sys.stderr", NotLiteral, "sys.stderr", "descriptor: 2"),
             ("verbose_destination=''", BadValue, "''", "empty"),
             ("activate_on=True", WrongType, "True", "a signal"),
             ("activate_on=9", BadValue, "9", "cannot be caught"),
             ("activate_on=['USR1']", WrongType, "['USR1']", "not a list"),
-            (
-                "dump_on='QUIT', activate_on=3",
-                ConfigurationConflict,
-                "activate_on",
-                "activate_on and dump_on",
-            ),
-            (
-                "dump_on='QUIT', oneshot_on=3",
-                ConfigurationConflict,
-                "oneshot_on",
-                "oneshot_on and dump_on",
-            ),
+            ("dump_on='QUIT', activate_on=3", ConfigurationConflict, "activate_on", "activate_on and dump_on"),
+            ("dump_on='QUIT', oneshot_on=3", ConfigurationConflict, "oneshot_on", "oneshot_on and dump_on"),
             ("thread='never'", BadValue, "'never'", "'auto'"),
             ("thread=None", WrongType, "None", "True, False or \"auto\""),
             ("sigmask='USR1'", WrongType, "'USR1'", "a list of signals"),
-            (
-                "sigmask=['USR1', None]",
-                WrongType,
-                "None",
-                "cannot stand in it",
-            ),
-            (
-                "sigmask=['USR1', 'STOP']",
-                BadValue,
-                "'STOP'",
-                "cannot be caught",
-            ),
+            ("sigmask=['USR1', None]", WrongType, "None", "cannot stand in it"),
+            ("sigmask=['USR1', 'STOP']", BadValue, "'STOP'", "cannot be caught"),
             ("socket_path=5", WrongType, "5", "a path in quotes"),
             ("socket_path=''", BadValue, "''", "empty"),
             (r"socket_path='a\0b'", BadValue, r"'a\0b'", "NUL"),
-            (
-                "socket_path=os.getpid()",
-                NotLiteral,
-                "os.getpid()",
-                "{pid}",
-            ),
-            (
-                "socket_path=f'/tmp/{os.getpid()}'",
-                NotLiteral,
-                "f",
-                "{pid}",
-            ),
-            (
-                "reinstall_delay='1'",
-                WrongType,
-                "'1'",
-                "a number of seconds",
-            ),
+            ("socket_path=os.getpid()", NotLiteral, "os.getpid()", "{pid}"),
+            ("socket_path=f'/tmp/{os.getpid()}'", NotLiteral, "f", "{pid}"),
+            ("reinstall_delay='1'", WrongType, "'1'", "a number of seconds"),
             ("reinstall_delay=-1", BadValue, "-1", "negative"),
             ("start_timeout=1e999", BadValue, "1e999", "at most"),
-            (
-                "start_timeout=None",
-                WrongType,
-                "None",
-                "a number of seconds",
-            ),
+            ("start_timeout=None", WrongType, "None", "a number of seconds"),
             ("start_timeout=1s", Syntax, "1s", "no unit"),
             ("locals=['a']", WrongType, "['a']", "a dict of names"),
             ("locals={1: 'a'}", WrongType, "1", "cannot stand in it"),
             ("locals={'a-b': 'a'}", BadValue, "'a-b'", "a name has"),
             ("locals={'': 'a'}", BadValue, "''", "a name has"),
-            (
-                "locals={'a': None}",
-                WrongType,
-                "None",
-                "cannot stand in it",
-            ),
+            ("locals={'a': None}", WrongType, "None", "cannot stand in it"),
             ("locals={'a': ' '}", BadValue, "' '", "empty"),
             ("locals={'a': pool}", NotLiteral, "pool", "quotes"),
-            (
-                "connection_handler='Repl'",
-                BadValue,
-                "'Repl'",
-                "did you mean 'repl'?",
-            ),
-            (
-                "connection_handler='xyzzy'",
-                BadValue,
-                "'xyzzy'",
-                "known: 'repl', 'exec'",
-            ),
-            (
-                "connection_handler=1",
-                WrongType,
-                "1",
-                "\"repl\" or \"exec\"",
-            ),
+            ("connection_handler='Repl'", BadValue, "'Repl'", "did you mean 'repl'?"),
+            ("connection_handler='xyzzy'", BadValue, "'xyzzy'", "known: 'repl', 'exec'"),
+            ("connection_handler=1", WrongType, "1", "\"repl\" or \"exec\""),
             ("prompt=None", WrongType, "None", "\"auto\" or \"python\""),
-            (
-                "redirect='lines'",
-                BadValue,
-                "'lines'",
-                "did you mean 'line'?",
-            ),
+            ("redirect='lines'", BadValue, "'lines'", "did you mean 'line'?"),
         ] {
             let error = parse(text).unwrap_err();
             let shown = error.to_string();
@@ -506,13 +365,8 @@ mod tests {
     #[test]
     fn bytes_of_the_environment() {
         assert_eq!(parse_bytes(b"off"), Ok(Setting::Off));
-        let error = parse_bytes(b"socket_path='\xff\xfe'")
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "the text is not UTF-8 at column 14: socket_path='>>>\u{fffd}<<<\u{fffd}'"
-        );
+        let error = parse_bytes(b"socket_path='\xff\xfe'").unwrap_err().to_string();
+        assert_eq!(error, "the text is not UTF-8 at column 14: socket_path='>>>\u{fffd}<<<\u{fffd}'");
     }
 
     #[test]
@@ -523,26 +377,14 @@ mod tests {
             (format!("socket_path='{long}'"), "1000000 bytes"),
             (format!("{long}=1"), "unknown option"),
             (long.clone(), "is not a literal"),
-            (
-                format!("socket_path={}", "'ab' ".repeat(300_000)),
-                "600000 bytes",
-            ),
-            (
-                format!("sigmask=[{}]", "12,".repeat(300_000) + "0"),
-                "no signal 0",
-            ),
+            (format!("socket_path={}", "'ab' ".repeat(300_000)), "600000 bytes"),
+            (format!("sigmask=[{}]", "12,".repeat(300_000) + "0"), "no signal 0"),
             (" ".repeat(1_000_000) + "$", "column 1000001"),
             ("#\n".repeat(500_000) + "$", "line 500001, column 1"),
             (format!("timeout={}", "9".repeat(1_000_000)), "64 bits"),
             (format!("locals={}", "{'a':".repeat(200_000)), "32 deep"),
-            (
-                format!("verbose={}True", "-".repeat(1_000_000)),
-                "a number is missing",
-            ),
-            (
-                format!("verbose='{}", "\\".repeat(1_000_001)),
-                "does not end",
-            ),
+            (format!("verbose={}True", "-".repeat(1_000_000)), "a number is missing"),
+            (format!("verbose='{}", "\\".repeat(1_000_001)), "does not end"),
             (",".repeat(1_000_000), "before the comma"),
         ] {
             let error = parse(&text).unwrap_err().to_string();

@@ -112,14 +112,9 @@ pub(crate) fn socket_path(literal: &Literal) -> Result<String, Misfit> {
     let path = path(literal)?;
     let length = expand(&path, LARGEST_PID).len();
     if length > SOCKET_PATH_LIMIT {
-        let with_pid = if path.contains("{pid}") {
-            " with the longest process id in it"
-        } else {
-            ""
-        };
-        let reason = format!(
-            "the path has {length} bytes{with_pid}, and a Unix socket's path has at most {SOCKET_PATH_LIMIT}"
-        );
+        let with_pid = if path.contains("{pid}") { " with the longest process id in it" } else { "" };
+        let reason =
+            format!("the path has {length} bytes{with_pid}, and a Unix socket's path has at most {SOCKET_PATH_LIMIT}");
         return bad_value(literal, reason);
     }
     Ok(path)
@@ -128,9 +123,7 @@ pub(crate) fn socket_path(literal: &Literal) -> Result<String, Misfit> {
 fn path(literal: &Literal) -> Result<String, Misfit> {
     match &literal.value {
         Value::Text(text) if text.is_empty() => bad_value(literal, "the path is empty"),
-        Value::Text(text) if text.contains('\0') => {
-            bad_value(literal, "a path cannot contain a NUL byte")
-        }
+        Value::Text(text) if text.contains('\0') => bad_value(literal, "a path cannot contain a NUL byte"),
         Value::Text(text) => Ok(text.clone()),
         _ => wrong_type(literal),
     }
@@ -169,10 +162,7 @@ pub(crate) fn names(literal: &Literal) -> Result<Vec<(String, String)>, Misfit> 
             order.push(name);
         }
     }
-    Ok(order
-        .into_iter()
-        .filter_map(|name| names.remove(&name).map(|value| (name, value)))
-        .collect())
+    Ok(order.into_iter().filter_map(|name| names.remove(&name).map(|value| (name, value))).collect())
 }
 
 fn name(key: &Literal) -> Result<String, Misfit> {
@@ -184,19 +174,14 @@ fn name(key: &Literal) -> Result<String, Misfit> {
     if whole && text.chars().all(continues_name) {
         return Ok(text.clone());
     }
-    bad_value(
-        key,
-        "a name has letters, digits and '_' only, and no digit first",
-    )
+    bad_value(key, "a name has letters, digits and '_' only, and no digit first")
 }
 
 /// An expression as text; a number is an expression too.
 fn expression(value: &Literal) -> Result<String, Misfit> {
     match &value.value {
         Value::Text(text) if text.trim().is_empty() => bad_value(value, "the expression is empty"),
-        Value::Text(text) if text.contains('\0') => {
-            bad_value(value, "an expression cannot contain a NUL byte")
-        }
+        Value::Text(text) if text.contains('\0') => bad_value(value, "an expression cannot contain a NUL byte"),
         Value::Text(text) => Ok(text.clone()),
         Value::Int(number) => Ok(number.to_string()),
         Value::Float(number) => Ok(format!("{number:?}")),
@@ -218,10 +203,7 @@ mod tests {
             (Value::Int(0), Some(Duration::ZERO)),
             (Value::Int(3), Some(Duration::from_secs(3))),
             (Value::Float(0.25), Some(Duration::from_millis(250))),
-            (
-                Value::Int(1_000_000_000),
-                Some(Duration::from_secs(1_000_000_000)),
-            ),
+            (Value::Int(1_000_000_000), Some(Duration::from_secs(1_000_000_000))),
             (Value::Int(1_000_000_001), None),
             (Value::Int(i64::MAX), None),
             (Value::Float(f64::INFINITY), None),
@@ -255,9 +237,6 @@ mod tests {
         let Err(Misfit::Value(_, reason, _)) = socket_path(&with_pid(101)) else {
             panic!("a path of 108 bytes is accepted");
         };
-        assert!(
-            reason.contains("108 bytes with the longest process id"),
-            "{reason}"
-        );
+        assert!(reason.contains("108 bytes with the longest process id"), "{reason}");
     }
 }

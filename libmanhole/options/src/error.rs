@@ -47,13 +47,7 @@ pub struct ParseError {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{} at {}: {}",
-            one_line(&self.reason),
-            self.place,
-            self.excerpt
-        )?;
+        write!(out, "{} at {}: {}", one_line(&self.reason), self.place, self.excerpt)?;
         match &self.hint {
             Some(hint) => write!(out, " ({})", one_line(hint)),
             None => Ok(()),
@@ -75,12 +69,7 @@ pub(crate) struct Fault {
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, span: Range<usize>, reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self {
-            kind,
-            span,
-            reason,
-            hint: None,
-        }
+        Self { kind, span, reason, hint: None }
     }
 
     pub(crate) fn syntax(span: Range<usize>, reason: impl Into<String>) -> Self {
@@ -109,30 +98,15 @@ impl Fault {
 fn place(text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count().saturating_add(1);
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or("")
-        .chars()
-        .count()
-        .saturating_add(1);
-    if text.contains('\n') {
-        format!("line {line}, column {column}")
-    } else {
-        format!("column {column}")
-    }
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count().saturating_add(1);
+    if text.contains('\n') { format!("line {line}, column {column}") } else { format!("column {column}") }
 }
 
 fn excerpt(text: &str, span: &Range<usize>) -> String {
     let before = text.get(..span.start).unwrap_or("");
     let spot = text.get(span.clone()).unwrap_or("");
     let after = text.get(span.end..).unwrap_or("");
-    format!(
-        "{}>>>{}<<<{}",
-        one_line(&last(before)),
-        one_line(&middle(spot)),
-        one_line(&first(after))
-    )
+    format!("{}>>>{}<<<{}", one_line(&last(before)), one_line(&middle(spot)), one_line(&first(after)))
 }
 
 fn first(text: &str) -> String {
@@ -174,9 +148,7 @@ mod tests {
     fn excerpt_is_bounded_and_one_line() {
         let text = format!("{}\nBAD\n{}", "é".repeat(100_000), "z".repeat(100_000));
         let start = text.find("BAD").unwrap();
-        let shown = Fault::syntax(start..start + 3, "no")
-            .within(&text)
-            .to_string();
+        let shown = Fault::syntax(start..start + 3, "no").within(&text).to_string();
         assert!(shown.contains("\\n>>>BAD<<<\\n"), "{shown}");
         assert!(!shown.contains('\n'));
         assert!(shown.chars().count() < 250, "{shown}");
@@ -186,10 +158,7 @@ mod tests {
     fn a_long_spot_shows_both_ends() {
         let text = format!("a{}b", "-".repeat(1_000_000));
         let shown = Fault::syntax(0..text.len(), "no").within(&text).to_string();
-        assert!(
-            shown.contains(">>>a-") && shown.contains("-b<<<"),
-            "{shown}"
-        );
+        assert!(shown.contains(">>>a-") && shown.contains("-b<<<"), "{shown}");
         assert!(shown.len() < 200);
     }
 }

@@ -74,11 +74,7 @@ fn take_nested(cursor: &mut Cursor<'_>, depth: usize) -> Result<Literal, Fault> 
 }
 
 /// The items up to `closing`, and whether a comma was among them.
-fn take_items(
-    cursor: &mut Cursor<'_>,
-    closing: &str,
-    depth: usize,
-) -> Result<(Vec<Literal>, bool), Fault> {
+fn take_items(cursor: &mut Cursor<'_>, closing: &str, depth: usize) -> Result<(Vec<Literal>, bool), Fault> {
     let opening = cursor.here();
     cursor.next();
     let mut items = Vec::new();
@@ -97,11 +93,7 @@ fn take_items(
 }
 
 /// A comma between items (true), or nothing before `closing` (false).
-fn take_separator(
-    cursor: &mut Cursor<'_>,
-    opening: &Range<usize>,
-    closing: &str,
-) -> Result<bool, Fault> {
+fn take_separator(cursor: &mut Cursor<'_>, opening: &Range<usize>, closing: &str) -> Result<bool, Fault> {
     cursor.skip_blank();
     if cursor.take(",") {
         return Ok(true);
@@ -109,18 +101,12 @@ fn take_separator(
     match cursor.peek() {
         None => Err(never_closed(opening.clone(), closing)),
         _ if cursor.rest().starts_with(closing) => Ok(false),
-        _ => Err(Fault::syntax(
-            cursor.here(),
-            format!("a comma or '{closing}' is missing"),
-        )),
+        _ => Err(Fault::syntax(cursor.here(), format!("a comma or '{closing}' is missing"))),
     }
 }
 
 fn never_closed(opening: Range<usize>, closing: &str) -> Fault {
-    Fault::syntax(
-        opening,
-        format!("the bracket is never closed by '{closing}'"),
-    )
+    Fault::syntax(opening, format!("the bracket is never closed by '{closing}'"))
 }
 
 /// `(1)` is the 1 itself; `(1,)` and `()` are tuples.
@@ -168,10 +154,7 @@ fn take_signed(cursor: &mut Cursor<'_>) -> Result<Value, Fault> {
         cursor.skip_blank();
     }
     if !begins_number(cursor) {
-        return Err(Fault::syntax(
-            cursor.here(),
-            "a number is missing after the sign",
-        ));
+        return Err(Fault::syntax(cursor.here(), "a number is missing after the sign"));
     }
     take_number(cursor, negative)
 }
@@ -192,11 +175,9 @@ fn take_word(cursor: &mut Cursor<'_>) -> Result<Value, Fault> {
         None => {
             let here = cursor.here();
             Err(match cursor.peek() {
-                Some('*') => Fault::new(
-                    ErrorKind::NotLiteral,
-                    here,
-                    "'*' unpacks nothing here: only literals are understood",
-                ),
+                Some('*') => {
+                    Fault::new(ErrorKind::NotLiteral, here, "'*' unpacks nothing here: only literals are understood")
+                }
                 Some(',') => Fault::syntax(here, "a value is missing before the comma"),
                 Some(']' | ')' | '}') => Fault::syntax(here, "a bracket closes that never opened"),
                 _ => Fault::syntax(here, "this cannot begin a value"),
@@ -219,10 +200,7 @@ fn instead_of(word: &str) -> String {
             let name = word.get("signal.".len()..).unwrap_or("");
             format!("write the name in quotes: \"{}\"", shortened(name))
         }
-        _ => format!(
-            "a string stands in quotes: \"{}\"; a shell removes one level of them",
-            shortened(word)
-        ),
+        _ => format!("a string stands in quotes: \"{}\"; a shell removes one level of them", shortened(word)),
     }
 }
 
@@ -237,10 +215,9 @@ fn refuse_expression(cursor: &mut Cursor<'_>, literal: &Range<usize>) -> Result<
     let mut ahead = Cursor::new(cursor.rest());
     ahead.skip_blank();
     let operator = match ahead.peek() {
-        Some(
-            first @ ('%' | '+' | '-' | '*' | '/' | '|' | '&' | '^' | '<' | '>' | '.' | '(' | '['
-            | '@'),
-        ) => first.to_string(),
+        Some(first @ ('%' | '+' | '-' | '*' | '/' | '|' | '&' | '^' | '<' | '>' | '.' | '(' | '[' | '@')) => {
+            first.to_string()
+        }
         Some(_) => match ahead.take_name() {
             Some(word @ ("if" | "or" | "and" | "in" | "is" | "not" | "for")) => word.to_owned(),
             _ => return Ok(()),
@@ -253,11 +230,7 @@ fn refuse_expression(cursor: &mut Cursor<'_>, literal: &Range<usize>) -> Result<
     let end = here.saturating_add(operator.len());
     let reason = format!("'{operator}' would need evaluation: only literals are understood");
     let fault = Fault::new(ErrorKind::NotLiteral, literal.start..end, reason);
-    Err(if beginning.contains("getpid") {
-        fault.hint(PID_HINT)
-    } else {
-        fault
-    })
+    Err(if beginning.contains("getpid") { fault.hint(PID_HINT) } else { fault })
 }
 
 #[cfg(test)]
@@ -282,10 +255,8 @@ mod tests {
                 format!("[{}]", items.join(" "))
             }
             Value::Dict(pairs) => {
-                let pairs: Vec<_> = pairs
-                    .iter()
-                    .map(|(key, value)| format!("{}:{}", plain(&key.value), plain(&value.value)))
-                    .collect();
+                let pairs: Vec<_> =
+                    pairs.iter().map(|(key, value)| format!("{}:{}", plain(&key.value), plain(&value.value))).collect();
                 format!("{{{}}}", pairs.join(" "))
             }
         }
@@ -342,12 +313,7 @@ mod tests {
             ("null", NotLiteral, "null", "did you mean None?"),
             ("off", NotLiteral, "off", "stands alone"),
             ("USR2", NotLiteral, "USR2", "quotes: \"USR2\""),
-            (
-                "signal.SIGUSR2",
-                NotLiteral,
-                "signal.SIGUSR2",
-                "quotes: \"SIGUSR2\"",
-            ),
+            ("signal.SIGUSR2", NotLiteral, "signal.SIGUSR2", "quotes: \"SIGUSR2\""),
             ("sys.stderr", NotLiteral, "sys.stderr", "descriptor: 2"),
             ("os.getpid()", NotLiteral, "os.getpid()", "{pid}"),
             ("'/x-%d' % os.getpid()", NotLiteral, "'/x-%d' %", "{pid}"),
@@ -369,12 +335,7 @@ mod tests {
     fn depth_is_limited() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(read(&nested(DEEPEST)).is_ok());
-        for text in [
-            nested(DEEPEST + 1),
-            "[".repeat(1_000_000),
-            "(".repeat(1_000_000),
-            "{1:".repeat(1_000_000),
-        ] {
+        for text in [nested(DEEPEST + 1), "[".repeat(1_000_000), "(".repeat(1_000_000), "{1:".repeat(1_000_000)] {
             let fault = read(&text).unwrap_err();
             assert!(fault.reason.contains("32 deep"), "{}", fault.reason);
         }

@@ -7,9 +7,7 @@ use crate::scan::Cursor;
 /// True if an unsigned number starts at the cursor.
 pub(crate) fn begins_number(cursor: &Cursor<'_>) -> bool {
     match cursor.peek() {
-        Some('.') => cursor
-            .peek_second()
-            .is_some_and(|next| next.is_ascii_digit()),
+        Some('.') => cursor.peek_second().is_some_and(|next| next.is_ascii_digit()),
         Some(first) => first.is_ascii_digit(),
         None => false,
     }
@@ -23,8 +21,7 @@ pub(crate) fn take_number(cursor: &mut Cursor<'_>, negative: bool) -> Result<Val
     while let Some(next) = cursor.peek() {
         let exponent_sign = matches!(next, '+' | '-') && matches!(before, 'e' | 'E');
         let hexadecimal = cursor.since(start).to_ascii_lowercase().starts_with("0x");
-        if !(next == '.' || next == '_' || next.is_alphanumeric() || exponent_sign && !hexadecimal)
-        {
+        if !(next == '.' || next == '_' || next.is_alphanumeric() || exponent_sign && !hexadecimal) {
             break;
         }
         before = next;
@@ -38,9 +35,9 @@ pub(crate) fn take_number(cursor: &mut Cursor<'_>, negative: bool) -> Result<Val
     match read(text) {
         Ok(Read::Integer(value)) => {
             let signed = if negative { -value } else { value };
-            i64::try_from(signed).map(Value::Int).map_err(|_| {
-                Fault::new(ErrorKind::BadValue, span, "the number does not fit 64 bits")
-            })
+            i64::try_from(signed)
+                .map(Value::Int)
+                .map_err(|_| Fault::new(ErrorKind::BadValue, span, "the number does not fit 64 bits"))
         }
         Ok(Read::Float(value)) => Ok(Value::Float(if negative { -value } else { value })),
         Err((reason, hint)) => {
@@ -72,10 +69,7 @@ fn read(text: &str) -> Result<Read, Refusal> {
             return integer(text, &plain(text, digits)?, radix);
         }
     }
-    if lower
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'_')
-    {
+    if lower.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
         let digits = plain(text, &lower)?;
         if digits.starts_with('0') && digits.bytes().any(|byte| byte != b'0') {
             let octal = digits.trim_start_matches('0');
@@ -89,11 +83,7 @@ fn read(text: &str) -> Result<Read, Refusal> {
 
 /// The digits without their underscores, each of which must stand between two digits.
 fn plain(text: &str, digits: &str) -> Result<String, Refusal> {
-    if digits.is_empty()
-        || digits.starts_with('_')
-        || digits.ends_with('_')
-        || digits.contains("__")
-    {
+    if digits.is_empty() || digits.starts_with('_') || digits.ends_with('_') || digits.contains("__") {
         return Err((format!("'{text}' is not a number"), None));
     }
     Ok(digits.replace('_', ""))
@@ -104,9 +94,7 @@ fn integer(text: &str, digits: &str, radix: u32) -> Result<Read, Refusal> {
         return Err((format!("'{text}' is not a number"), None));
     }
     // Too long for 128 bits is too long for 64: saturate, the caller refuses it.
-    Ok(Read::Integer(
-        i128::from_str_radix(digits, radix).unwrap_or(i128::MAX),
-    ))
+    Ok(Read::Integer(i128::from_str_radix(digits, radix).unwrap_or(i128::MAX)))
 }
 
 fn float(text: &str, lower: &str) -> Result<Read, Refusal> {
@@ -121,10 +109,7 @@ fn float(text: &str, lower: &str) -> Result<Read, Refusal> {
         };
         return Err((format!("'{text}' is not a number"), Some(hint)));
     }
-    if !lower
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'+' | b'-' | b'_'))
-    {
+    if !lower.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'+' | b'-' | b'_')) {
         return Err(not_a_number());
     }
     let mut digits = String::new();
@@ -139,10 +124,7 @@ fn float(text: &str, lower: &str) -> Result<Read, Refusal> {
         }
         before = character;
     }
-    digits
-        .parse::<f64>()
-        .map(Read::Float)
-        .map_err(|_| not_a_number())
+    digits.parse::<f64>().map(Read::Float).map_err(|_| not_a_number())
 }
 
 #[cfg(test)]
@@ -171,10 +153,7 @@ mod tests {
             assert_eq!(number(text, false), Ok(Value::Int(value)), "{text}");
             assert_eq!(number(text, true), Ok(Value::Int(-value)), "-{text}");
         }
-        assert_eq!(
-            number("9223372036854775808", true),
-            Ok(Value::Int(i64::MIN))
-        );
+        assert_eq!(number("9223372036854775808", true), Ok(Value::Int(i64::MIN)));
         assert_eq!(number("0xe+1", false), Ok(Value::Int(14)));
     }
 
@@ -218,14 +197,8 @@ mod tests {
             assert!(fault.reason.contains(reason), "{text}: {}", fault.reason);
             assert_eq!(fault.span, 0..text.len(), "{text}");
         }
-        assert_eq!(
-            number("10s", false).unwrap_err().hint.as_deref(),
-            Some("seconds have no unit: 10")
-        );
-        assert_eq!(
-            number("0777", false).unwrap_err().hint.as_deref(),
-            Some("octal is written 0o777")
-        );
+        assert_eq!(number("10s", false).unwrap_err().hint.as_deref(), Some("seconds have no unit: 10"));
+        assert_eq!(number("0777", false).unwrap_err().hint.as_deref(), Some("octal is written 0o777"));
         assert!(number(&"1".repeat(1_000_000), false).is_err());
     }
 }

@@ -153,17 +153,12 @@ impl Default for Options {
 impl Options {
     /// The path of the socket in the process `pid`. No longer than [`SOCKET_PATH_LIMIT`] bytes if the options were parsed.
     pub fn expand_socket_path(&self, pid: u32) -> String {
-        expand(
-            self.socket_path.as_deref().unwrap_or(DEFAULT_SOCKET_PATH),
-            pid,
-        )
+        expand(self.socket_path.as_deref().unwrap_or(DEFAULT_SOCKET_PATH), pid)
     }
 
     /// Whether each process has a path of its own, which a forked child needs.
     pub fn path_has_pid(&self) -> bool {
-        self.socket_path
-            .as_ref()
-            .is_none_or(|path| path.contains("{pid}"))
+        self.socket_path.as_ref().is_none_or(|path| path.contains("{pid}"))
     }
 
     /// Whether forked children get a manhole of their own: wanted, nothing else starts it, and the path is not shared.
@@ -181,9 +176,8 @@ impl Options {
     }
 
     fn why_fork_is_not_patched(&self) -> Option<String> {
-        let by_signal = |how: &str, signal: Signal| {
-            format!("{how} is done by signal {} (SIG{signal})", signal.number())
-        };
+        let by_signal =
+            |how: &str, signal: Signal| format!("{how} is done by signal {} (SIG{signal})", signal.number());
         if let Some(signal) = self.activate_on {
             return Some(by_signal("Activation", signal));
         }
@@ -219,11 +213,7 @@ impl Options {
 
     /// The first pair of options that exclude each other: the two names and why.
     pub(crate) fn conflict(&self) -> Option<([&'static str; 2], String)> {
-        let signals = [
-            ("activate_on", self.activate_on),
-            ("oneshot_on", self.oneshot_on),
-            ("dump_on", self.dump_on),
-        ];
+        let signals = [("activate_on", self.activate_on), ("oneshot_on", self.oneshot_on), ("dump_on", self.dump_on)];
         for (index, (name, signal)) in signals.iter().enumerate() {
             for (other, same) in signals.iter().skip(index.saturating_add(1)) {
                 if let Some(signal) = signal.filter(|_| signal == same) {
@@ -280,9 +270,7 @@ mod tests {
             (
                 "oneshot_on='USR1', socket_path='/x'",
                 false,
-                Some(
-                    "Not patching fork and forkpty. Oneshot activation is done by signal 10 (SIGUSR1)",
-                ),
+                Some("Not patching fork and forkpty. Oneshot activation is done by signal 10 (SIGUSR1)"),
             ),
             (
                 "socket_path='/tmp/one\\ntwo'",
@@ -292,11 +280,7 @@ mod tests {
         ] {
             let options = options(text);
             assert_eq!(options.patches_fork(), patches, "{text}");
-            assert_eq!(
-                options.notes(),
-                note.map(str::to_owned).into_iter().collect::<Vec<_>>(),
-                "{text}"
-            );
+            assert_eq!(options.notes(), note.map(str::to_owned).into_iter().collect::<Vec<_>>(), "{text}");
         }
     }
 
@@ -309,14 +293,8 @@ mod tests {
                 "True, 'a\\nb', oneshot_on='sigusr2', timeout=1.50",
                 r#"verbose=True, verbose_destination="a\nb", oneshot_on="USR2", timeout=1.5"#,
             ),
-            (
-                "sigmask=(10, 'USR2'), locals={'k': '&x'}",
-                r#"sigmask=["USR1", "USR2"], locals={"k": "&x"}"#,
-            ),
-            (
-                "oneshot_timeout=3, timeout=None",
-                "oneshot_timeout=3, timeout=None",
-            ),
+            ("sigmask=(10, 'USR2'), locals={'k': '&x'}", r#"sigmask=["USR1", "USR2"], locals={"k": "&x"}"#),
+            ("oneshot_timeout=3, timeout=None", "oneshot_timeout=3, timeout=None"),
         ] {
             assert_eq!(options(given).to_text(), text, "{given}");
         }

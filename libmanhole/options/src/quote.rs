@@ -56,10 +56,7 @@ mod tests {
     #[test]
     fn one_line_is_bounded() {
         let line = one_line(&"x".repeat(1_000_000));
-        assert_eq!(
-            line,
-            format!("{}... (999000 more bytes)", "x".repeat(LINE_LIMIT))
-        );
+        assert_eq!(line, format!("{}... (999000 more bytes)", "x".repeat(LINE_LIMIT)));
         assert_eq!(one_line(&"x".repeat(LINE_LIMIT)).len(), LINE_LIMIT);
     }
 

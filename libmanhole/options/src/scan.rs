@@ -78,9 +78,7 @@ impl<'a> Cursor<'a> {
                 Some('#') => {
                     self.take_while(|character| character != '\n');
                 }
-                Some('\\')
-                    if self.rest().starts_with("\\\n") || self.rest().starts_with("\\\r\n") =>
-                {
+                Some('\\') if self.rest().starts_with("\\\n") || self.rest().starts_with("\\\r\n") => {
                     self.next();
                 }
                 _ => return,
@@ -109,13 +107,7 @@ mod tests {
 
     #[test]
     fn blanks_comments_and_continuations_are_skipped() {
-        for text in [
-            " \t\r\n\x0cx",
-            "# comment, with 'quotes'\nx",
-            "\\\nx",
-            "\\\r\n #\n#\nx",
-            "x",
-        ] {
+        for text in [" \t\r\n\x0cx", "# comment, with 'quotes'\nx", "\\\nx", "\\\r\n #\n#\nx", "x"] {
             let mut cursor = Cursor::new(text);
             cursor.skip_blank();
             assert_eq!(cursor.rest(), "x", "{text:?}");
@@ -127,13 +119,8 @@ mod tests {
 
     #[test]
     fn names() {
-        for (text, name) in [
-            ("ab_1=2", Some("ab_1")),
-            ("_x", Some("_x")),
-            ("1a", None),
-            ("é(", Some("é")),
-            ("", None),
-        ] {
+        for (text, name) in [("ab_1=2", Some("ab_1")), ("_x", Some("_x")), ("1a", None), ("é(", Some("é")), ("", None)]
+        {
             assert_eq!(Cursor::new(text).take_name(), name, "{text:?}");
         }
     }

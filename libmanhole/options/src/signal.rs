@@ -66,13 +66,9 @@ impl Signal {
         match i32::try_from(number) {
             Ok(9) => refused("KILL (9) cannot be caught".to_owned()),
             Ok(19) => refused("STOP (19) cannot be caught".to_owned()),
-            Ok(32 | 33) => refused(format!(
-                "signal {number} belongs to glibc (RTMIN is {RTMIN})"
-            )),
+            Ok(32 | 33) => refused(format!("signal {number} belongs to glibc (RTMIN is {RTMIN})")),
             Ok(valid @ 1..=RTMAX) => Ok(Self(valid)),
-            _ => refused(format!(
-                "there is no signal {number}: they are 1 to {RTMAX}"
-            )),
+            _ => refused(format!("there is no signal {number}: they are 1 to {RTMAX}")),
         }
     }
 
@@ -150,10 +146,7 @@ fn real_time(short: &str) -> Option<i64> {
 
 fn unknown(name: &str, short: &str) -> SignalError {
     let shown: String = name.chars().take(40).collect();
-    let catchable = NAMES
-        .iter()
-        .filter(|(_, number)| !matches!(number, 9 | 19))
-        .map(|(known, _)| *known);
+    let catchable = NAMES.iter().filter(|(_, number)| !matches!(number, 9 | 19)).map(|(known, _)| *known);
     SignalError {
         reason: format!("there is no signal '{shown}'"),
         hint: nearest(short, catchable).map(|near| format!("did you mean '{near}'?")),
@@ -182,11 +175,7 @@ mod tests {
             ("RTMAX-30", 34),
             ("64", 64),
         ] {
-            assert_eq!(
-                Signal::from_name(name).map(Signal::number),
-                Ok(number),
-                "{name}"
-            );
+            assert_eq!(Signal::from_name(name).map(Signal::number), Ok(number), "{name}");
         }
     }
 
@@ -230,10 +219,7 @@ mod tests {
             let error = Signal::from_name(name).unwrap_err();
             assert!(error.reason.contains(said), "{name}: {}", error.reason);
         }
-        assert_eq!(
-            Signal::from_name("URS2").unwrap_err().hint.as_deref(),
-            Some("did you mean 'USR2'?")
-        );
+        assert_eq!(Signal::from_name("URS2").unwrap_err().hint.as_deref(), Some("did you mean 'USR2'?"));
         assert_eq!(Signal::from_name("wibble").unwrap_err().hint, None);
     }
 }

@@ -50,9 +50,7 @@ struct Prefix {
 
 fn take_prefix(cursor: &mut Cursor<'_>) -> Result<Prefix, Fault> {
     let start = cursor.at();
-    let letters = cursor
-        .take_while(|character| !matches!(character, '"' | '\''))
-        .to_lowercase();
+    let letters = cursor.take_while(|character| !matches!(character, '"' | '\'')).to_lowercase();
     let (raw, bytes) = match letters.as_str() {
         "" | "u" => (false, false),
         "r" => (true, false),
@@ -61,9 +59,7 @@ fn take_prefix(cursor: &mut Cursor<'_>) -> Result<Prefix, Fault> {
         _ if letters.contains(['f', 't']) => {
             let reason = "a formatted string is not a literal";
             let fault = Fault::new(ErrorKind::NotLiteral, start..cursor.at(), reason);
-            return Err(fault.hint(
-                "remove the prefix; in socket_path, {pid} stands for the process id by itself",
-            ));
+            return Err(fault.hint("remove the prefix; in socket_path, {pid} stands for the process id by itself"));
         }
         _ => {
             let reason = format!("'{letters}' is no string prefix");
@@ -73,17 +69,8 @@ fn take_prefix(cursor: &mut Cursor<'_>) -> Result<Prefix, Fault> {
     Ok(Prefix { raw, bytes })
 }
 
-fn take_body(
-    cursor: &mut Cursor<'_>,
-    prefix: Prefix,
-    start: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
-    let quote = if cursor.peek() == Some('"') {
-        "\""
-    } else {
-        "'"
-    };
+fn take_body(cursor: &mut Cursor<'_>, prefix: Prefix, start: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let quote = if cursor.peek() == Some('"') { "\"" } else { "'" };
     let triple = quote.repeat(3);
     let (closing, long) = if cursor.take(&triple) {
         (triple.as_str(), true)
@@ -131,17 +118,11 @@ fn take_body(
 }
 
 fn unterminated(start: usize, end: usize, closing: &str) -> Fault {
-    Fault::syntax(start..end, "the string does not end")
-        .hint(format!("close it with {closing} on the same line"))
+    Fault::syntax(start..end, "the string does not end").hint(format!("close it with {closing} on the same line"))
 }
 
 /// The rest of an escape whose backslash, at `start`, is behind the cursor.
-fn take_escape(
-    cursor: &mut Cursor<'_>,
-    prefix: Prefix,
-    start: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
+fn take_escape(cursor: &mut Cursor<'_>, prefix: Prefix, start: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
     let Some(letter) = cursor.next() else {
         return Ok(()); // The caller finds the end of the text and says so.
     };
@@ -291,15 +272,9 @@ mod tests {
 
     #[test]
     fn what_begins_a_string() {
-        for (text, expected) in [
-            ("'", true),
-            ("rb\"", true),
-            ("False", false),
-            ("f'", true),
-            ("bytes'", false),
-            ("", false),
-            ("1'", false),
-        ] {
+        for (text, expected) in
+            [("'", true), ("rb\"", true), ("False", false), ("f'", true), ("bytes'", false), ("", false), ("1'", false)]
+        {
             assert_eq!(begins_string(&Cursor::new(text)), expected, "{text}");
         }
     }

@@ -5,10 +5,7 @@ const LONGEST: usize = 40;
 
 /// The candidate that `name` was most likely meant to be, if one is near enough: the same but for case, dashes and
 /// underscores, or a few letters wrong.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST {
         return None;
     }
@@ -23,10 +20,7 @@ pub(crate) fn nearest<'a>(
 }
 
 fn fold(name: &str) -> Vec<char> {
-    name.chars()
-        .filter(|character| !matches!(character, '_' | '-'))
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.chars().filter(|character| !matches!(character, '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
 /// How many letters must be inserted, removed, replaced or swapped with their neighbour (optimal string alignment).
@@ -91,11 +85,7 @@ mod tests {
             ("kitten", "sitting", 3),
         ] {
             let letters = |text: &str| text.chars().collect::<Vec<_>>();
-            assert_eq!(
-                distance(&letters(left), &letters(right)),
-                expected,
-                "{left} {right}"
-            );
+            assert_eq!(distance(&letters(left), &letters(right)), expected, "{left} {right}");
         }
     }
 }

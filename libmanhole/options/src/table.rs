@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use crate::convert::{
-    Misfit, boolean, choice, destination, names, optional, seconds, signal, signals, socket_path,
-    thread,
+    Misfit, boolean, choice, destination, names, optional, seconds, signal, signals, socket_path, thread,
 };
 use crate::error::{ErrorKind, Fault};
 use crate::literal::Literal;
@@ -115,11 +114,7 @@ pub fn row(name: &str) -> Option<&'static Row> {
 }
 
 const HANDLERS: [(&str, Handler); 2] = [("repl", Handler::Repl), ("exec", Handler::Exec)];
-const PROMPTS: [(&str, Prompt); 3] = [
-    ("auto", Prompt::Auto),
-    ("python", Prompt::Python),
-    ("native", Prompt::Native),
-];
+const PROMPTS: [(&str, Prompt); 3] = [("auto", Prompt::Auto), ("python", Prompt::Python), ("native", Prompt::Native)];
 const REDIRECTS: [(&str, Redirect); 5] = [
     ("line", Redirect::Line),
     ("session", Redirect::Session),
@@ -141,9 +136,7 @@ pub static TABLE: [Row; 21] = [
         name: "verbose_destination",
         kind: Kind::Destination,
         help: "where the log goes: a file descriptor, or a file to append to",
-        store: |options, literal| {
-            destination(literal).map(|value| options.verbose_destination = value)
-        },
+        store: |options, literal| destination(literal).map(|value| options.verbose_destination = value),
         show: |options| match &options.verbose_destination {
             Destination::Descriptor(number) => number.to_string(),
             Destination::Path(path) => quote(path),
@@ -167,9 +160,7 @@ pub static TABLE: [Row; 21] = [
         name: "activate_on",
         kind: Kind::Signal,
         help: "listen only once this signal has come",
-        store: |options, literal| {
-            optional(literal, signal).map(|value| options.activate_on = value)
-        },
+        store: |options, literal| optional(literal, signal).map(|value| options.activate_on = value),
         show: |options| show_signal(options.activate_on),
     },
     Row {
@@ -207,9 +198,7 @@ pub static TABLE: [Row; 21] = [
         name: "socket_path",
         kind: Kind::SocketPath,
         help: "bind this path instead of /tmp/manhole-{pid}; {pid} stands for the process id",
-        store: |options, literal| {
-            optional(literal, socket_path).map(|value| options.socket_path = value)
-        },
+        store: |options, literal| optional(literal, socket_path).map(|value| options.socket_path = value),
         show: |options| options.socket_path.as_deref().map_or_else(show_none, quote),
     },
     Row {
@@ -251,9 +240,7 @@ pub static TABLE: [Row; 21] = [
         name: "connection_handler",
         kind: Kind::Choice(&["repl", "exec"]),
         help: "repl: greeting, prompt and answers; exec: run each line, send nothing back",
-        store: |options, literal| {
-            choice(literal, &HANDLERS).map(|value| options.connection_handler = value)
-        },
+        store: |options, literal| choice(literal, &HANDLERS).map(|value| options.connection_handler = value),
         show: |options| show_choice(options.connection_handler, &HANDLERS),
     },
     Row {
@@ -281,9 +268,7 @@ pub static TABLE: [Row; 21] = [
         name: "oneshot_timeout",
         kind: Kind::SecondsOrNone,
         help: "how long oneshot_on waits for its client; None waits for ever",
-        store: |options, literal| {
-            optional(literal, seconds).map(|value| options.oneshot_timeout = value)
-        },
+        store: |options, literal| optional(literal, seconds).map(|value| options.oneshot_timeout = value),
         show: |options| options.oneshot_timeout.map_or_else(show_none, show_seconds),
     },
     Row {
@@ -328,10 +313,7 @@ fn show_seconds(value: Duration) -> String {
 }
 
 fn show_choice<T: PartialEq>(value: T, choices: &[(&str, T)]) -> String {
-    choices
-        .iter()
-        .find(|(_, known)| *known == value)
-        .map_or_else(show_none, |(word, _)| quote(word))
+    choices.iter().find(|(_, known)| *known == value).map_or_else(show_none, |(word, _)| quote(word))
 }
 
 #[cfg(test)]
@@ -354,14 +336,7 @@ mod tests {
             Kind::BoolOrAuto => fixed(&["True", "False", r#""auto""#]),
             Kind::Signal => fixed(&["None", r#""USR2""#, r#""RTMIN+3""#, r#""RTMAX-2""#]),
             Kind::Signals => fixed(&["None", "[]", r#"["USR1", "RTMAX"]"#]),
-            Kind::Seconds => fixed(&[
-                "0",
-                "2",
-                "0.25",
-                "0.000000001",
-                "1000000000",
-                "8640000.123456789",
-            ]),
+            Kind::Seconds => fixed(&["0", "2", "0.25", "0.000000001", "1000000000", "8640000.123456789"]),
             Kind::SecondsOrNone => fixed(&["None", "0", "1.5"]),
             Kind::SocketPath => fixed(&["None", r#""/tmp/\"a\" \\ {pid}é""#]),
             Kind::Destination => fixed(&["0", "2", r#""/var/log/x\n""#, r#""2""#]),
@@ -377,11 +352,7 @@ mod tests {
                 let text = format!("{}={sample}", row.name);
                 let read = options(&text);
                 assert_eq!(row.show(&read), sample, "{text}");
-                let expected = if sample == row.default_text() {
-                    ""
-                } else {
-                    &text
-                };
+                let expected = if sample == row.default_text() { "" } else { &text };
                 assert_eq!(read.to_text(), expected, "{text}");
                 assert_eq!(options(&read.to_text()), read, "{text}");
             }
@@ -395,9 +366,7 @@ mod tests {
             .filter(|row| row.kind != Kind::Signal)
             .filter_map(|row| {
                 let default = row.default_text();
-                let other = samples(row.kind)
-                    .into_iter()
-                    .find(|sample| *sample != default)?;
+                let other = samples(row.kind).into_iter().find(|sample| *sample != default)?;
                 Some(format!("{}={other}", row.name))
             })
             .collect();
@@ -411,11 +380,7 @@ mod tests {
         for row in &TABLE {
             let text = format!("{}={}", row.name, row.default_text());
             assert_eq!(options(&text), Options::default(), "{text}");
-            assert!(
-                !row.help.is_empty() && !row.help.ends_with('.'),
-                "{}",
-                row.name
-            );
+            assert!(!row.help.is_empty() && !row.help.ends_with('.'), "{}", row.name);
             assert!(!row.help.contains('\n') && !row.kind.text().contains('\n'));
         }
     }

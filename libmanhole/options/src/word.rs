@@ -11,22 +11,15 @@ impl Row {
     /// Sets the option to a word of a command line. `none` is `None` where the type has it; lists are separated by
     /// commas; `locals` takes one `NAME=EXPRESSION` and adds it to those that are there.
     pub fn set_word(&self, options: &mut Options, word: &str) -> Result<(), ParseError> {
-        let literal = Literal {
-            value: value_of(self.kind, word),
-            span: 0..word.len(),
-        };
+        let literal = Literal { value: value_of(self.kind, word), span: 0..word.len() };
         let before = match self.kind {
             Kind::Names => std::mem::take(&mut options.locals),
             _ => Vec::new(),
         };
-        let stored = self
-            .store(options, &literal)
-            .map_err(|fault| fault.within(word));
+        let stored = self.store(options, &literal).map_err(|fault| fault.within(word));
         if self.kind == Kind::Names {
             let added = std::mem::replace(&mut options.locals, before);
-            options
-                .locals
-                .retain(|(name, _)| added.iter().all(|(new, _)| new != name));
+            options.locals.retain(|(name, _)| added.iter().all(|(new, _)| new != name));
             options.locals.extend(added);
         }
         stored
@@ -43,12 +36,8 @@ fn value_of(kind: Kind, word: &str) -> Value {
             lower if kind == Kind::BoolOrAuto => Value::Text(lower.to_owned()),
             _ => text(),
         },
-        Kind::Signal | Kind::SecondsOrNone | Kind::Signals | Kind::SocketPath if none => {
-            Value::None
-        }
-        Kind::Seconds | Kind::SecondsOrNone | Kind::Destination => {
-            number(word).unwrap_or_else(text)
-        }
+        Kind::Signal | Kind::SecondsOrNone | Kind::Signals | Kind::SocketPath if none => Value::None,
+        Kind::Seconds | Kind::SecondsOrNone | Kind::Destination => number(word).unwrap_or_else(text),
         Kind::Signal | Kind::SocketPath | Kind::Choice(_) => text(),
         Kind::Signals => Value::Sequence(
             word.split(',')
@@ -68,10 +57,7 @@ fn value_of(kind: Kind, word: &str) -> Value {
 }
 
 fn part(value: Value, word: &str) -> Literal {
-    Literal {
-        value,
-        span: 0..word.len(),
-    }
+    Literal { value, span: 0..word.len() }
 }
 
 fn number(word: &str) -> Option<Value> {
@@ -107,19 +93,11 @@ mod tests {
             ("sigmask", &[""], "sigmask=[]"),
             ("socket_path", &["/x y"], "socket_path=\"/x y\""),
             ("verbose_destination", &["7"], "verbose_destination=7"),
-            (
-                "verbose_destination",
-                &["7.log"],
-                "verbose_destination=\"7.log\"",
-            ),
+            ("verbose_destination", &["7.log"], "verbose_destination=\"7.log\""),
             ("reinstall_delay", &[".25"], "reinstall_delay=0.25"),
             ("timeout", &["None"], "timeout=None"),
             ("prompt", &["native"], "prompt=\"native\""),
-            (
-                "locals",
-                &["a=1", "b=x == 2", "a=&y"],
-                "locals={\"b\": \"x == 2\", \"a\": \"&y\"}",
-            ),
+            ("locals", &["a=1", "b=x == 2", "a=&y"], "locals={\"b\": \"x == 2\", \"a\": \"&y\"}"),
         ] {
             let mut options = Options::default();
             for word in words {
@@ -132,16 +110,8 @@ mod tests {
     #[test]
     fn words_that_do_not_fit() {
         for (name, word, said) in [
-            (
-                "verbose",
-                "maybe",
-                "verbose takes True or False, not a string",
-            ),
-            (
-                "oneshot_on",
-                "USR9",
-                "oneshot_on: there is no signal 'USR9'",
-            ),
+            ("verbose", "maybe", "verbose takes True or False, not a string"),
+            ("oneshot_on", "USR9", "oneshot_on: there is no signal 'USR9'"),
             ("sigmask", "USR1,KILL", "KILL (9) cannot be caught"),
             ("reinstall_delay", "soon", "takes a number of seconds"),
             ("reinstall_delay", "-1", "cannot be negative"),

@@ -33,12 +33,7 @@ pub(crate) fn command(home: &Path) -> Command {
 /// Runs the client with `input` on its stdin to its end.
 pub(crate) fn run<S: AsRef<OsStr>>(home: &Path, arguments: &[S], input: &str) -> Left {
     let mut running = Running::start(home, arguments);
-    running
-        .input
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
+    running.input.take().unwrap().write_all(input.as_bytes()).unwrap();
     running.end()
 }
 
@@ -73,12 +68,7 @@ impl Running {
     pub(crate) fn end(mut self) -> Left {
         drop(self.input.take());
         let status = wait(&mut self.child);
-        Left {
-            code: code(status),
-            stdout: self.stdout.rest(),
-            stderr: self.stderr.rest(),
-            took: self.start.elapsed(),
-        }
+        Left { code: code(status), stdout: self.stdout.rest(), stderr: self.stderr.rest(), took: self.start.elapsed() }
     }
 }
 
@@ -99,9 +89,7 @@ pub(crate) fn wait(child: &mut Child) -> ExitStatus {
 }
 
 fn code(status: ExitStatus) -> i32 {
-    status
-        .code()
-        .unwrap_or_else(|| 1000 + status.signal().unwrap())
+    status.code().unwrap_or_else(|| 1000 + status.signal().unwrap())
 }
 
 /// Output that can be waited for while it comes.
@@ -135,9 +123,7 @@ impl Stream {
 
     fn wait_until(&self, what: &str, is_enough: impl Fn(&Got) -> bool) -> String {
         let (got, changed) = &*self.0;
-        let (got, result) = changed
-            .wait_timeout_while(got.lock().unwrap(), PATIENCE, |got| !is_enough(got))
-            .unwrap();
+        let (got, result) = changed.wait_timeout_while(got.lock().unwrap(), PATIENCE, |got| !is_enough(got)).unwrap();
         let text = String::from_utf8_lossy(&got.bytes).into_owned();
         assert!(!result.timed_out(), "no {what} in {text:?}");
         text
@@ -173,11 +159,7 @@ impl OnTerminal {
         Self::start_with(home, arguments, |_| {})
     }
 
-    pub(crate) fn start_with<S: AsRef<OsStr>>(
-        home: &Path,
-        arguments: &[S],
-        adjust: impl FnOnce(&mut Command),
-    ) -> Self {
+    pub(crate) fn start_with<S: AsRef<OsStr>>(home: &Path, arguments: &[S], adjust: impl FnOnce(&mut Command)) -> Self {
         let pty = nix::pty::openpty(None, None).unwrap();
         let end = || Stdio::from(pty.slave.try_clone().unwrap());
         let mut command = Command::new("setsid");
@@ -194,11 +176,7 @@ impl OnTerminal {
         drop(command);
         drop(pty.slave);
         let master = File::from(pty.master);
-        Self {
-            child,
-            screen: Stream::of(master.try_clone().unwrap()),
-            master,
-        }
+        Self { child, screen: Stream::of(master.try_clone().unwrap()), master }
     }
 
     /// Types.

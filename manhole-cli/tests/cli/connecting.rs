@@ -25,25 +25,14 @@ impl Other {
 
     /// Runs Python code with `listen(path)` and `serve(socket)` at hand, and waits for its first line, `ready`.
     fn python(code: &str, environment: &[(&str, &str)]) -> Self {
-        Self::of(
-            Command::new("python3")
-                .arg("-c")
-                .arg(format!("{LIBRARY}{code}")),
-            environment,
-        )
+        Self::of(Command::new("python3").arg("-c").arg(format!("{LIBRARY}{code}")), environment)
     }
 
     fn of(command: &mut Command, environment: &[(&str, &str)]) -> Self {
-        let mut child = command
-            .envs(environment.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.envs(environment.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n");
         Self(child)
     }
@@ -89,10 +78,7 @@ fn enter(pid: i32, flags: &[&str]) -> Left {
 }
 
 fn assert_entered(left: &Left, pid: i32) {
-    assert_eq!(
-        (left.code, left.stdout.as_str(), left.stderr.as_str()),
-        (0, format!("I am {pid}\n").as_str(), "")
-    );
+    assert_eq!((left.code, left.stdout.as_str(), left.stderr.as_str()), (0, format!("I am {pid}\n").as_str(), ""));
 }
 
 #[test]
@@ -112,14 +98,8 @@ fn by_the_usual_path_as_a_path() {
 #[test]
 fn by_pid_with_a_socket_path_of_its_own() {
     let home = tempfile::tempdir().unwrap();
-    let options = format!(
-        "verbose=True, socket_path='{}/s-{{pid}}'",
-        home.path().display()
-    );
-    let code = format!(
-        "s = listen('{}/s-%d' % os.getpid()); ready(); serve(s)",
-        home.path().display()
-    );
+    let options = format!("verbose=True, socket_path='{}/s-{{pid}}'", home.path().display());
+    let code = format!("s = listen('{}/s-%d' % os.getpid()); ready(); serve(s)", home.path().display());
     let other = Other::python(&code, &[("MANHOLE", &options)]);
     assert_entered(&enter(other.pid(), &[]), other.pid());
 }
@@ -127,46 +107,25 @@ fn by_pid_with_a_socket_path_of_its_own() {
 #[test]
 fn by_pid_when_only_the_kernel_knows_the_path() {
     let home = tempfile::tempdir().unwrap();
-    let code = format!(
-        "s = listen('{}/my-manhole'); ready(); serve(s)",
-        home.path().display()
-    );
+    let code = format!("s = listen('{}/my-manhole'); ready(); serve(s)", home.path().display());
     let other = Other::python(&code, &[]);
     assert_entered(&enter(other.pid(), &[]), other.pid());
 }
 
 #[test]
 fn by_pid_across_namespaces() {
-    let unshare = [
-        "--map-root-user",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-    ];
-    let is_allowed = Command::new("unshare")
-        .args(unshare)
-        .args(["mount", "-t", "tmpfs", "none", "/tmp"])
-        .status();
+    let unshare = ["--map-root-user", "--mount", "--pid", "--fork", "--kill-child"];
+    let is_allowed = Command::new("unshare").args(unshare).args(["mount", "-t", "tmpfs", "none", "/tmp"]).status();
     if !is_allowed.is_ok_and(|status| status.success()) {
         eprintln!("not run: this machine does not let us make namespaces");
         return;
     }
     let code = format!("{LIBRARY}s = listen(usual()); ready(); serve(s)");
     let mut command = Command::new("unshare");
-    command.args(unshare).args([
-        "sh",
-        "-c",
-        "mount -t tmpfs none /tmp && exec python3 -c \"$0\"",
-        &code,
-    ]);
+    command.args(unshare).args(["sh", "-c", "mount -t tmpfs none /tmp && exec python3 -c \"$0\"", &code]);
     let other = Other::of(&mut command, &[]);
     let children = format!("/proc/{0}/task/{0}/children", other.pid());
-    let inner: i32 = std::fs::read_to_string(children)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
+    let inner: i32 = std::fs::read_to_string(children).unwrap().trim().parse().unwrap();
     assert_entered(&enter(inner, &[]), 1);
     // The path through the other's root names the outer pid.
     let home = tempfile::tempdir().unwrap();
@@ -205,10 +164,7 @@ fn a_signal_that_cannot_be_sent_is_an_error() {
     wait(&mut other.0);
     let left = enter(other.pid(), &["-1"]);
     assert_eq!(left.code, 1);
-    let expected = format!(
-        "cannot send SIGUSR1 to process {}: No such process\n",
-        other.pid()
-    );
+    let expected = format!("cannot send SIGUSR1 to process {}: No such process\n", other.pid());
     assert_eq!(left.stderr, expected);
 }
 
@@ -217,16 +173,9 @@ fn time_runs_out_with_the_reason() {
     let other = Other::idle();
     let left = enter(other.pid(), &["-t", "0.3"]);
     assert_eq!((left.code, left.stdout.as_str()), (5, ""));
-    let first = format!(
-        "Failed to connect to '/tmp/manhole-{}': Timeout\n",
-        other.pid()
-    );
+    let first = format!("Failed to connect to '/tmp/manhole-{}': Timeout\n", other.pid());
     assert!(left.stderr.starts_with(&first), "{}", left.stderr);
-    assert!(
-        left.stderr.contains("start it with manhole-run"),
-        "{}",
-        left.stderr
-    );
+    assert!(left.stderr.contains("start it with manhole-run"), "{}", left.stderr);
     assert!(left.took >= Duration::from_millis(300), "{:?}", left.took);
     assert!(left.took < PATIENCE / 2, "{:?}", left.took);
 }
@@ -245,12 +194,7 @@ fn waiting_does_not_spin() {
     // The zombie still tells its times.
     waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     let mut child = child;
     child.wait().unwrap();
@@ -277,11 +221,7 @@ fn a_stopped_process_is_named() {
     let left = enter(other.pid(), &["-t", "0.3"]);
     assert_eq!(left.code, 5);
     assert!(left.stderr.contains(": Timeout\n"), "{}", left.stderr);
-    assert!(
-        left.stderr.contains(&format!("kill -CONT {pid}")),
-        "{}",
-        left.stderr
-    );
+    assert!(left.stderr.contains(&format!("kill -CONT {pid}")), "{}", left.stderr);
     kill(pid, Signal::SIGCONT).unwrap();
     assert_entered(&enter(other.pid(), &["-t", "20"]), other.pid());
 }
@@ -316,11 +256,7 @@ fn a_full_queue_does_not_hold_the_client() {
 fn somebody_elses_socket_is_refused() {
     let other = Other::idle();
     let manhole = Manhole::open_as(&format!("manhole-{}", other.pid()), Manner::default());
-    let left = run(
-        manhole.home(),
-        &["-c", "x", manhole.path().to_str().unwrap()],
-        "",
-    );
+    let left = run(manhole.home(), &["-c", "x", manhole.path().to_str().unwrap()], "");
     assert_eq!((left.code, left.stdout.as_str()), (1, ""));
     let mine = format!("belongs to process {}", std::process::id());
     assert!(left.stderr.contains(&mine), "{}", left.stderr);
@@ -329,40 +265,24 @@ fn somebody_elses_socket_is_refused() {
 
 #[test]
 fn a_child_with_its_parents_listener_is_refused() {
-    let manner = Manner {
-        pid: 12345,
-        ..Manner::default()
-    };
+    let manner = Manner { pid: 12345, ..Manner::default() };
     let manhole = Manhole::open_as("manhole-x", manner);
-    let path = manhole
-        .home()
-        .join(format!("manhole-{}", std::process::id()));
+    let path = manhole.home().join(format!("manhole-{}", std::process::id()));
     std::fs::rename(manhole.path(), &path).unwrap();
     let left = run(manhole.home(), &["-c", "x", path.to_str().unwrap()], "");
     assert_eq!(left.code, 1);
-    assert!(
-        left.stderr.contains("process 12345 answers"),
-        "{}",
-        left.stderr
-    );
+    assert!(left.stderr.contains("process 12345 answers"), "{}", left.stderr);
 }
 
 #[test]
 fn a_dead_parents_listener_is_refused() {
     // The parent listens and ends; its child holds the listener, and the kernel still names the parent.
-    let mut other = Other::python(
-        "s = listen(usual())\nif os.fork(): ready(); os._exit(0)\nos.close(1); sys.stdin.read()",
-        &[],
-    );
+    let mut other =
+        Other::python("s = listen(usual())\nif os.fork(): ready(); os._exit(0)\nos.close(1); sys.stdin.read()", &[]);
     wait_but_keep_stdin(&mut other.0);
     let left = enter(other.pid(), &["-t", "0.5"]);
     assert_eq!(left.code, 1, "{}", left.stderr);
-    assert!(
-        left.stderr
-            .contains(&format!("process {} is gone", other.pid())),
-        "{}",
-        left.stderr
-    );
+    assert!(left.stderr.contains(&format!("process {} is gone", other.pid())), "{}", left.stderr);
 }
 
 /// `Child::try_wait` and its kin close stdin or not, by version; the grandchild lives as long as it is open.
@@ -374,18 +294,11 @@ fn wait_but_keep_stdin(child: &mut Child) {
 
 #[test]
 fn a_later_protocol_is_named() {
-    let manner = Manner {
-        protocol: 2,
-        ..Manner::default()
-    };
+    let manner = Manner { protocol: 2, ..Manner::default() };
     let manhole = Manhole::open_as("app.sock", manner);
     let left = run(manhole.home(), &[manhole.path()], "");
     assert_eq!(left.code, 1);
-    assert!(
-        left.stderr.contains("version 2 of the protocol"),
-        "{}",
-        left.stderr
-    );
+    assert!(left.stderr.contains("version 2 of the protocol"), "{}", left.stderr);
 }
 
 #[test]
@@ -393,11 +306,7 @@ fn a_process_that_refuses_closes() {
     let manhole = Manhole::serve("app.sock", |_, _| {});
     let left = run(manhole.home(), &[manhole.path()], "");
     assert_eq!(left.code, 1);
-    assert!(
-        left.stderr.contains("closed the connection without a word"),
-        "{}",
-        left.stderr
-    );
+    assert!(left.stderr.contains("closed the connection without a word"), "{}", left.stderr);
 }
 
 #[test]
@@ -407,12 +316,7 @@ fn a_path_that_is_no_manhole() {
     let _socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     let left = run(home.path(), &["-t", "0", path.to_str().unwrap()], "");
     assert_eq!(left.code, 5);
-    assert_eq!(
-        left.stderr.matches("no stream socket").count(),
-        1,
-        "{}",
-        left.stderr
-    );
+    assert_eq!(left.stderr.matches("no stream socket").count(), 1, "{}", left.stderr);
 }
 
 #[test]
@@ -449,18 +353,9 @@ fn another_users_socket_names_its_owner() {
     let program = manhole.home().join("manhole-cli");
     std::fs::copy(Path::new(env!("CARGO_BIN_EXE_manhole-cli")), &program).unwrap();
     let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid=65533", "--clear-groups"])
-        .arg(program)
-        .args(["-t", "0.1"])
-        .arg(manhole.path());
+    command.args(["--reuid=65533", "--clear-groups"]).arg(program).args(["-t", "0.1"]).arg(manhole.path());
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{text}");
-    assert_eq!(
-        text.matches("permission denied; it belongs to uid 0 (root)")
-            .count(),
-        1,
-        "{text}"
-    );
+    assert_eq!(text.matches("permission denied; it belongs to uid 0 (root)").count(), 1, "{text}");
 }

@@ -21,17 +21,10 @@ fn those_that_answer_are_listed_and_stale_ones_go() {
 
     let left = run(directory, &["--list", directory.to_str().unwrap()], "");
     assert_eq!(left.code, 0);
-    let lines: Vec<Vec<&str>> = left
-        .stdout
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
+    let lines: Vec<Vec<&str>> = left.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     let uid = nix::unistd::geteuid().to_string();
     assert_eq!(lines[0], ["PID", "UID", "ANSWERS", "PROGRAM"]);
-    assert_eq!(
-        lines[1],
-        [own.to_string().as_str(), &uid, "yes", "/usr/bin/victim"]
-    );
+    assert_eq!(lines[1], [own.to_string().as_str(), &uid, "yes", "/usr/bin/victim"]);
     assert_eq!(lines.len(), 2, "{}", left.stdout);
     assert!(left.stderr.contains("is gone"), "{}", left.stderr);
     assert!(!gone.exists());
@@ -41,17 +34,9 @@ fn those_that_answer_are_listed_and_stale_ones_go() {
 #[test]
 fn nothing_to_list() {
     let directory = tempfile::tempdir().unwrap();
-    let left = run(
-        directory.path(),
-        &["--list", directory.path().to_str().unwrap()],
-        "",
-    );
+    let left = run(directory.path(), &["--list", directory.path().to_str().unwrap()], "");
     assert_eq!((left.code, left.stdout.as_str()), (0, ""));
-    assert!(
-        left.stderr.contains("no manhole answers"),
-        "{}",
-        left.stderr
-    );
+    assert!(left.stderr.contains("no manhole answers"), "{}", left.stderr);
     let left = run(directory.path(), &["--list", "/no/such/directory"], "");
     assert_eq!(left.code, 1);
     assert!(left.stderr.contains("cannot read"), "{}", left.stderr);

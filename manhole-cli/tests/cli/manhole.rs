@@ -25,11 +25,7 @@ pub(crate) struct Manner {
 
 impl Default for Manner {
     fn default() -> Self {
-        Self {
-            pid: i64::from(std::process::id()),
-            protocol: 1,
-            is_occupied: false,
-        }
+        Self { pid: i64::from(std::process::id()), protocol: 1, is_occupied: false }
     }
 }
 
@@ -58,19 +54,12 @@ impl Manhole {
             let name = stream.peer_addr().unwrap();
             let name = name.as_abstract_name().unwrap_or_default();
             assert!(name.starts_with(b"manhole-cli/1/"), "{name:?}");
-            Server {
-                output: stream.try_clone().unwrap(),
-                shared,
-            }
-            .structured(stream, &manner);
+            Server { output: stream.try_clone().unwrap(), shared }.structured(stream, &manner);
         })
     }
 
     /// Opens a socket whose clients get what `serve` does.
-    pub(crate) fn serve(
-        name: &str,
-        serve: impl Fn(UnixStream, Arc<(Mutex<Seen>, Condvar)>) + Send + 'static,
-    ) -> Self {
+    pub(crate) fn serve(name: &str, serve: impl Fn(UnixStream, Arc<(Mutex<Seen>, Condvar)>) + Send + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
         let listener = UnixListener::bind(&path).unwrap();
@@ -86,11 +75,7 @@ impl Manhole {
                 seen.lock().unwrap().client = None;
             }
         });
-        Self {
-            directory,
-            path,
-            shared,
-        }
+        Self { directory, path, shared }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -106,23 +91,16 @@ impl Manhole {
     pub(crate) fn expect_request(&self, is_it: impl Fn(&Value) -> bool) -> Value {
         let (seen, changed) = &*self.shared;
         let (seen, _) = changed
-            .wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| {
-                !seen.requests.iter().any(&is_it)
-            })
+            .wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| !seen.requests.iter().any(&is_it))
             .unwrap();
         let found = seen.requests.iter().find(|request| is_it(request));
-        found
-            .unwrap_or_else(|| panic!("not among {:?}", seen.requests))
-            .clone()
+        found.unwrap_or_else(|| panic!("not among {:?}", seen.requests)).clone()
     }
 
     /// The lines that were run, in order.
     pub(crate) fn lines_run(&self) -> Vec<String> {
         let seen = self.shared.0.lock().unwrap();
-        let lines = seen
-            .requests
-            .iter()
-            .filter_map(|request| request["run"].as_str());
+        let lines = seen.requests.iter().filter_map(|request| request["run"].as_str());
         lines.map(str::to_owned).collect()
     }
 
@@ -143,9 +121,8 @@ impl Manhole {
 
     fn with_client(&self, act: impl FnOnce(&mut UnixStream)) {
         let (seen, changed) = &*self.shared;
-        let (mut seen, result) = changed
-            .wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| seen.client.is_none())
-            .unwrap();
+        let (mut seen, result) =
+            changed.wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| seen.client.is_none()).unwrap();
         assert!(!result.timed_out(), "no client");
         act(seen.client.as_mut().unwrap());
     }

@@ -20,10 +20,7 @@ fn on(manhole: &Manhole, flags: &[&str], input: &str) -> Left {
 fn commands_print_their_text_and_nothing_else() {
     let manhole = Manhole::open();
     let left = on(&manhole, &["-c", "echo one", "-c", "echo two"], "");
-    assert_eq!(
-        (left.code, left.stdout.as_str(), left.stderr.as_str()),
-        (0, "one\ntwo\n", "")
-    );
+    assert_eq!((left.code, left.stdout.as_str(), left.stderr.as_str()), (0, "one\ntwo\n", ""));
     assert_eq!(manhole.lines_run(), ["echo one", "echo two"]);
 }
 
@@ -31,10 +28,7 @@ fn commands_print_their_text_and_nothing_else() {
 fn an_error_goes_to_stderr_and_the_rest_is_run() {
     let manhole = Manhole::open();
     let left = on(&manhole, &["-c", "fail", "-c", "echo two"], "");
-    assert_eq!(
-        (left.code, left.stdout.as_str(), left.stderr.as_str()),
-        (3, "two\n", "no such thing\n")
-    );
+    assert_eq!((left.code, left.stdout.as_str(), left.stderr.as_str()), (3, "two\n", "no such thing\n"));
 }
 
 #[test]
@@ -47,21 +41,10 @@ fn bytes_of_the_answer_are_kept_for_a_pipe() {
 #[test]
 fn data_is_one_document_a_line() {
     let manhole = Manhole::open();
-    let left = on(
-        &manhole,
-        &["--json", "-c", "bt all", "-c", "fail", "-c", "info fds"],
-        "",
-    );
+    let left = on(&manhole, &["--json", "-c", "bt all", "-c", "fail", "-c", "info fds"], "");
     assert_eq!((left.code, left.stderr.as_str()), (3, "no such thing\n"));
-    let documents: Vec<Value> = left
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(
-        documents,
-        [json!({"line": "bt all"}), json!({"line": "info fds"})]
-    );
+    let documents: Vec<Value> = left.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(documents, [json!({"line": "bt all"}), json!({"line": "info fds"})]);
 }
 
 #[test]
@@ -76,11 +59,7 @@ fn data_of_lines_from_a_pipe() {
 fn a_command_that_quits() {
     let manhole = Manhole::open();
     assert_eq!(on(&manhole, &["-c", "echo x", "-c", "quit"], "").code, 0);
-    let left = on(
-        &manhole,
-        &["-c", "quit", "-c", "echo x", "-c", "echo y"],
-        "",
-    );
+    let left = on(&manhole, &["-c", "quit", "-c", "echo x", "-c", "echo y"], "");
     assert_eq!(left.code, 1);
     assert!(left.stderr.contains("not run: 2"), "{}", left.stderr);
 }
@@ -90,11 +69,7 @@ fn a_process_that_dies_under_a_command() {
     let manhole = Manhole::open();
     let left = on(&manhole, &["-c", "die"], "");
     assert_eq!(left.code, 1);
-    assert!(
-        left.stderr.contains("before \"die\" was answered"),
-        "{}",
-        left.stderr
-    );
+    assert!(left.stderr.contains("before \"die\" was answered"), "{}", left.stderr);
 }
 
 #[test]
@@ -102,14 +77,8 @@ fn a_pipe_sees_what_a_text_client_sees() {
     let manhole = Manhole::open();
     let left = on(&manhole, &[], "echo one\nfail\n\necho last without newline");
     assert_eq!(left.code, 0);
-    assert_eq!(
-        left.stdout,
-        "GREETING\n>>> one\n>>> no such thing\n>>> >>> last without newline\n>>> \n"
-    );
-    assert_eq!(
-        manhole.lines_run(),
-        ["echo one", "fail", "", "echo last without newline"]
-    );
+    assert_eq!(left.stdout, "GREETING\n>>> one\n>>> no such thing\n>>> >>> last without newline\n>>> \n");
+    assert_eq!(manhole.lines_run(), ["echo one", "fail", "", "echo last without newline"]);
 }
 
 #[test]
@@ -146,21 +115,11 @@ fn the_process_closes_while_the_pipe_is_silent() {
 
 #[test]
 fn an_occupied_prompt_is_told_and_awaited() {
-    let manner = Manner {
-        is_occupied: true,
-        ..Manner::default()
-    };
+    let manner = Manner { is_occupied: true, ..Manner::default() };
     let manhole = Manhole::open_as("app.sock", manner);
     let mut running = Running::start(manhole.home(), &[manhole.path()]);
-    running
-        .input
-        .take()
-        .unwrap()
-        .write_all(b"echo mine\n")
-        .unwrap();
-    running
-        .stderr
-        .expect("the prompt is taken by PID 4712 (uid 1000); waiting for its turn ...\n");
+    running.input.take().unwrap().write_all(b"echo mine\n").unwrap();
+    running.stderr.expect("the prompt is taken by PID 4712 (uid 1000); waiting for its turn ...\n");
     let before = running.stdout.expect("GREETING\n");
     assert!(!before.contains(">>>"), "{before}");
     assert!(manhole.lines_run().is_empty());
@@ -193,9 +152,7 @@ fn a_reader_that_closes_early_is_no_news() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "more\n");
     // Now the pipe is closed, as by `| head -n 1`.
     let status = crate::client::wait(&mut child);

@@ -120,10 +120,7 @@ fn history_is_kept_between_sessions() {
     client.expect_editing();
     client.send("\x04");
     assert_eq!(client.end().0, 0);
-    assert_eq!(
-        manhole.lines_run(),
-        ["echo from before", "echo from before"]
-    );
+    assert_eq!(manhole.lines_run(), ["echo from before", "echo from before"]);
 }
 
 #[test]
@@ -165,10 +162,7 @@ fn notices_stand_above_the_edited_line() {
 
 #[test]
 fn an_occupied_prompt_is_awaited() {
-    let manner = Manner {
-        is_occupied: true,
-        ..Manner::default()
-    };
+    let manner = Manner { is_occupied: true, ..Manner::default() };
     let manhole = Manhole::open_as("app.sock", manner);
     let mut client = OnTerminal::start(manhole.home(), &[manhole.path()]);
     client.screen.expect("GREETING");
@@ -186,10 +180,7 @@ fn an_occupied_prompt_is_awaited() {
 
 #[test]
 fn ctrl_c_ends_the_waiting_for_a_turn() {
-    let manner = Manner {
-        is_occupied: true,
-        ..Manner::default()
-    };
+    let manner = Manner { is_occupied: true, ..Manner::default() };
     let manhole = Manhole::open_as("app.sock", manner);
     let mut client = OnTerminal::start(manhole.home(), &[manhole.path()]);
     client.screen.expect("GREETING");
@@ -206,10 +197,7 @@ fn the_end_of_the_process_ends_the_session() {
     manhole.hang_up();
     let (code, screen) = client.end();
     assert_eq!(code, 0);
-    assert!(
-        screen.ends_with("\r\nconnection closed by the process\r\n"),
-        "{screen:?}"
-    );
+    assert!(screen.ends_with("\r\nconnection closed by the process\r\n"), "{screen:?}");
 }
 
 #[test]
@@ -219,10 +207,7 @@ fn the_end_under_a_command_ends_the_session() {
     client.send("die\r");
     let (code, screen) = client.end();
     assert_eq!(code, 0);
-    assert!(
-        screen.ends_with("connection closed by the process\r\n"),
-        "{screen:?}"
-    );
+    assert!(screen.ends_with("connection closed by the process\r\n"), "{screen:?}");
 }
 
 #[test]

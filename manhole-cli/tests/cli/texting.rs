@@ -12,16 +12,8 @@ fn a_pipe_into_a_text_manhole() {
     let manhole = python_like();
     let left = run(manhole.home(), &[manhole.path()], "1234+2345\n");
     assert_eq!(left.code, 0);
-    assert!(
-        left.stdout.contains("(ManholeConsole)\n>>> 3579\n>>> "),
-        "{}",
-        left.stdout
-    );
-    assert!(
-        left.stdout.ends_with("now exiting ManholeConsole...\n"),
-        "{}",
-        left.stdout
-    );
+    assert!(left.stdout.contains("(ManholeConsole)\n>>> 3579\n>>> "), "{}", left.stdout);
+    assert!(left.stdout.ends_with("now exiting ManholeConsole...\n"), "{}", left.stdout);
 }
 
 #[test]
@@ -52,12 +44,7 @@ fn raw_copies_bytes_and_has_no_name() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(b"\x00\xfe\n")
-        .unwrap();
+    child.stdin.take().unwrap().write_all(b"\x00\xfe\n").unwrap();
     let status = crate::client::wait(&mut child);
     let output = child.wait_with_output().unwrap();
     assert!(status.success());
@@ -71,8 +58,7 @@ fn a_terminal_on_a_text_manhole_edits_lines() {
     client.screen.expect("(ManholeConsole)");
     client.expect_editing();
     // A typing error, mended with the arrow and backspace keys: 129234+2345, back before 4, drop the 9 and the 2.
-    client
-        .send("129234+2345\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x7f\x1b[D\x1b[C\x7f\r");
+    client.send("129234+2345\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x7f\x1b[D\x1b[C\x7f\r");
     client.screen.expect("3579");
     client.expect_editing();
     client.send("dropped\x03");

@@ -41,12 +41,7 @@ impl House {
     pub(crate) fn new() -> Self {
         // Not in /tmp, which may be mounted nosuid or noexec.
         let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let library = compile(
-            root.path(),
-            "libmanhole.so",
-            STAND_IN,
-            &["-shared", "-fPIC"],
-        );
+        let library = compile(root.path(), "libmanhole.so", STAND_IN, &["-shared", "-fPIC"]);
         Self { root, library }
     }
 
@@ -75,13 +70,7 @@ impl House {
 
 pub(crate) fn bare(program: &str) -> Command {
     let mut command = Command::new(program);
-    for name in [
-        "LD_PRELOAD",
-        "MANHOLE",
-        "MANHOLE_LIB",
-        "MANHOLE_ORIGINAL_LD_PRELOAD",
-        "ASAN_OPTIONS",
-    ] {
+    for name in ["LD_PRELOAD", "MANHOLE", "MANHOLE_LIB", "MANHOLE_ORIGINAL_LD_PRELOAD", "ASAN_OPTIONS"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
@@ -111,31 +100,18 @@ pub(crate) struct Ended {
 }
 
 pub(crate) fn run(command: &mut Command) -> Ended {
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
     let Ok(output) = receiver.recv_timeout(DEADLINE) else {
-        let _ = Command::new("kill")
-            .args(["-KILL", &pid.to_string()])
-            .status();
+        let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
         panic!("{command:?} has not ended after {DEADLINE:?}");
     };
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = output.unwrap();
+    let Output { status, stdout, stderr } = output.unwrap();
     Ended {
         pid,
-        code: status
-            .code()
-            .or(status.signal().map(|number| 128 + number))
-            .unwrap(),
+        code: status.code().or(status.signal().map(|number| 128 + number)).unwrap(),
         out: String::from_utf8(stdout).unwrap(),
         err: String::from_utf8(stderr).unwrap(),
     }
