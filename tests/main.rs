@@ -1,1 +1,23 @@
-//! The integration tests: one binary.
+//! The integration tests: one binary, black box, with the shipped files and real programs.
+//!
+//! Each test takes its turn (`turn::shared` or `turn::alone`) first, waits with deadlines, and ends what it started.
+//! `cargo build --release --workspace` comes first: see `test.sh`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test binary: a failed expectation is a failed test"
+)]
+
+mod descriptors;
+mod dump;
+mod elf;
+mod exit;
+mod fork;
+mod listening;
+mod loading;
+mod locks;
+mod prompt;
+mod run_cli;
+mod truth;
+mod undisturbed;

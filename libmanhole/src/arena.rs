@@ -92,7 +92,7 @@ unsafe impl GlobalAlloc for Arena {
 /// The agent's thread stops for ever, its client unanswered; the host runs on. A constructor or fork child allocates so
 /// little that the mapping which [`reserve`] has made covers it.
 fn given(address: *mut u8) -> *mut u8 {
-    if address.is_null() && crate::install::on_agent_thread() {
+    if address.is_null() && crate::state::on_agent_thread() {
         crate::log::problem(format_args!("out of memory: the manhole is off"));
         loop {
             process::sleep(core::time::Duration::from_secs(1 << 30));
@@ -122,11 +122,9 @@ pub(crate) fn give_back() {
     unsafe { ARENA.lock().trim(0) };
 }
 
-/// Puts an empty arena in the place of the inherited one.
-///
-/// # Safety
-/// The caller is the only thread of a freshly forked child.
-pub(crate) unsafe fn start_afresh() {
-    // SAFETY: passed on to the caller.
+/// Puts an empty arena in the place of the inherited one. Called by the only thread of a freshly forked child.
+#[cfg(not(test))]
+pub(crate) fn start_afresh() {
+    // SAFETY: only `install::process_is_forked` comes here, and the child of a fork has one thread (fork(2)).
     unsafe { ARENA.reset(empty()) };
 }

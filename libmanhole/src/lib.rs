@@ -2,7 +2,16 @@
 //!
 //! Data flows one way; a module knows only modules further down this list. ARCHITECTURE.md is the map.
 
+mod abi;
+mod children;
 mod install;
+mod wake;
+mod serve;
+mod listener;
+mod access;
+mod session;
+mod client;
+mod wire;
 mod prompt;
 mod command;
 mod eval;
@@ -14,6 +23,7 @@ mod modules;
 mod memory;
 mod snapshot;
 mod log;
+mod state;
 mod settings;
 mod arena;
 mod sys;

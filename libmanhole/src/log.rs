@@ -6,7 +6,7 @@
 use core::fmt::Arguments;
 
 use crate::sys::{fd, host_fd, process};
-use crate::{install, settings::Destination, text::Text};
+use crate::{settings::Destination, state, text::Text};
 
 /// Logs what went wrong.
 pub(crate) fn problem(message: Arguments<'_>) {
@@ -15,7 +15,7 @@ pub(crate) fn problem(message: Arguments<'_>) {
 
 /// Logs what happens, when `verbose=True`.
 pub(crate) fn event(message: Arguments<'_>) {
-    if install::settings().verbose {
+    if state::settings().verbose {
         line(message);
     }
 }
@@ -36,10 +36,18 @@ fn line(message: Arguments<'_>) {
 
 /// Writes whole lines to the log's destination.
 pub(crate) fn write(lines: &[u8]) {
-    let _ = match install::settings().destination {
-        Destination::Descriptor(number) if install::on_agent_thread() => host_fd::write(number, lines),
+    let _ = match state::settings().destination {
+        Destination::Descriptor(number) if state::on_agent_thread() => host_fd::write(number, lines),
         Destination::Descriptor(number) => fd::write(number, lines),
         Destination::File(path) => fd::Fd::open(path.as_c_str(), libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT)
             .and_then(|file| fd::write(file.number(), lines)),
     };
+}
+
+/// The panic hook: where it happened, without the stack walk of std's own hook, which takes the loader's lock.
+pub(crate) fn panic(info: &std::panic::PanicHookInfo<'_>) {
+    match info.location() {
+        Some(place) => problem(format_args!("internal error at {}:{}", place.file(), place.line())),
+        None => problem(format_args!("internal error")),
+    }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) daemon_connection: bool,
     /// The signal that writes a dump to the log; 0 for none.
     pub(crate) dump_on: i32,
+    /// Whether exec'ed programs inherit the preload.
+    pub(crate) children: bool,
 }
 
 impl Settings {
@@ -44,5 +46,6 @@ impl Settings {
         reinstall_delay: Duration::from_millis(500),
         daemon_connection: false,
         dump_on: 0,
+        children: true,
     };
 }

@@ -22,6 +22,9 @@ pub(crate) const RIP: u16 = 16;
 pub(crate) struct Registers([Option<u64>; REGISTERS]);
 
 impl Registers {
+    /// No register is known.
+    pub(crate) const NONE: Registers = Registers([None; REGISTERS]);
+
     /// Nothing but a program counter and a stack pointer: what the kernel tells of a blocked thread.
     pub(crate) fn of_blocked(pc: u64, sp: u64) -> Self {
         let mut registers = Registers::default();

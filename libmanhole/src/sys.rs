@@ -12,11 +12,13 @@ pub(crate) mod fd;
 pub(crate) mod host_fd;
 pub(crate) mod lock;
 pub(crate) mod mapping;
+pub(crate) mod next;
 pub(crate) mod own_memory;
 pub(crate) mod process;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod thread;
+pub(crate) mod timer;
 
 use core::fmt;
 

@@ -4,22 +4,49 @@
 //! ([`make_table_private`]), so these numbers mean nothing to the host and the host's close loops do not reach them.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Errno, Result, call};
 
+/// Whether the agent's thread has to live in the host's table, because the kernel or a sandbox refuses it one of its own.
+static TABLE_IS_SHARED: AtomicBool = AtomicBool::new(false);
+
 /// An open descriptor of the calling thread's table; closed when dropped.
 #[derive(Debug)]
-pub(crate) struct Fd(i32);
+pub(crate) struct Fd {
+    number: i32,
+    /// Device and inode of a descriptor that lives long in a shared table, where the host may close it and use its number.
+    identity: Option<(u64, u64)>,
+}
 
 impl Fd {
     /// Takes over a descriptor that the kernel has just given.
     pub(super) fn from_kernel(fd: usize) -> Fd {
-        Fd(fd as i32)
+        Fd { number: fd as i32, identity: None }
     }
 
     /// The number.
     pub(crate) fn number(&self) -> i32 {
-        self.0
+        self.number
+    }
+
+    /// Prepares a descriptor that is kept. In a table of our own there is nothing to do; in a shared one it moves to a
+    /// high number, out of the way of the host's next open, and remembers what it stands for.
+    pub(crate) fn lasting(self) -> Result<Fd> {
+        const HIGH: usize = 800;
+        if !TABLE_IS_SHARED.load(Ordering::Relaxed) {
+            return Ok(self);
+        }
+        // SAFETY: numbers only; the kernel gives a new descriptor.
+        let moved = unsafe { call(libc::SYS_fcntl, [self.number as usize, libc::F_DUPFD_CLOEXEC as usize, HIGH]) };
+        let mut kept = moved.map_or(self, Fd::from_kernel);
+        kept.identity = Some(kept.stat()?.identity);
+        Ok(kept)
+    }
+
+    /// Whether the number still stands for what was opened.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.identity.is_none_or(|identity| self.stat().is_ok_and(|now| now.identity == identity))
     }
 
     /// Opens `path` with `flags` and `O_CLOEXEC`.
@@ -29,14 +56,14 @@ impl Fd {
 
     /// Opens `path` relative to this directory.
     pub(crate) fn open_in(&self, path: &CStr, flags: i32) -> Result<Fd> {
-        open_at(self.0, path, flags)
+        open_at(self.number, path, flags)
     }
 
     /// Reads once; 0 is the end.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize> {
         retrying(|| {
             // SAFETY: the buffer is ours for the length that is given.
-            unsafe { call(libc::SYS_read, [self.0 as usize, buffer.as_mut_ptr() as usize, buffer.len()]) }
+            unsafe { call(libc::SYS_read, [self.number as usize, buffer.as_mut_ptr() as usize, buffer.len()]) }
         })
     }
 
@@ -45,7 +72,10 @@ impl Fd {
         retrying(|| {
             // SAFETY: as in `read`.
             unsafe {
-                call(libc::SYS_pread64, [self.0 as usize, buffer.as_mut_ptr() as usize, buffer.len(), offset as usize])
+                call(
+                    libc::SYS_pread64,
+                    [self.number as usize, buffer.as_mut_ptr() as usize, buffer.len(), offset as usize],
+                )
             }
         })
     }
@@ -67,20 +97,23 @@ impl Fd {
 
     /// Type, mode, size and identity.
     pub(crate) fn stat(&self) -> Result<Stat> {
-        stat_at(self.0, c"", libc::AT_EMPTY_PATH)
+        stat_at(self.number, c"", libc::AT_EMPTY_PATH)
     }
 
     /// Changes the mode of the file.
     pub(crate) fn set_mode(&self, mode: u32) -> Result<()> {
         // SAFETY: numbers only.
-        unsafe { call(libc::SYS_fchmod, [self.0 as usize, mode as usize]) }.map(drop)
+        unsafe { call(libc::SYS_fchmod, [self.number as usize, mode as usize]) }.map(drop)
     }
 }
 
 impl Drop for Fd {
     fn drop(&mut self) {
+        if !self.is_ours() {
+            return;
+        }
         // SAFETY: the number is ours and is not used again. An error of close leaves nothing to do.
-        let _ = unsafe { call(libc::SYS_close, [self.0 as usize]) };
+        let _ = unsafe { call(libc::SYS_close, [self.number as usize]) };
     }
 }
 
@@ -157,17 +190,21 @@ pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8
 /// Gives the calling thread a descriptor table of its own with nothing in it.
 ///
 /// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors, so no pipe of the host is held open
-/// even for a moment (Linux 5.9). Older kernels copy the table and then close the copies.
+/// even for a moment (Linux 5.9). Older kernels copy the table and then close the copies. Where neither is allowed, the
+/// error says why; the agent then lives in the host's table and guards what it keeps there ([`Fd::lasting`]).
 pub(crate) fn make_table_private() -> Result<()> {
     const CLOSE_RANGE_UNSHARE: usize = 2;
     // SAFETY: closes only descriptors of the calling thread's new table.
     match unsafe { call(libc::SYS_close_range, [0, u32::MAX as usize, CLOSE_RANGE_UNSHARE]) } {
         Ok(_) => Ok(()),
-        Err(_) => {
-            // SAFETY: numbers only.
-            unsafe { call(libc::SYS_unshare, [libc::CLONE_FILES as usize]) }?;
-            close_all()
-        }
+        // SAFETY: numbers only.
+        Err(_) => match unsafe { call(libc::SYS_unshare, [libc::CLONE_FILES as usize]) } {
+            Ok(_) => close_all(),
+            Err(error) => {
+                TABLE_IS_SHARED.store(true, Ordering::Relaxed);
+                Err(error)
+            }
+        },
     }
 }
 
@@ -175,7 +212,7 @@ pub(crate) fn make_table_private() -> Result<()> {
 fn close_all() -> Result<()> {
     let listing = super::directory::numbers(c"/proc/thread-self/fd")?;
     for fd in listing {
-        drop(Fd(fd));
+        drop(Fd::from_kernel(fd as usize));
     }
     Ok(())
 }

@@ -51,6 +51,16 @@ impl<T> Lock<T> {
         unsafe { core::ptr::write(self.value.get(), value) };
         self.state.store(FREE, Ordering::Release);
     }
+
+    /// [`Lock::reset`] for values that own nothing.
+    #[cfg(not(test))]
+    pub(crate) fn forget(&self, value: T)
+    where
+        T: Copy,
+    {
+        // SAFETY: called from `install::process_is_forked` only, where one thread exists (fork(2)).
+        unsafe { self.reset(value) }
+    }
 }
 
 /// Access to the value; gives the lock back when dropped.

@@ -45,3 +45,12 @@ pub(crate) unsafe fn protect_none(address: *mut u8, size: usize) -> Result<()> {
     // SAFETY: the caller owns the pages.
     unsafe { call(libc::SYS_mprotect, [address as usize, size, libc::PROT_NONE as usize]) }.map(drop)
 }
+
+/// Lets the kernel take the pages back; they read as zeroes afterwards.
+///
+/// # Safety
+/// As [`unmap`], but the addresses stay valid.
+pub(crate) unsafe fn discard(address: *mut u8, size: usize) {
+    // SAFETY: the caller owns the pages and needs nothing of them.
+    let _ = unsafe { call(libc::SYS_madvise, [address as usize, size, libc::MADV_DONTNEED as usize]) };
+}

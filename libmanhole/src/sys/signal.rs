@@ -43,20 +43,20 @@ impl Action {
         }
     }
 
+    /// The signal's default action.
+    pub(crate) fn default_action() -> Action {
+        Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: Set(0) }
+    }
+
     /// Whether the signal's default action is in place.
     pub(crate) fn is_default(&self) -> bool {
         self.handler == libc::SIG_DFL
-    }
-
-    /// Whether system calls go on by themselves after this handler.
-    pub(crate) fn restarts(&self) -> bool {
-        self.flags & libc::SA_RESTART as u64 != 0
     }
 }
 
 /// The disposition of `signal` as it is. Safe in a signal handler.
 pub(crate) fn action(signal: i32) -> Result<Action> {
-    let mut old = Action { handler: 0, flags: 0, restorer: 0, mask: Set(0) };
+    let mut old = Action::default_action();
     // SAFETY: the kernel fills the structure; 8 is the size of its set.
     unsafe { call(libc::SYS_rt_sigaction, [signal as usize, 0, core::ptr::from_mut(&mut old) as usize, 8]) }?;
     Ok(old)
@@ -64,7 +64,7 @@ pub(crate) fn action(signal: i32) -> Result<Action> {
 
 /// Puts a disposition in place; returns the one that was there, exchanged by the kernel in one step.
 pub(crate) fn set_action(signal: i32, new: &Action) -> Result<Action> {
-    let mut old = Action { handler: 0, flags: 0, restorer: 0, mask: Set(0) };
+    let mut old = Action::default_action();
     // SAFETY: the new handler is a function of ours that keeps the rules of signal context, or what was there before.
     unsafe {
         call(

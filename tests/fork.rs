@@ -1,0 +1,125 @@
+//! Children: which get a manhole of their own, and that all of them work as without us.
+
+use manhole_tests::victim::{Host, Victim, descriptors_of, socket_of};
+use manhole_tests::{PATIENCE, TextClient, turn, victims, wait_for};
+
+fn forker(argument: &str) -> Victim {
+    Host::new(victims::c("forker")).arg(argument).options("verbose=True, reinstall_delay=0.1").ready()
+}
+
+/// The child that the answer `child NAME PID …` tells of.
+fn child(answer: &str) -> i32 {
+    assert!(answer.starts_with("child "), "{answer}");
+    answer.split_whitespace().nth(2).unwrap().parse().unwrap()
+}
+
+fn answers(pid: i32) {
+    let mut client = TextClient::connect(&socket_of(pid));
+    let greeting = client.until_prompt();
+    assert!(greeting.contains(&format!("ProcessID={pid},")), "{pid}: {greeting}");
+    assert!(client.run("print 6*7").contains("42"));
+    client.end();
+}
+
+#[test]
+fn forked_children_have_manholes_of_their_own() {
+    let _turn = turn::shared();
+    let mut victim = forker("busy");
+    victim.text().0.end();
+    let mut children = Vec::new();
+    for kind in ["fork", "forkpty", "daemon", "fork-fork"] {
+        let answer = victim.ask(kind);
+        children.push(child(&answer));
+        if kind == "fork" {
+            let log = victim.log_with("Fork detected. Reinstalling Manhole.");
+            assert!(log.contains("Delaying UDS binding 0.1 seconds ..."), "{log}");
+        }
+    }
+    for &pid in &children {
+        answers(pid);
+        answers(pid);
+    }
+    victim.text().0.end();
+    // The child holds nothing of the parent's manhole.
+    for &pid in &children {
+        let sockets: Vec<_> =
+            descriptors_of(pid).into_iter().filter(|(_, target)| target.starts_with("socket:")).collect();
+        let parents: Vec<String> = descriptors_of(victim.pid()).into_iter().map(|(_, target)| target).collect();
+        assert!(sockets.iter().all(|(_, target)| !parents.contains(target)), "{sockets:?}");
+    }
+    assert!(victim.finish().1.success());
+    for pid in children {
+        wait_for("the children's sockets to go with them", PATIENCE, || (!socket_of(pid).exists()).then_some(()));
+    }
+}
+
+#[test]
+fn a_single_threaded_host_forks_as_well() {
+    let _turn = turn::shared();
+    let mut victim = forker("quiet");
+    let pid = child(&victim.ask("fork"));
+    answers(pid);
+    victim.text().0.end();
+}
+
+#[test]
+fn children_that_are_not_forks_are_left_alone() {
+    let _turn = turn::shared();
+    let mut victim = forker("busy");
+    assert_eq!(victim.ask("system"), "child system 0 fine");
+    assert_eq!(victim.ask("popen"), "child popen 0 fine");
+    let clone = child(&victim.ask("clone"));
+    // The parent works on while the others come up.
+    for kind in ["vfork-exec", "spawn", "fork-exec"] {
+        let pid = child(&victim.ask(kind));
+        assert!(pid > 0, "{kind}");
+        // What is executed is a program of its own and inherits the preload.
+        wait_for("the executed program's manhole", PATIENCE, || socket_of(pid).exists().then_some(()));
+    }
+    assert!(!socket_of(clone).exists(), "a raw clone has no manhole");
+    assert!(std::fs::metadata(format!("/proc/{clone}")).is_ok());
+    victim.text().0.end();
+}
+
+#[test]
+fn children_that_end_at_once_never_had_one() {
+    let _turn = turn::shared();
+    let mut victim = forker("busy");
+    for (kind, status) in [("fork-exit", 7), ("fork-return", 5)] {
+        let answer = victim.ask(kind);
+        assert!(answer.ends_with(&format!("status={status}")), "{answer}");
+        assert!(!socket_of(child(&answer)).exists());
+    }
+    victim.text().0.end();
+    assert!(victim.socket().exists(), "the child's end took the parent's socket away");
+}
+
+#[test]
+fn a_storm_of_forks_under_dumps() {
+    let _turn = turn::shared();
+    let mut victim = forker("busy");
+    let turns = if manhole_tests::requires::in_ci() { 3000 } else { 600 };
+    victim.say(&format!("storm {turns}"));
+    let mut dumps = 0;
+    let socket = victim.socket();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let dumper = scope.spawn(|| {
+            let mut dumps = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let mut client = TextClient::connect(&socket);
+                assert!(client.until_prompt().contains("ThreadID="));
+                assert!(client.run("bt all").contains("#0 "));
+                client.end();
+                dumps += 2;
+            }
+            dumps
+        });
+        let answer = victim.line_within(PATIENCE * 6);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        dumps += dumper.join().unwrap();
+        assert_eq!(answer, format!("storm {turns} failures=0"));
+    });
+    assert!(dumps > 10, "only {dumps} dumps in {turns} forks");
+    assert!(victim.finish().1.success());
+}

@@ -1,0 +1,135 @@
+//! Our stacks against gdb's, frame by frame: every difference, in words. Runs in the test process.
+//!
+//! Program counters must be equal, for every frame that is not inlined. Names must be equal up to spelling (arguments,
+//! template parameters, versions), or belong to the same function: both start at the same address, as aliases do.
+
+use crate::{Thread, gdb};
+
+/// A difference between two stacks of the same thread.
+#[derive(Debug)]
+pub struct Difference {
+    /// The thread.
+    pub tid: i32,
+    /// What differs, with both stacks.
+    pub what: String,
+}
+
+/// Compares the threads that are blocked according to us. Our agent's own threads do not take part; threads that only
+/// gdb sees are a difference.
+#[must_use]
+pub fn differences(ours: &[Thread], truth: &[gdb::Thread]) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for theirs in truth.iter().filter(|thread| !thread.name.starts_with("Manhole")) {
+        let what = match ours.iter().find(|thread| thread.tid == theirs.tid) {
+            None => Some("gdb has this thread, we do not".to_owned()),
+            Some(thread) if thread.state.starts_with("running") => None,
+            Some(thread) => stack_difference(thread, theirs),
+        };
+        if let Some(what) = what {
+            found.push(Difference { tid: theirs.tid, what });
+        }
+    }
+    found
+}
+
+fn stack_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
+    let what = first_difference(ours, theirs)?;
+    let left: Vec<String> = ours.frames.iter().map(|f| show(f.pc, f.function.as_deref(), f.inlined)).collect();
+    let right: Vec<String> = theirs.frames.iter().map(|f| show(f.pc, f.name.as_deref(), f.inlined)).collect();
+    Some(format!(
+        "{what}\n  ours ({}, {}, complete: {}, problem: {:?}):\n    {}\n  gdb (error: {:?}):\n    {}",
+        ours.name,
+        ours.state,
+        ours.complete,
+        ours.problem,
+        left.join("\n    "),
+        theirs.error,
+        right.join("\n    ")
+    ))
+}
+
+fn show(pc: u64, name: Option<&str>, inlined: bool) -> String {
+    format!("{pc:#014x} {}{}", name.unwrap_or("?"), if inlined { " (inlined)" } else { "" })
+}
+
+fn first_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
+    for (n, (a, b)) in ours.frames.iter().zip(&theirs.frames).enumerate() {
+        if a.inlined != b.inlined {
+            return Some(format!("frame {n}: inlined or not"));
+        }
+        if !a.inlined && a.pc != b.pc {
+            return Some(format!("frame {n}: the program counters differ"));
+        }
+        if b.signal {
+            continue; // gdb names it <signal handler called>; we name the function that it returns to
+        }
+        let same_start = !a.inlined && b.start.is_some_and(|start| a.pc.checked_sub(a.offset) == Some(start));
+        if !same_name(a.function.as_deref(), b.name.as_deref()) && !same_start {
+            return Some(format!("frame {n}: the names differ"));
+        }
+        if !a.certain {
+            return Some(format!("frame {n} is right but marked as uncertain"));
+        }
+    }
+    match ours.frames.len().cmp(&theirs.frames.len()) {
+        std::cmp::Ordering::Less => Some(format!("ours ends after {} frames, gdb has more", ours.frames.len())),
+        std::cmp::Ordering::Greater => Some(format!("gdb ends after {} frames, ours has more", theirs.frames.len())),
+        std::cmp::Ordering::Equal => None,
+    }
+}
+
+fn same_name(ours: Option<&str>, theirs: Option<&str>) -> bool {
+    match (ours, theirs) {
+        (None, None) => true,
+        (Some(a), Some(b)) => plain(a) == plain(b) || last_part(a) == last_part(b),
+        _ => false,
+    }
+}
+
+/// A name without arguments, template parameters, `@plt`, versions, compiler suffixes and Rust's hashes.
+#[must_use]
+pub fn plain(name: &str) -> String {
+    let mut text = String::new();
+    let mut depth = 0_usize;
+    let mut before = ' ';
+    for c in name.chars() {
+        // `operator<`, `operator->` and `<impl as trait>::f` at the start keep their brackets' content out all the same.
+        let arrow = c == '>' && before == '-';
+        match c {
+            '<' | '(' => depth += 1,
+            '>' | ')' if !arrow => depth = depth.saturating_sub(1),
+            _ if depth == 0 => text.push(c),
+            _ => {}
+        }
+        before = c;
+    }
+    let cut = text.split('@').next().unwrap_or(&text);
+    let cut = cut.split(".constprop").next().unwrap_or(cut);
+    let cut = cut.split(".isra").next().unwrap_or(cut);
+    let cut = cut.split(".part").next().unwrap_or(cut);
+    let cut = cut.split(".cold").next().unwrap_or(cut);
+    let cut = cut.split(" [clone").next().unwrap_or(cut);
+    cut.trim().trim_end_matches("const").trim().to_owned()
+}
+
+/// The last component of a qualified name: gdb writes `{impl#1}` and `{closure_env#0}` where the symbol has the types.
+fn last_part(name: &str) -> String {
+    let plain = plain(&name.replace("{closure_env#", "{closure#"));
+    let last = plain.rsplit("::").next().unwrap_or(&plain).to_owned();
+    if last.starts_with("{closure") || last.starts_with("{{closure") { "{closure}".into() } else { last }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_their_trimmings() {
+        assert_eq!(plain("pool::Level<0>::descend<std::string>(pool::Task&, int)"), "pool::Level::descend");
+        assert_eq!(plain("read@plt"), "read");
+        assert_eq!(plain("work.constprop.0"), "work");
+        assert!(same_name(Some("pool_rs::main::{{closure}}"), Some("pool_rs::main::{closure#1}")));
+        assert!(same_name(Some("<pool_rs::Lock as pool_rs::Work>::run"), Some("pool_rs::{impl#1}::run")));
+        assert!(!same_name(Some("read"), Some("write")));
+    }
+}
