@@ -6,6 +6,8 @@ use core::fmt::{Arguments, Write};
 
 use serde_json::Value;
 
+use crate::render::quote;
+
 /// More text than this is cut: it would take the host's memory.
 const LIMIT: usize = 16 << 20;
 
@@ -41,7 +43,7 @@ impl Output {
     /// The text, and the data: where a command gave none, the text stands there.
     pub(crate) fn finish(mut self) -> (String, Value) {
         if self.text.len() > LIMIT {
-            self.text.truncate(self.text.floor_char_boundary(LIMIT));
+            self.text.truncate(quote::boundary(&self.text, LIMIT));
         }
         if self.is_cut {
             self.text.push_str("\n(cut here: an answer has at most 16 MiB)\n");

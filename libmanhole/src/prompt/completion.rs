@@ -4,13 +4,14 @@
 
 use crate::command::find::{self, Found};
 use crate::command::{Session, Takes};
+use crate::render::quote;
 
 /// Candidates that are offered at most.
 const LIMIT: usize = 200;
 
 /// The offset where the replaced text starts, and what may stand there, sorted.
 pub(super) fn complete(session: &mut Session<'_>, line: &str, cursor: usize) -> (usize, Vec<String>) {
-    let cursor = line.floor_char_boundary(cursor.min(line.len()));
+    let cursor = quote::boundary(line, cursor);
     let text = line.get(..cursor).unwrap_or_default();
     let (words, rest) = find::command_words(text);
     let mut candidates: Vec<String> = Vec::new();

@@ -3,6 +3,7 @@
 //! Context: the agent's thread. Pure.
 
 use super::python;
+use crate::render::quote;
 
 /// What a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(super) fn meaning(line: &str) -> Meaning<'_> {
 
 /// The part of a line that is worth keeping.
 pub(super) fn kept(line: &str) -> &str {
-    line.get(..line.floor_char_boundary(KEPT)).unwrap_or_default()
+    line.get(..quote::boundary(line, KEPT)).unwrap_or_default()
 }
 
 /// Whether the line is a word, alone or before other words or options: what a command looks like, an expression not.

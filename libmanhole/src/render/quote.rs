@@ -34,6 +34,15 @@ fn push(shown: &mut String, character: char) {
     }
 }
 
+/// The last byte offset up to `limit` where a character starts or the text ends.
+pub(crate) fn boundary(text: &str, limit: usize) -> usize {
+    let mut at = limit.min(text.len());
+    while !text.is_char_boundary(at) {
+        at = at.saturating_sub(1);
+    }
+    at
+}
+
 /// Numbers as ranges, `1-3, 7`, at most `limit` ranges.
 pub(crate) fn ranges(numbers: &[i32], limit: usize) -> String {
     let mut spans: Vec<(i32, i32)> = Vec::new();
