@@ -13,7 +13,7 @@ pub(super) static COMMAND: Command = Command {
     names: &["info signals", "info handle"],
     arguments: "",
     summary: "show signal handlers, and what each thread blocks and has pending",
-    help: "Signals at their default are not listed.",
+    help: "Real-time signals are listed where they are not at their default.",
     takes: Takes::Nothing,
     run,
 };
@@ -41,10 +41,15 @@ fn dispositions(context: &mut Context<'_, '_>) -> Vec<Value> {
     let mut data = Vec::new();
     for number in 1..=64 {
         let Ok(action) = signal::action(number) else { continue };
+        let name = names::signal(number);
         if action.is_default() {
+            // The real-time signals are many, and alike.
+            if number < 32 {
+                context.out.line(format_args!("{number:>2} {name:<12} default"));
+            }
+            data.push(json!({ "signal": name, "number": number, "action": "default" }));
             continue;
         }
-        let name = names::signal(number);
         if action.handler == libc::SIG_IGN {
             context.out.line(format_args!("{number:>2} {name:<12} ignored"));
             data.push(json!({ "signal": name, "number": number, "action": "ignore" }));

@@ -71,7 +71,7 @@ fn push_group(text: &mut String, pid: i32, group: &[&Stack]) {
     if let Some(rest) = group.get(HEADERS..).filter(|rest| !rest.is_empty()) {
         let ids: Vec<i32> = rest.iter().map(|stack| stack.thread.tid).collect();
         text.push_str(&format!(
-            "######### and {} more threads with this stack: {} #########\n",
+            "(and {} more threads with this stack: {})\n",
             rest.len(),
             quote::ranges(&ids, ID_RANGES)
         ));
@@ -164,7 +164,7 @@ mod tests {
         let text = dump(42, &stacks, &[]);
         assert_eq!(text.matches("in work\n").count(), 2);
         assert_eq!(text.matches("ProcessID=42").count(), 9);
-        assert!(text.contains("######### and 991 more threads with this stack: 108-1098 #########\n"), "{text}");
+        assert!(text.contains("(and 991 more threads with this stack: 108-1098)\n"), "{text}");
         assert!(text.contains("(stack incomplete: torn)\n"));
     }
 
