@@ -135,10 +135,7 @@ impl<'a> Unwinder<'a> {
     ) -> Option<(u64, Result<Caller, Halt>)> {
         let described = code.described.as_ref().filter(|described| described.starts_function)?;
         let distance = code.distance(register, || {
-            /// A function that is larger is not worth the time.
-            const LIMIT: u64 = 64 << 10;
-            let size = described.end.checked_sub(described.start).filter(|&size| size <= LIMIT)?;
-            let bytes = self.memory.bytes(described.start, usize::try_from(size).ok()?).ok()?;
+            let bytes = x86_64::function_code(self.memory, described.start, described.end)?;
             let function = Function { code: &bytes, start: described.start };
             let distance = function.distance(register, frame.pc, frame.is_return_address)?;
             // Code and call frame information must agree on where the frame is.

@@ -180,7 +180,7 @@ impl<'a> Flow<'a> {
     fn find_leaders(&mut self) -> Vec<u64> {
         let mut hidden = Vec::new();
         for instruction in self.decoder(self.function.start) {
-            match instruction.flow_control() {
+            match flow_of(&instruction) {
                 FlowControl::ConditionalBranch => {
                     self.leaders.insert(instruction.near_branch_target());
                     self.leaders.insert(instruction.next_ip());
@@ -249,7 +249,7 @@ impl<'a> Flow<'a> {
                 self.reach(instruction.ip(), &values);
                 return Some(());
             }
-            let flow = instruction.flow_control();
+            let flow = flow_of(&instruction);
             let is_call = matches!(flow, FlowControl::Call | FlowControl::IndirectCall);
             let is_here = match self.is_return_address {
                 false => instruction.ip() == self.pc,
@@ -351,6 +351,11 @@ impl<'a> Flow<'a> {
             values.restart_sp(symbol);
         }
     }
+}
+
+/// Where an instruction leads; the decoder counts system calls as calls.
+fn flow_of(instruction: &Instruction) -> FlowControl {
+    if instruction.mnemonic() == Mnemonic::Syscall { FlowControl::Next } else { instruction.flow_control() }
 }
 
 /// Where the stack pointer is after `cmp rsp, limit; jne back`.
