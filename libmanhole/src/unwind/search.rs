@@ -18,7 +18,7 @@ const STEPS: usize = 50_000;
 
 /// How well a candidate's caller fits the function that it would have called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Evidence {
+pub(super) enum Evidence {
     /// The call names another function, which may have jumped here instead of calling (a tail call).
     Weak,
     /// The call goes through a register or memory.
@@ -183,7 +183,7 @@ impl Unwinder<'_> {
 
     /// How well a return address fits the function at `code`; `None` if no call stands before it, or one that cannot have
     /// led here.
-    fn evidence(&mut self, return_address: u64, code: &code::Code) -> Option<Evidence> {
+    pub(super) fn evidence(&mut self, return_address: u64, code: &code::Code) -> Option<Evidence> {
         let call = x86_64::call_before(self.memory, return_address)?;
         // A part that was moved away is jumped to, so the call names something else.
         let Some(described) = code.described.as_ref().filter(|described| described.starts_function) else {

@@ -3,8 +3,10 @@
 
 mod distances;
 mod garbage;
+mod instructions;
 mod live;
 mod signals;
+mod tables;
 
 use super::Unwinder;
 use crate::memory::{self, Memory};

@@ -15,7 +15,7 @@ fn rbp_at(code: &[u8], offset: u64) -> Option<Distance> {
 }
 
 fn known(from_sp: i64) -> Option<Distance> {
-    Some(Distance { from_sp, to_cfa: Some(16) })
+    Some(Distance { from_sp, slack: 0, to_cfa: Some(16) })
 }
 
 /// push rbp; mov rbp,rsp; push r12; push rbx; sub rsp,0x48; call [rax]; syscall; add rsp,0x48; pop rbx; pop r12;
@@ -68,7 +68,14 @@ fn a_realigned_stack_has_a_distance_but_no_frame_address() {
         0x4c, 0x8d, 0x54, 0x24, 0x08, 0x48, 0x83, 0xe4, 0xe0, 0x41, 0xff, 0x72, 0xf8, 0x55, 0x48, 0x89, 0xe5, 0x41,
         0x52, 0x48, 0x83, 0xec, 0x28, 0xff, 0xd0, 0xc9, 0xc3,
     ];
-    assert_eq!(rbp_behind_call(&code, 25), Some(Distance { from_sp: 0x30, to_cfa: None }));
+    assert_eq!(rbp_behind_call(&code, 25), Some(Distance { from_sp: 0x30, slack: 0, to_cfa: None }));
+}
+
+#[test]
+fn an_aligned_stack_pointer_leaves_some_slack() {
+    // push rbp; mov rbp,rsp; push rbx; and rsp,-64; sub rsp,0x40; call rax; leave; ret
+    let code = [0x55, 0x48, 0x89, 0xe5, 0x53, 0x48, 0x83, 0xe4, 0xc0, 0x48, 0x83, 0xec, 0x40, 0xff, 0xd0, 0xc9, 0xc3];
+    assert_eq!(rbp_behind_call(&code, 15), Some(Distance { from_sp: 0x48, slack: 56, to_cfa: Some(16) }));
 }
 
 #[test]

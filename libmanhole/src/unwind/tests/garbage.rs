@@ -33,7 +33,7 @@ fn random_registers_and_stacks_end() {
     }
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for _ in 0..10_000 {
-        let start = if random.next() % 8 == 0 { u64::MAX - 2048 } else { 0x7000_0000_0000 };
+        let start = if random.next().is_multiple_of(8) { u64::MAX - 2048 } else { 0x7000_0000_0000 };
         let words = random.next() % 128;
         let stack: Vec<u64> = (0..words).map(|_| value(&mut random, (start, words * 8), &code)).collect();
         let bytes: Vec<u8> = stack.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -41,7 +41,7 @@ fn random_registers_and_stacks_end() {
         let stack = StackCopy { start, bytes, limit };
         let mut registers = Registers::default();
         for register in 0..REGISTERS as u16 {
-            let known = register >= 15 || random.next() % 2 == 0;
+            let known = register >= 15 || random.next().is_multiple_of(2);
             registers.set(register, known.then(|| value(&mut random, (start, words * 8), &code)));
         }
         let unwound = unwinder.unwind(&registers, &stack);

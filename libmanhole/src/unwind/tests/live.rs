@@ -62,6 +62,38 @@ unsafe extern "C" fn allocating(callback: extern "C" fn(*mut c_void), argument: 
     )
 }
 
+/// The same with a frame that is aligned for vectors: its size depends on where it stands.
+#[unsafe(naked)]
+unsafe extern "C" fn aligning(callback: extern "C" fn(*mut c_void), argument: *mut c_void) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        // No old frame may lie where the alignment skips bytes.
+        "push 0",
+        "push 0",
+        "push 0",
+        "push 0",
+        "push 0",
+        "push 0",
+        "push 0",
+        "push 0",
+        "mov rsp, rbp",
+        "and rsp, -64",
+        "sub rsp, 64",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "call rax",
+        "leave",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
 /// Calls `callback(argument)` without call frame information, but with a frame pointer.
 #[unsafe(naked)]
 unsafe extern "C" fn undescribed(callback: extern "C" fn(*mut c_void), argument: *mut c_void) {
@@ -133,6 +165,22 @@ fn a_frame_pointer_is_recovered_from_code() {
     assert_certain(&ours.frames);
     assert_eq!(ours.frames[0].registers.get(RBP), full.frames[at].registers.get(RBP));
     assert_eq!(ours.frames[0].cfa, full.frames[at].cfa);
+}
+
+#[test]
+fn a_frame_pointer_is_recovered_behind_an_aligned_frame() {
+    for depth in 0..8 {
+        // SAFETY: the function calls back once and restores what it changes.
+        let taken = nested(depth, |into| unsafe { aligning(take, into) });
+        let full = unwind(&taken.capture.registers, &taken.capture.stack);
+        assert_same_callers(&full, &taken.reference);
+        let at = index_of(&full, aligning as *const ());
+        let ours = unwind_blocked_at(&full.frames[at], &taken.capture.stack);
+        assert_eq!(ours.end, End::ThreadStart);
+        assert_eq!(pcs(&ours), pcs(&full)[at..]);
+        assert_eq!(ours.frames[0].registers.get(RBP), full.frames[at].registers.get(RBP));
+        assert_certain(&ours.frames);
+    }
 }
 
 /// The frames from `allocating` outward with all registers, and the stack.
