@@ -11,30 +11,20 @@ fn closer(mode: &str) -> Victim {
 
 /// Before, during and after the act; the host's files intact all along.
 fn survives(mode: &str, files: usize) {
-    let mut bare = Host::without_manhole(victims::c("closer"))
-        .arg(mode)
-        .ready();
+    let mut bare = Host::without_manhole(victims::c("closer")).arg(mode).ready();
     let expected = bare.ask("go");
     assert!(expected.ends_with(&format!("files={files}")), "{expected}");
 
     let mut victim = closer(mode);
     victim.text().0.end();
-    assert_eq!(
-        victim.ask("go"),
-        expected,
-        "{mode}: not the numbers it would get without us"
-    );
+    assert_eq!(victim.ask("go"), expected, "{mode}: not the numbers it would get without us");
     assert_eq!(victim.ask("check"), "intact");
     // It may take a moment until the agent sees its loss.
     let mut client = TextClient::connect(&victim.socket());
     let greeting = client.until_prompt();
     assert!(greeting.contains("ThreadID="), "{mode}: {greeting}");
     assert!(client.run("print 6*7").contains("42"));
-    assert_eq!(
-        victim.ask("check"),
-        "intact",
-        "{mode}, while a client is connected"
-    );
+    assert_eq!(victim.ask("check"), "intact", "{mode}, while a client is connected");
     client.end();
     assert_eq!(victim.ask("check"), "intact", "{mode}, after the session");
 
@@ -45,11 +35,7 @@ fn survives(mode: &str, files: usize) {
     assert_eq!(second.ask("go"), expected);
     connected.send(b"bt all\nprint 6*7\n").ok();
     connected.until_end_or_prompt();
-    assert_eq!(
-        second.ask("check"),
-        "intact",
-        "{mode}, with a session open meanwhile"
-    );
+    assert_eq!(second.ask("check"), "intact", "{mode}, with a session open meanwhile");
     drop(connected);
     second.text().0.end();
     assert_eq!(second.ask("check"), "intact");
@@ -98,10 +84,7 @@ fn a_limit_lowered_later() {
 #[test]
 fn a_low_limit_from_the_start() {
     let _turn = turn::shared();
-    let script = format!(
-        "ulimit -n 20; exec {} plain",
-        victims::c("closer").display()
-    );
+    let script = format!("ulimit -n 20; exec {} plain", victims::c("closer").display());
     let mut victim = Host::new("/bin/sh").args(["-c", &script]).ready();
     assert_eq!(victim.ask("go"), "done first=3 files=8");
     victim.text().0.end();
@@ -138,17 +121,11 @@ fn started_without_standard_descriptors() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let first = |preload: Host| -> String {
-            let script = format!(
-                "exec {} std-closed {} {closed}",
-                victims::c("closer").display(),
-                path.display()
-            );
+            let script = format!("exec {} std-closed {} {closed}", victims::c("closer").display(), path.display());
             let victim = preload.args(["-c", &script]).start();
             let ask = || {
                 std::fs::write(path.join("ask"), "").unwrap();
-                let answer = wait_for("its answer", PATIENCE, || {
-                    std::fs::read_to_string(path.join("answer")).ok()
-                });
+                let answer = wait_for("its answer", PATIENCE, || std::fs::read_to_string(path.join("answer")).ok());
                 std::fs::remove_file(path.join("answer")).unwrap();
                 answer.split_once(' ').unwrap().1.trim().to_owned()
             };
@@ -165,10 +142,6 @@ fn started_without_standard_descriptors() {
         };
         let expected = first(Host::without_manhole("/bin/sh"));
         assert!(expected.ends_with("intact"), "{expected}");
-        assert_eq!(
-            first(Host::new("/bin/sh").options("")),
-            expected,
-            "started with {closed}"
-        );
+        assert_eq!(first(Host::new("/bin/sh").options("")), expected, "started with {closed}");
     }
 }

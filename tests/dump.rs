@@ -12,11 +12,7 @@ fn threads_of(pid: i32) -> BTreeSet<i32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     tasks
         .map(|task| task.unwrap().path())
-        .filter(|path| {
-            !std::fs::read_to_string(path.join("comm"))
-                .unwrap_or_default()
-                .starts_with("Manhole")
-        })
+        .filter(|path| !std::fs::read_to_string(path.join("comm")).unwrap_or_default().starts_with("Manhole"))
         .map(|path| path.file_name().unwrap().to_str().unwrap().parse().unwrap())
         .collect()
 }
@@ -29,58 +25,30 @@ fn the_greeting_has_its_form() {
     };
     let victim = Host::new(pool).args(["6", "15"]).ready();
     let (mut client, greeting) = victim.text();
-    assert!(
-        greeting.starts_with("\n######### ProcessID="),
-        "{greeting:.300}"
-    );
+    assert!(greeting.starts_with("\n######### ProcessID="), "{greeting:.300}");
     let shown = text::greeting(&greeting);
     assert!(shown.iter().all(|thread| thread.pid == victim.pid()));
-    assert!(
-        shown
-            .iter()
-            .all(|thread| !thread.state.is_empty() && !thread.name.is_empty()),
-        "{greeting}"
-    );
+    assert!(shown.iter().all(|thread| !thread.state.is_empty() && !thread.name.is_empty()), "{greeting}");
     // Outermost first: the main thread's list ends in what it waits in, and main comes before.
-    let main = shown
-        .iter()
-        .find(|thread| thread.tid == victim.pid())
-        .expect("the main thread");
+    let main = shown.iter().find(|thread| thread.tid == victim.pid()).expect("the main thread");
     let functions = main.functions();
-    let at = |name: &str| {
-        functions
-            .iter()
-            .position(|function| function.split('(').next() == Some(name))
-    };
+    let at = |name: &str| functions.iter().position(|function| function.split('(').next() == Some(name));
     assert!(at("main").is_some(), "{functions:?}");
     assert!(at("main") > at("_start"), "outermost first: {functions:?}");
     assert!(
-        main.body
-            .iter()
-            .any(|line| line.starts_with("File: ") && line.contains("pool.cpp\", line ")),
+        main.body.iter().any(|line| line.starts_with("File: ") && line.contains("pool.cpp\", line ")),
         "{greeting}"
     );
     assert!(
-        main.body
-            .iter()
-            .any(|line| line == "  while (fgets(line, sizeof line, stdin)) {"),
+        main.body.iter().any(|line| line == "  while (fgets(line, sizeof line, stdin)) {"),
         "source lines: {greeting}"
     );
-    assert!(
-        greeting.contains("(inlined"),
-        "inlined frames say so: {greeting}"
-    );
-    assert!(
-        greeting.contains("pool::worker(int, int)"),
-        "names are demangled: {greeting}"
-    );
+    assert!(greeting.contains("(inlined"), "inlined frames say so: {greeting}");
+    assert!(greeting.contains("pool::worker(int, int)"), "names are demangled: {greeting}");
     let banner = text::banner(&greeting);
     let pid = victim.pid().to_string();
     for part in [pid.as_str(), "pool", "0.1.0", "glibc"] {
-        assert!(
-            banner.contains(part),
-            "no {part:?} in the banner: {banner:?}"
-        );
+        assert!(banner.contains(part), "no {part:?} in the banner: {banner:?}");
     }
     client.end();
 }
@@ -93,37 +61,18 @@ fn every_thread_is_there_and_complete() {
     };
     let victim = Host::new(pool).args(["24", "15"]).ready();
     let stacks = victim.stacks();
-    let ours: BTreeSet<i32> = stacks
-        .iter()
-        .filter(|t| !t.name.starts_with("Manhole"))
-        .map(|t| t.tid)
-        .collect();
+    let ours: BTreeSet<i32> = stacks.iter().filter(|t| !t.name.starts_with("Manhole")).map(|t| t.tid).collect();
     assert_eq!(ours, threads_of(victim.pid()));
     for thread in &stacks {
         if thread.name.starts_with("Manhole") {
             continue;
         }
         assert!(thread.complete && thread.problem.is_none(), "{thread:#?}");
-        let start = if thread.tid == victim.pid() {
-            "_start"
-        } else {
-            "clone3"
-        };
-        assert_eq!(
-            thread.functions().last(),
-            Some(&start),
-            "{:?}",
-            thread.functions()
-        );
-        assert!(
-            thread.frames.iter().all(|frame| frame.certain),
-            "{thread:#?}"
-        );
+        let start = if thread.tid == victim.pid() { "_start" } else { "clone3" };
+        assert_eq!(thread.functions().last(), Some(&start), "{:?}", thread.functions());
+        assert!(thread.frames.iter().all(|frame| frame.certain), "{thread:#?}");
     }
-    let workers = stacks
-        .iter()
-        .filter(|thread| thread.is_in("pool::worker"))
-        .count();
+    let workers = stacks.iter().filter(|thread| thread.is_in("pool::worker")).count();
     assert_eq!(workers, 24);
 }
 
@@ -139,10 +88,7 @@ fn every_hard_kind_has_its_frames_or_its_reason_within_a_second() {
     client.end();
     let stacks = victim.stacks();
     let kind = |name: &str| {
-        stacks
-            .iter()
-            .find(|thread| thread.name == name)
-            .unwrap_or_else(|| panic!("no {name}: {greeting}"))
+        stacks.iter().find(|thread| thread.name == name).unwrap_or_else(|| panic!("no {name}: {greeting}"))
     };
     for (name, function) in [
         ("in_handler", "in_handler_inner"),
@@ -155,16 +101,8 @@ fn every_hard_kind_has_its_frames_or_its_reason_within_a_second() {
         ("coroutine", "coroutine_inner"),
     ] {
         let thread = kind(name);
-        assert!(
-            thread.is_in(function),
-            "{name}: {:?} {:?}",
-            thread.functions(),
-            thread.problem
-        );
-        assert!(
-            thread.complete || thread.problem.is_some(),
-            "{name}: incomplete without a reason"
-        );
+        assert!(thread.is_in(function), "{name}: {:?} {:?}", thread.functions(), thread.problem);
+        assert!(thread.complete || thread.problem.is_some(), "{name}: incomplete without a reason");
     }
     // Frames below the signal frame, too.
     for (name, function) in [
@@ -173,36 +111,18 @@ fn every_hard_kind_has_its_frames_or_its_reason_within_a_second() {
         ("on_alt_stack", "raise_here"),
         ("handler_in_call", "read_until_signal"),
     ] {
-        assert!(
-            kind(name).is_in(function),
-            "{name}: {:?}",
-            kind(name).functions()
-        );
+        assert!(kind(name).is_in(function), "{name}: {:?}", kind(name).functions());
         assert!(kind(name).complete, "{name}: {:?}", kind(name).problem);
     }
     assert!(kind("coroutine").is_in("coroutine_main"));
     let deep = kind("deep");
-    let depth = deep
-        .functions()
-        .iter()
-        .filter(|name| **name == "descend")
-        .count();
-    assert!(
-        depth == 100_000 || deep.problem.is_some(),
-        "{depth} frames, and no word about the rest"
-    );
+    let depth = deep.functions().iter().filter(|name| **name == "descend").count();
+    assert!(depth == 100_000 || deep.problem.is_some(), "{depth} frames, and no word about the rest");
     assert!(deep.is_in("deep") || deep.problem.is_some());
-    assert!(
-        kind("spin").is_in("spin"),
-        "a running thread is captured: {:?}",
-        kind("spin").problem
-    );
+    assert!(kind("spin").is_in("spin"), "a running thread is captured: {:?}", kind("spin").problem);
     for name in ["blocked_spin", "vfork_parent"] {
         let thread = kind(name);
-        assert!(
-            thread.problem.is_some() || thread.complete,
-            "{name} has neither a stack nor a reason"
-        );
+        assert!(thread.problem.is_some() || thread.complete, "{name} has neither a stack nor a reason");
     }
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
@@ -212,21 +132,13 @@ fn a_zombie_leader_has_a_reason() {
     let _turn = turn::shared();
     let victim = Host::new(victims::c("kinds")).arg("zombie-leader").ready();
     let stacks = victim.stacks();
-    let leader = stacks
-        .iter()
-        .find(|thread| thread.tid == victim.pid())
-        .expect("the leader is listed");
+    let leader = stacks.iter().find(|thread| thread.tid == victim.pid()).expect("the leader is listed");
     assert!(leader.frames.is_empty());
     assert!(
-        leader.problem.is_some()
-            && (leader.state.contains("zombie") || leader.state.contains("ended")),
+        leader.problem.is_some() && (leader.state.contains("zombie") || leader.state.contains("ended")),
         "{leader:?}"
     );
-    assert!(
-        stacks
-            .iter()
-            .any(|thread| thread.name == "stdin" && thread.is_in("until_the_end"))
-    );
+    assert!(stacks.iter().any(|thread| thread.name == "stdin" && thread.is_in("until_the_end")));
 }
 
 #[test]
@@ -237,10 +149,7 @@ fn a_process_that_was_stopped_is_shown_after_it_goes_on() {
     victim.signal(Signal::SIGSTOP);
     let status = format!("/proc/{}/status", victim.pid());
     wait_for("the stop", manhole_tests::PATIENCE, || {
-        std::fs::read_to_string(&status)
-            .unwrap()
-            .contains("State:\tT")
-            .then_some(())
+        std::fs::read_to_string(&status).unwrap().contains("State:\tT").then_some(())
     });
     // The agent is stopped as well, so nobody answers; the client that came meanwhile is served afterwards.
     let waiting = std::os::unix::net::UnixStream::connect(victim.socket()).unwrap();
@@ -259,10 +168,7 @@ fn many_threads_stay_readable_and_bt_all_shows_all() {
     let victim = Host::new(pool).args(["1000", "15"]).ready();
     let (mut client, greeting) = victim.text();
     let lines = greeting.lines().count();
-    assert!(
-        lines < 2000,
-        "{lines} lines for a thousand threads in six places"
-    );
+    assert!(lines < 2000, "{lines} lines for a thousand threads in six places");
     let all = client.run("bt all");
     let shown = text::backtraces(&all);
     assert_eq!(shown.len(), 1001, "bt all shows every thread");
@@ -279,29 +185,20 @@ fn memory_that_a_dump_needed_is_given_back() {
     let victim = Host::new(pool).args(["200", "15"]).ready();
     let resident = || -> i64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", victim.pid())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     let before = resident();
     victim.text().0.end();
     let limit = before + 16 * 1024; // KiB: what stays for good of the first session
-    wait_for(
-        "the memory to be given back",
-        manhole_tests::PATIENCE,
-        || (resident() < limit).then_some(()),
-    );
+    wait_for("the memory to be given back", manhole_tests::PATIENCE, || (resident() < limit).then_some(()));
     let after_first = resident();
     for _ in 0..10 {
         victim.text().0.end();
     }
-    wait_for(
-        "ten more sessions to leave nothing",
-        manhole_tests::PATIENCE,
-        || (resident() < after_first + 4096).then_some(()),
-    );
+    wait_for("ten more sessions to leave nothing", manhole_tests::PATIENCE, || {
+        (resident() < after_first + 4096).then_some(())
+    });
 }
 
 #[test]
@@ -311,25 +208,14 @@ fn python_and_c_frames_of_an_interpreter() {
         manhole_tests::requires::missing("/usr/bin/python3: apt-get install python3");
         return;
     }
-    let mut victim = Host::new("/usr/bin/python3")
-        .arg(victims::script("threads.py"))
-        .start();
+    let mut victim = Host::new("/usr/bin/python3").arg(victims::script("threads.py")).start();
     let ready = victim.line_that_starts("ready");
     let count = usize::try_from(text::value(&ready, "threads").unwrap()).unwrap();
     let stacks = victim.stacks();
-    let theirs: Vec<_> = stacks
-        .iter()
-        .filter(|thread| !thread.name.starts_with("Manhole"))
-        .collect();
+    let theirs: Vec<_> = stacks.iter().filter(|thread| !thread.name.starts_with("Manhole")).collect();
     assert_eq!(theirs.len(), count);
     for thread in theirs {
         assert!(thread.complete, "{thread:#?}");
-        assert!(
-            thread
-                .functions()
-                .iter()
-                .any(|name| name.starts_with("Py") || name.starts_with("_Py")),
-            "{thread:#?}"
-        );
+        assert!(thread.functions().iter().any(|name| name.starts_with("Py") || name.starts_with("_Py")), "{thread:#?}");
     }
 }

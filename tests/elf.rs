@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use manhole_tests::place;
-use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
+use object::read::elf::{Dyn, ElfFile64, ProgramHeader};
 use object::{Object, ObjectSymbol, elf};
 
 type File<'a> = ElfFile64<'a, object::Endianness>;
@@ -13,13 +13,13 @@ fn bytes() -> Vec<u8> {
 }
 
 /// The values of all entries of the dynamic section with this tag.
-fn dynamic(file: &File<'_>, tag: i64) -> Vec<u64> {
+fn dynamic(file: &File<'_>, tag: elf::DynamicTag) -> Vec<u64> {
     let endian = file.endian();
     let segments = file.elf_program_headers().iter();
     segments
         .filter_map(|segment| segment.dynamic(endian, file.data()).unwrap())
         .flatten()
-        .filter(|entry| i64::try_from(u64::from(entry.d_tag(endian))).unwrap() == tag)
+        .filter(|entry| entry.d_tag(endian) == tag)
         .map(|entry| entry.d_val(endian))
         .collect()
 }
@@ -29,23 +29,14 @@ fn needs_libc_and_the_loader_and_nothing_else() {
     let data = bytes();
     let file = File::parse(&*data).unwrap();
     let sections = file.elf_section_table();
-    let (entries, link) = sections
-        .dynamic(file.endian(), file.data())
-        .unwrap()
-        .expect("a dynamic section");
+    let (entries, link) = sections.dynamic(file.endian(), file.data()).unwrap().expect("a dynamic section");
     let strings = sections.strings(file.endian(), file.data(), link).unwrap();
     let needed: BTreeSet<String> = entries
         .iter()
-        .filter(|entry| {
-            u64::from(entry.d_tag(file.endian())) == u64::try_from(elf::DT_NEEDED).unwrap()
-        })
-        .map(|entry| {
-            String::from_utf8(entry.string(file.endian(), strings).unwrap().to_vec()).unwrap()
-        })
+        .filter(|entry| entry.d_tag(file.endian()) == elf::DT_NEEDED)
+        .map(|entry| String::from_utf8(entry.string(file.endian(), strings).unwrap().to_vec()).unwrap())
         .collect();
-    let expected = ["ld-linux-x86-64.so.2", "libc.so.6"]
-        .map(str::to_owned)
-        .into();
+    let expected = ["ld-linux-x86-64.so.2", "libc.so.6"].map(str::to_owned).into();
     assert_eq!(needed, expected);
 }
 
@@ -53,27 +44,13 @@ fn needs_libc_and_the_loader_and_nothing_else() {
 fn binds_at_once_and_has_no_text_relocations() {
     let data = bytes();
     let file = File::parse(&*data).unwrap();
-    let flags = |tag| {
-        dynamic(&file, tag)
-            .into_iter()
-            .fold(0, |all, value| all | value)
-    };
-    let now = flags(elf::DT_FLAGS.into()) & u64::from(elf::DF_BIND_NOW) != 0
-        || flags(elf::DT_FLAGS_1.into()) & u64::from(elf::DF_1_NOW) != 0
-        || !dynamic(&file, elf::DT_BIND_NOW.into()).is_empty();
-    assert!(
-        now,
-        "BIND_NOW is not set: a first call would take the loader's lock"
-    );
-    assert!(
-        dynamic(&file, elf::DT_TEXTREL.into()).is_empty(),
-        "DT_TEXTREL"
-    );
-    assert_eq!(
-        flags(elf::DT_FLAGS.into()) & u64::from(elf::DF_TEXTREL),
-        0,
-        "DF_TEXTREL"
-    );
+    let flags = |tag| dynamic(&file, tag).into_iter().fold(0, |all, value| all | value);
+    let now = flags(elf::DT_FLAGS) & u64::from(elf::DF_BIND_NOW.0) != 0
+        || flags(elf::DT_FLAGS_1) & u64::from(elf::DF_1_NOW.0) != 0
+        || !dynamic(&file, elf::DT_BIND_NOW).is_empty();
+    assert!(now, "BIND_NOW is not set: a first call would take the loader's lock");
+    assert!(dynamic(&file, elf::DT_TEXTREL).is_empty(), "DT_TEXTREL");
+    assert_eq!(flags(elf::DT_FLAGS) & u64::from(elf::DF_TEXTREL.0), 0, "DF_TEXTREL");
 }
 
 #[test]
@@ -81,18 +58,14 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
     let data = bytes();
     let file = File::parse(&*data).unwrap();
     let endian = file.endian();
-    let stack: Vec<u32> = file
+    let stack: Vec<elf::ProgramFlags> = file
         .elf_program_headers()
         .iter()
         .filter(|segment| segment.p_type(endian) == elf::PT_GNU_STACK)
         .map(|segment| segment.p_flags(endian))
         .collect();
-    assert_eq!(
-        stack.len(),
-        1,
-        "one PT_GNU_STACK, or the kernel makes the host's stack executable"
-    );
-    assert_eq!(stack[0] & elf::PF_X, 0, "the stack is executable");
+    assert_eq!(stack.len(), 1, "one PT_GNU_STACK, or the kernel makes the host's stack executable");
+    assert_eq!(stack[0] & elf::PF_X, elf::ProgramFlags(0), "the stack is executable");
     for segment in file.elf_program_headers() {
         let both = elf::PF_W | elf::PF_X;
         assert!(
@@ -112,21 +85,13 @@ fn exports_the_interposed_functions_and_manhole_names_only() {
         .map(|symbol| symbol.name().unwrap())
         .collect();
     for interposed in ["fork", "forkpty", "daemon"] {
-        assert!(
-            exported.contains(interposed),
-            "{interposed} is not interposed: {exported:?}"
-        );
+        assert!(exported.contains(interposed), "{interposed} is not interposed: {exported:?}");
     }
     let others: Vec<&&str> = exported
         .iter()
-        .filter(|name| {
-            !["fork", "forkpty", "daemon"].contains(name) && !name.starts_with("manhole_")
-        })
+        .filter(|name| !["fork", "forkpty", "daemon"].contains(name) && !name.starts_with("manhole_"))
         .collect();
-    assert!(
-        others.is_empty(),
-        "these would take the place of the host's: {others:?}"
-    );
+    assert!(others.is_empty(), "these would take the place of the host's: {others:?}");
 }
 
 #[test]
@@ -136,20 +101,13 @@ fn the_newest_glibc_that_it_needs_is_known() {
     let newest = text
         .match_indices("GLIBC_2.")
         .filter_map(|(at, found)| {
-            let digits: String = text
-                .get(at + found.len()..)?
-                .chars()
-                .take_while(char::is_ascii_digit)
-                .collect();
+            let digits: String = text.get(at + found.len()..)?.chars().take_while(char::is_ascii_digit).collect();
             digits.parse::<u32>().ok()
         })
         .max()
         .expect("versioned symbols");
     println!("the newest symbol version needed is GLIBC_2.{newest}");
-    assert!(
-        newest <= 36,
-        "needs GLIBC_2.{newest}: newer than Debian 12, the oldest system that is promised"
-    );
+    assert!(newest <= 36, "needs GLIBC_2.{newest}: newer than Debian 12, the oldest system that is promised");
 }
 
 #[test]

@@ -20,19 +20,10 @@ const WAYS: &[&str] = &[
 ];
 
 /// What it says and how it ends.
-fn end(
-    way: &str,
-    threads: bool,
-    with_manhole: bool,
-    options: &str,
-) -> (Vec<String>, Option<i32>, Option<i32>, bool) {
+fn end(way: &str, threads: bool, with_manhole: bool, options: &str) -> (Vec<String>, Option<i32>, Option<i32>, bool) {
     let program = victims::c("exits");
-    let mut host = if with_manhole {
-        Host::new(&program).options(options)
-    } else {
-        Host::without_manhole(&program)
-    }
-    .arg(way);
+    let mut host =
+        if with_manhole { Host::new(&program).options(options) } else { Host::without_manhole(&program) }.arg(way);
     if threads {
         host = host.arg("threads");
     }
@@ -42,12 +33,7 @@ fn end(
         victim.text().0.end();
     }
     let (said, status) = victim.finish();
-    (
-        said,
-        status.code(),
-        status.signal(),
-        victim.socket().exists(),
-    )
+    (said, status.code(), status.signal(), victim.socket().exists())
 }
 
 #[test]
@@ -57,16 +43,9 @@ fn every_end_is_the_same_as_without_us() {
         for threads in [false, true] {
             let with = end(way, threads, true, "verbose=True");
             let without = end(way, threads, false, "");
-            assert_eq!(
-                (&with.0, with.1, with.2),
-                (&without.0, without.1, without.2),
-                "{way}, threads: {threads}"
-            );
+            assert_eq!((&with.0, with.1, with.2), (&without.0, without.1, without.2), "{way}, threads: {threads}");
             if ["exit", "return", "pthread_exit", "exit-in-thread"].contains(&way) {
-                assert!(
-                    !with.3,
-                    "{way}, threads: {threads}: the socket is still there"
-                );
+                assert!(!with.3, "{way}, threads: {threads}: the socket is still there");
             }
         }
     }
@@ -79,11 +58,7 @@ fn a_session_keeps_the_exiting_process_until_the_client_leaves() {
     let (mut client, _) = victim.text();
     victim.say("go");
     // It stays, and the prompt still answers; the client is told.
-    assert!(
-        victim.log_with("client").contains("client"),
-        "{}",
-        victim.log()
-    );
+    assert!(victim.log_with("client").contains("client"), "{}", victim.log());
     assert!(client.run("print 6*7").contains("42"));
     assert!(victim.runs());
     client.end();
@@ -94,10 +69,7 @@ fn a_session_keeps_the_exiting_process_until_the_client_leaves() {
 #[test]
 fn with_daemon_connection_it_ends_at_once() {
     let _turn = turn::shared();
-    let mut victim = Host::new(victims::c("exits"))
-        .arg("exit")
-        .options("daemon_connection=True")
-        .ready();
+    let mut victim = Host::new(victims::c("exits")).arg("exit").options("daemon_connection=True").ready();
     let (mut client, _) = victim.text();
     victim.say("go");
     assert_eq!(victim.ended().code(), Some(4));
@@ -108,9 +80,7 @@ fn with_daemon_connection_it_ends_at_once() {
 fn sudden_ends_are_never_delayed() {
     let _turn = turn::shared();
     for way in ["_exit", "quick_exit", "abort", "segv", "term", "exec"] {
-        let mut victim = Host::new(victims::c("exits"))
-            .args([way, "threads"])
-            .ready();
+        let mut victim = Host::new(victims::c("exits")).args([way, "threads"]).ready();
         let (mut client, _) = victim.text();
         victim.say("go");
         if way == "exec" {
@@ -125,10 +95,8 @@ fn sudden_ends_are_never_delayed() {
 fn dumps_at_the_moment_of_exit() {
     let _turn = turn::shared();
     for n in 0..40 {
-        let mut victim = Host::new(victims::c("exits"))
-            .args(["return", "threads"])
-            .options("daemon_connection=True")
-            .ready();
+        let mut victim =
+            Host::new(victims::c("exits")).args(["return", "threads"]).options("daemon_connection=True").ready();
         let (mut client, _) = victim.text();
         client.send(b"bt all\nbt all\nbt all\n").unwrap();
         victim.say("go");

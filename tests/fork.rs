@@ -4,10 +4,7 @@ use manhole_tests::victim::{Host, Victim, descriptors_of, socket_of};
 use manhole_tests::{PATIENCE, TextClient, turn, victims, wait_for};
 
 fn forker(argument: &str) -> Victim {
-    Host::new(victims::c("forker"))
-        .arg(argument)
-        .options("verbose=True, reinstall_delay=0.1")
-        .ready()
+    Host::new(victims::c("forker")).arg(argument).options("verbose=True, reinstall_delay=0.1").ready()
 }
 
 /// The child that the answer `child NAME PID …` tells of.
@@ -19,10 +16,7 @@ fn child(answer: &str) -> i32 {
 fn answers(pid: i32) {
     let mut client = TextClient::connect(&socket_of(pid));
     let greeting = client.until_prompt();
-    assert!(
-        greeting.contains(&format!("ProcessID={pid},")),
-        "{pid}: {greeting}"
-    );
+    assert!(greeting.contains(&format!("ProcessID={pid},")), "{pid}: {greeting}");
     assert!(client.run("print 6*7").contains("42"));
     client.end();
 }
@@ -38,10 +32,7 @@ fn forked_children_have_manholes_of_their_own() {
         children.push(child(&answer));
         if kind == "fork" {
             let log = victim.log_with("Fork detected. Reinstalling Manhole.");
-            assert!(
-                log.contains("Delaying UDS binding 0.1 seconds ..."),
-                "{log}"
-            );
+            assert!(log.contains("Delaying UDS binding 0.1 seconds ..."), "{log}");
         }
     }
     for &pid in &children {
@@ -51,24 +42,14 @@ fn forked_children_have_manholes_of_their_own() {
     victim.text().0.end();
     // The child holds nothing of the parent's manhole.
     for &pid in &children {
-        let sockets: Vec<_> = descriptors_of(pid)
-            .into_iter()
-            .filter(|(_, target)| target.starts_with("socket:"))
-            .collect();
-        let parents: Vec<String> = descriptors_of(victim.pid())
-            .into_iter()
-            .map(|(_, target)| target)
-            .collect();
-        assert!(
-            sockets.iter().all(|(_, target)| !parents.contains(target)),
-            "{sockets:?}"
-        );
+        let sockets: Vec<_> =
+            descriptors_of(pid).into_iter().filter(|(_, target)| target.starts_with("socket:")).collect();
+        let parents: Vec<String> = descriptors_of(victim.pid()).into_iter().map(|(_, target)| target).collect();
+        assert!(sockets.iter().all(|(_, target)| !parents.contains(target)), "{sockets:?}");
     }
     assert!(victim.finish().1.success());
     for pid in children {
-        wait_for("the children's sockets to go with them", PATIENCE, || {
-            (!socket_of(pid).exists()).then_some(())
-        });
+        wait_for("the children's sockets to go with them", PATIENCE, || (!socket_of(pid).exists()).then_some(()));
     }
 }
 
@@ -93,9 +74,7 @@ fn children_that_are_not_forks_are_left_alone() {
         let pid = child(&victim.ask(kind));
         assert!(pid > 0, "{kind}");
         // What is executed is a program of its own and inherits the preload.
-        wait_for("the executed program's manhole", PATIENCE, || {
-            socket_of(pid).exists().then_some(())
-        });
+        wait_for("the executed program's manhole", PATIENCE, || socket_of(pid).exists().then_some(()));
     }
     assert!(!socket_of(clone).exists(), "a raw clone has no manhole");
     assert!(std::fs::metadata(format!("/proc/{clone}")).is_ok());
@@ -112,21 +91,14 @@ fn children_that_end_at_once_never_had_one() {
         assert!(!socket_of(child(&answer)).exists());
     }
     victim.text().0.end();
-    assert!(
-        victim.socket().exists(),
-        "the child's end took the parent's socket away"
-    );
+    assert!(victim.socket().exists(), "the child's end took the parent's socket away");
 }
 
 #[test]
 fn a_storm_of_forks_under_dumps() {
     let _turn = turn::shared();
     let mut victim = forker("busy");
-    let turns = if manhole_tests::requires::in_ci() {
-        3000
-    } else {
-        600
-    };
+    let turns = if manhole_tests::requires::in_ci() { 3000 } else { 600 };
     victim.say(&format!("storm {turns}"));
     let mut dumps = 0;
     let socket = victim.socket();

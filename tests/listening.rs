@@ -21,12 +21,7 @@ fn the_log_says_what_happens_as_python_manhole_does() {
     let log = victim.log_with("Cleaned up.");
     let pid = victim.pid();
     let waiting = format!("Waiting for new connection (in pid:{pid}) ...");
-    let accepted = format!(
-        "PID:{} UID:{} GID:{}",
-        std::process::id(),
-        nix::unistd::geteuid(),
-        nix::unistd::getegid()
-    );
+    let accepted = format!("PID:{} UID:{} GID:{}", std::process::id(), nix::unistd::geteuid(), nix::unistd::getegid());
     let mut at = 0;
     for expected in [
         &format!("Manhole UDS path: /tmp/manhole-{pid}"),
@@ -40,16 +35,9 @@ fn the_log_says_what_happens_as_python_manhole_does() {
         at += found.unwrap_or_else(|| panic!("no {expected:?} in its place in {log}"));
     }
     let first = log.lines().next().unwrap();
-    let (start, rest) = first
-        .split_once("]: ")
-        .unwrap_or_else(|| panic!("not a log line: {first:?}"));
-    let time = start
-        .strip_prefix(&format!("Manhole[{pid}:"))
-        .unwrap_or_else(|| panic!("not a log line: {first:?}"));
-    assert!(
-        time.parse::<f64>().is_ok() && time.split_once('.').unwrap().1.len() == 4,
-        "{first:?}"
-    );
+    let (start, rest) = first.split_once("]: ").unwrap_or_else(|| panic!("not a log line: {first:?}"));
+    let time = start.strip_prefix(&format!("Manhole[{pid}:")).unwrap_or_else(|| panic!("not a log line: {first:?}"));
+    assert!(time.parse::<f64>().is_ok() && time.split_once('.').unwrap().1.len() == 4, "{first:?}");
     assert!(!rest.is_empty());
 }
 
@@ -114,11 +102,7 @@ fn what_is_in_the_way_is_never_touched() {
     let inode = std::fs::metadata(&live).unwrap().ino();
     let second = start(&live);
     second.log_with("live");
-    assert_eq!(
-        std::fs::metadata(&live).unwrap().ino(),
-        inode,
-        "somebody else's living socket was replaced"
-    );
+    assert_eq!(std::fs::metadata(&live).unwrap().ino(), inode, "somebody else's living socket was replaced");
     drop(listener);
 
     // It is tried again: when the way is free, the manhole opens.
@@ -130,10 +114,7 @@ fn what_is_in_the_way_is_never_touched() {
 fn a_path_that_is_too_long_is_a_reason_not_a_harm() {
     let _turn = turn::shared();
     let path = format!("/tmp/{}", "long".repeat(40));
-    let mut victim = Host::new(victims::c("closer"))
-        .arg("plain")
-        .options(format!("socket_path='{path}'"))
-        .ready();
+    let mut victim = Host::new(victims::c("closer")).arg("plain").options(format!("socket_path='{path}'")).ready();
     assert_eq!(victim.ask("go"), "done first=3 files=8");
     let log = victim.log_with("long");
     assert!(log.contains("107") || log.contains("too long"), "{log}");
@@ -153,11 +134,7 @@ fn other_users_are_refused() {
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
 
     // A host of user daemon (1): nobody (65534) may not enter, daemon and root may.
-    let victim = Host::new(&program)
-        .arg("plain")
-        .library(&library)
-        .user(1, 1)
-        .ready();
+    let victim = Host::new(&program).arg("plain").library(&library).user(1, 1).ready();
     victim.log_with("Waiting for new connection");
     // The mode would keep nobody out before the credentials are asked for: open it, so that those are what is tested.
     std::fs::set_permissions(victim.socket(), std::fs::Permissions::from_mode(0o666)).unwrap();
@@ -166,11 +143,7 @@ fn other_users_are_refused() {
     let log = victim.log_with("UID:65534");
     assert!(log.contains("Can't accept client with PID:"), "{log}");
     let (got, errors) = greeting_as("1", &victim);
-    assert!(
-        got.contains("ThreadID="),
-        "its own user was refused: {got} {errors} {}",
-        victim.log()
-    );
+    assert!(got.contains("ThreadID="), "its own user was refused: {got} {errors} {}", victim.log());
     let (_, greeting) = victim.text();
     assert!(greeting.contains("ThreadID="), "root was refused");
 }
@@ -181,16 +154,7 @@ fn greeting_as(uid: &str, victim: &Victim) -> (String, String) {
                   s.shutdown(socket.SHUT_WR)\nb=b''\nwhile True:\n  try: d=s.recv(65536)\n  except ConnectionResetError: break\n  \
                   if not d: break\n  b+=d\nsys.stdout.write(b.decode())";
     let output = Command::new("setpriv")
-        .args([
-            "--reuid",
-            uid,
-            "--regid",
-            uid,
-            "--clear-groups",
-            "/usr/bin/python3",
-            "-c",
-            script,
-        ])
+        .args(["--reuid", uid, "--regid", uid, "--clear-groups", "/usr/bin/python3", "-c", script])
         .arg(victim.socket())
         .stdin(Stdio::null())
         .output()
@@ -202,33 +166,14 @@ fn greeting_as(uid: &str, victim: &Victim) -> (String, String) {
 #[test]
 fn low_descriptors_stay_the_hosts() {
     let _turn = turn::shared();
-    let bare = Host::without_manhole(victims::c("closer"))
-        .arg("plain")
-        .ready();
-    let usual: Vec<i32> = descriptors_of(bare.pid())
-        .into_iter()
-        .map(|(number, _)| number)
-        .collect();
+    let bare = Host::without_manhole(victims::c("closer")).arg("plain").ready();
+    let usual: Vec<i32> = descriptors_of(bare.pid()).into_iter().map(|(number, _)| number).collect();
     let victim = plain();
-    assert_eq!(
-        victim.told("first"),
-        bare.told("first"),
-        "the first descriptor that the program opens"
-    );
+    assert_eq!(victim.told("first"), bare.told("first"), "the first descriptor that the program opens");
     let (mut client, _) = victim.text();
-    let low = |pid| -> Vec<i32> {
-        descriptors_of(pid)
-            .into_iter()
-            .map(|(number, _)| number)
-            .filter(|&n| n < 100)
-            .collect()
-    };
-    assert_eq!(
-        low(victim.pid()),
-        usual,
-        "{:?}",
-        descriptors_of(victim.pid())
-    );
+    let low =
+        |pid| -> Vec<i32> { descriptors_of(pid).into_iter().map(|(number, _)| number).filter(|&n| n < 100).collect() };
+    assert_eq!(low(victim.pid()), usual, "{:?}", descriptors_of(victim.pid()));
     client.end();
     victim.log_with("Cleaned up.");
     // No session leaves a descriptor behind.
@@ -236,16 +181,10 @@ fn low_descriptors_stay_the_hosts() {
     for _ in 0..5 {
         victim.text().0.end();
     }
-    manhole_tests::wait_for(
-        "the descriptors of the sessions to be closed",
-        manhole_tests::PATIENCE,
-        || (descriptors_of(victim.pid()).len() <= count).then_some(()),
-    );
-    assert!(
-        count - usual.len() <= 8,
-        "few descriptors: {:?}",
-        descriptors_of(victim.pid())
-    );
+    manhole_tests::wait_for("the descriptors of the sessions to be closed", manhole_tests::PATIENCE, || {
+        (descriptors_of(victim.pid()).len() <= count).then_some(())
+    });
+    assert!(count - usual.len() <= 8, "few descriptors: {:?}", descriptors_of(victim.pid()));
 }
 
 #[test]
@@ -266,26 +205,13 @@ fn agent_threads_are_named_and_block_signals() {
         agents += 1;
         assert!(field("Name:").starts_with("Manhole"), "{status}");
         let blocked = u64::from_str_radix(&field("SigBlk:"), 16).unwrap();
-        for (signal, name) in [
-            (1, "HUP"),
-            (2, "INT"),
-            (3, "QUIT"),
-            (10, "USR1"),
-            (12, "USR2"),
-            (15, "TERM"),
-            (17, "CHLD"),
-        ] {
-            assert!(
-                blocked & 1 << (signal - 1) != 0,
-                "SIG{name} would land on our thread: {blocked:x}"
-            );
+        for (signal, name) in
+            [(1, "HUP"), (2, "INT"), (3, "QUIT"), (10, "USR1"), (12, "USR2"), (15, "TERM"), (17, "CHLD")]
+        {
+            assert!(blocked & 1 << (signal - 1) != 0, "SIG{name} would land on our thread: {blocked:x}");
         }
         // glibc's own two must get through, or setuid waits for ever.
-        assert_eq!(
-            blocked & (3 << 31),
-            0,
-            "signals 32 and 33 are blocked: {blocked:x}"
-        );
+        assert_eq!(blocked & (3 << 31), 0, "signals 32 and 33 are blocked: {blocked:x}");
     }
     assert!(agents >= 1, "no thread of the agent");
     client.end();
@@ -297,10 +223,8 @@ fn a_removed_socket_comes_back() {
     let victim = plain();
     victim.text().0.end();
     std::fs::remove_file(victim.socket()).unwrap();
-    manhole_tests::wait_for(
-        "the socket to be made anew",
-        manhole_tests::PATIENCE,
-        || victim.socket().exists().then_some(()),
-    );
+    manhole_tests::wait_for("the socket to be made anew", manhole_tests::PATIENCE, || {
+        victim.socket().exists().then_some(())
+    });
     victim.text().0.end();
 }

@@ -8,34 +8,21 @@ use manhole_tests::{TextClient, place, turn, victims};
 /// The stderr and stdout of a short program under the preload.
 fn run(options: Option<&str>, program: &str, arguments: &[&str]) -> (String, String, Option<i32>) {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env("LD_PRELOAD", place::library())
-        .env_remove("MANHOLE");
+    command.args(arguments).env("LD_PRELOAD", place::library()).env_remove("MANHOLE");
     if let Some(options) = options {
         command.env("MANHOLE", options);
     }
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (
-        text(output.stderr),
-        text(output.stdout),
-        output.status.code(),
-    )
+    (text(output.stderr), text(output.stdout), output.status.code())
 }
 
 #[test]
 fn opens_with_the_defaults_when_manhole_is_empty() {
     let _turn = turn::shared();
-    let victim = Host::new(victims::c("closer"))
-        .arg("plain")
-        .options("")
-        .ready();
+    let victim = Host::new(victims::c("closer")).arg("plain").options("").ready();
     let (mut client, greeting) = victim.text();
-    assert!(
-        greeting.contains(&format!("ProcessID={}", victim.pid())),
-        "{greeting}"
-    );
+    assert!(greeting.contains(&format!("ProcessID={}", victim.pid())), "{greeting}");
     client.end();
     assert_eq!(victim.log(), "", "quiet by default");
 }
@@ -43,31 +30,17 @@ fn opens_with_the_defaults_when_manhole_is_empty() {
 #[test]
 fn says_nothing_and_changes_nothing_in_a_short_program() {
     let _turn = turn::shared();
-    assert_eq!(
-        run(None, "/bin/echo", &["fine"]),
-        (String::new(), "fine\n".into(), Some(0))
-    );
-    assert_eq!(
-        run(Some(""), "/bin/sh", &["-c", "exit 7"]),
-        (String::new(), String::new(), Some(7))
-    );
+    assert_eq!(run(None, "/bin/echo", &["fine"]), (String::new(), "fine\n".into(), Some(0)));
+    assert_eq!(run(Some(""), "/bin/sh", &["-c", "exit 7"]), (String::new(), String::new(), Some(7)));
 }
 
 #[test]
 fn off_means_off() {
     let _turn = turn::shared();
-    let mut victim = Host::new(victims::c("closer"))
-        .arg("plain")
-        .options("off")
-        .ready();
+    let mut victim = Host::new(victims::c("closer")).arg("plain").options("off").ready();
     assert_eq!(victim.ask("go"), "done first=3 files=8");
     assert!(!victim.socket().exists());
-    assert_eq!(
-        std::fs::read_dir(format!("/proc/{}/task", victim.pid()))
-            .unwrap()
-            .count(),
-        1
-    );
+    assert_eq!(std::fs::read_dir(format!("/proc/{}/task", victim.pid())).unwrap().count(), 1);
     assert_eq!(victim.log(), "");
 }
 
@@ -86,10 +59,7 @@ fn bad_options_are_one_line_and_the_host_runs_on() {
         let (errors, output, code) = run(Some(options), "/bin/echo", &["fine"]);
         assert_eq!((output.as_str(), code), ("fine\n", Some(0)), "{options}");
         let first = errors.lines().next().unwrap_or_default();
-        assert!(
-            first.contains(&format!("Failed to manhole.install({options}): ")),
-            "{options}: {errors:?}"
-        );
+        assert!(first.contains(&format!("Failed to manhole.install({options}): ")), "{options}: {errors:?}");
         assert!(errors.contains(hint), "{options}: {errors:?}");
     }
 }
@@ -113,10 +83,7 @@ fn the_path_may_hold_the_pid() {
     let path = directory.path().join(format!("door-{}", victim.pid()));
     let mut client = TextClient::connect(&path);
     client.until_prompt();
-    assert!(
-        !victim.socket().exists(),
-        "only at the path that was asked for"
-    );
+    assert!(!victim.socket().exists(), "only at the path that was asked for");
     let log = victim.log_with("Manhole UDS path");
     assert!(
         log.contains(&format!("Not patching")) || !log.contains("Patched"),
@@ -138,11 +105,7 @@ fn a_setuid_program_is_left_alone() {
     let program = directory.path().join("setuid");
     std::fs::copy(victims::c("exits"), &program).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o4755)).unwrap();
-    let mut victim = Host::new(&program)
-        .arg("return")
-        .library(&library)
-        .user(65534, 65534)
-        .ready();
+    let mut victim = Host::new(&program).arg("return").library(&library).user(65534, 65534).ready();
     assert!(!socket_of(victim.pid()).exists());
     let (said, status) = victim.finish();
     assert_eq!(status.code(), Some(4), "{said:?} {}", victim.log());
@@ -153,37 +116,17 @@ fn a_setuid_program_is_left_alone() {
 fn starts_under_tight_limits() {
     let _turn = turn::shared();
     // Where the agent cannot have what it needs, the host must still run as it would without it.
-    for limit in [
-        "ulimit -n 4",
-        "ulimit -s 128",
-        "ulimit -u 1",
-        "ulimit -v 40000",
-    ] {
+    for limit in ["ulimit -n 4", "ulimit -s 128", "ulimit -u 1", "ulimit -v 40000"] {
         let script = format!("{limit}; exec /bin/echo fine");
         let (_, without, code) = {
             let output = Command::new("sh").args(["-c", &script]).output().unwrap();
-            (
-                0,
-                String::from_utf8_lossy(&output.stdout).into_owned(),
-                output.status.code(),
-            )
+            (0, String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
         };
         // The shell itself is not preloaded, so that the limit meets the agent in echo.
-        let preloaded = format!(
-            "{limit}; LD_PRELOAD={} exec /bin/echo fine",
-            place::library().display()
-        );
-        let output = Command::new("sh")
-            .args(["-c", &preloaded])
-            .output()
-            .unwrap();
+        let preloaded = format!("{limit}; LD_PRELOAD={} exec /bin/echo fine", place::library().display());
+        let output = Command::new("sh").args(["-c", &preloaded]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), without, "{limit}");
-        assert_eq!(
-            output.status.code(),
-            code,
-            "{limit}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert_eq!(output.status.code(), code, "{limit}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
@@ -191,17 +134,8 @@ fn starts_under_tight_limits() {
 fn starts_with_sanitizers_when_the_launcher_helps() {
     let _turn = turn::shared();
     let program = victims::c_with("exits", &["-O1", "-g", "-fsanitize=address"]);
-    let output = Command::new(place::launcher())
-        .arg("--")
-        .arg(&program)
-        .arg("return")
-        .output()
-        .unwrap();
+    let output = Command::new(place::launcher()).arg("--").arg(&program).arg("return").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        text.contains("destructor ran"),
-        "{text} {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(text.contains("destructor ran"), "{text} {}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(4));
 }

@@ -14,10 +14,7 @@ fn opens(glibc: bool, which: &[&str]) {
     let greeting = client.until_prompt();
     let greeted = began.elapsed();
     for part in ["ThreadID=", ", in main", "locks_block"] {
-        assert!(
-            greeting.contains(part),
-            "{which:?}: no {part:?} in {greeting}"
-        );
+        assert!(greeting.contains(part), "{which:?}: no {part:?} in {greeting}");
     }
     let threads = usize::try_from(victim.told("threads")).unwrap();
     assert!(text::backtraces(&client.run("bt all")).len() >= threads);
@@ -35,10 +32,7 @@ fn opens(glibc: bool, which: &[&str]) {
     }
     let took = began.elapsed();
     client.end();
-    assert!(
-        took < Duration::from_secs(1),
-        "{which:?}: greeting {greeted:?}, everything {took:?}"
-    );
+    assert!(took < Duration::from_secs(1), "{which:?}: greeting {greeted:?}, everything {took:?}");
     // And again: the end of a session must not need them either.
     victim.text().0.end();
 }

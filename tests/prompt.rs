@@ -24,24 +24,11 @@ fn commands_answer() {
         for part in parts {
             assert!(answer.contains(part), "{line}: no {part:?} in {answer}");
         }
-        assert!(
-            answer.ends_with('\n') || answer.is_empty(),
-            "{line}: the answer does not end its line: {answer:?}"
-        );
+        assert!(answer.ends_with('\n') || answer.is_empty(), "{line}: the answer does not end its line: {answer:?}");
         answer
     };
     let pid_text = pid.to_string();
-    expect(
-        "help",
-        &[
-            "bt",
-            "info threads",
-            "disassemble",
-            "x",
-            "history",
-            "dump_stacktraces",
-        ],
-    );
+    expect("help", &["bt", "info threads", "disassemble", "x", "history", "dump_stacktraces"]);
     expect("help bt", &["bt"]);
     expect("bt", &["#0 ", "main"]);
     expect("where", &["#0 ", "main"]);
@@ -49,10 +36,7 @@ fn commands_answer() {
     assert!(!short.contains("\n#2 "), "{short}");
     expect(&format!("bt {pid}"), &["#0 ", "main"]);
     let all = expect("thread apply all bt", &["LWP", "#0 "]);
-    assert_eq!(
-        text::backtraces(&expect("bt all", &[])).len(),
-        text::backtraces(&all).len()
-    );
+    assert_eq!(text::backtraces(&expect("bt all", &[])).len(), text::backtraces(&all).len());
     expect("info threads", &[&pid_text, "pool"]);
     expect(&format!("thread {pid}"), &[&pid_text]);
     expect("frame 1", &["#1 "]);
@@ -109,10 +93,7 @@ fn sessions_end_as_their_users_end_them() {
         client.until_end();
     }
     let (mut client, _) = victim.text();
-    assert!(
-        client.end().contains("now exiting"),
-        "the end of input is answered"
-    );
+    assert!(client.end().contains("now exiting"), "the end of input is answered");
     assert!(victim.runs());
 }
 
@@ -165,11 +146,7 @@ fn a_line_of_a_megabyte() {
     let mut victim = pool();
     let (mut client, _) = victim.text();
     let answer = client.run(&"x".repeat(1 << 20));
-    assert!(
-        !answer.is_empty() && answer.len() < 10_000,
-        "{} bytes: {answer:.200}",
-        answer.len()
-    );
+    assert!(!answer.is_empty() && answer.len() < 10_000, "{} bytes: {answer:.200}", answer.len());
     assert!(client.run("print 6*7").contains("42"));
     let nested = "(".repeat(500_000);
     let answer = client.run(&format!("print {nested}1"));
@@ -210,11 +187,8 @@ fn clients_that_vanish() {
 fn a_client_that_never_reads_blocks_nobody() {
     let _turn = turn::shared();
     let mut victim = pool();
-    let mut deaf = wait_for("the manhole", PATIENCE, || {
-        UnixStream::connect(victim.socket()).ok()
-    });
-    deaf.set_write_timeout(Some(Duration::from_millis(200)))
-        .unwrap();
+    let mut deaf = wait_for("the manhole", PATIENCE, || UnixStream::connect(victim.socket()).ok());
+    deaf.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     // Asks without end; it may fail once the buffers are full.
     for _ in 0..2000 {
         if deaf.write_all(b"bt all\n").is_err() {
@@ -247,10 +221,7 @@ fn a_second_client_is_told_and_gets_the_dump_and_its_turn() {
         seen += &second.read_available();
         (seen.contains("ThreadID=") && seen.contains(&own)).then_some(())
     });
-    assert!(
-        first.run("print 6*7").contains("42"),
-        "the first keeps the prompt"
-    );
+    assert!(first.run("print 6*7").contains("42"), "the first keeps the prompt");
     first.end();
     seen += &second.until_prompt();
     assert!(second.run("print 2*4").contains('8'), "its turn has come");
@@ -262,18 +233,10 @@ fn lines_that_are_sent_at_once_are_answered_in_order() {
     let _turn = turn::shared();
     let victim = pool();
     let mut client = TextClient::connect(&victim.socket());
-    client
-        .send(b"print 1001\nprint 1002\nprint 1003\nexit()\n")
-        .unwrap();
+    client.send(b"print 1001\nprint 1002\nprint 1003\nexit()\n").unwrap();
     let all = client.until_end();
-    let places: Vec<_> = ["1001", "1002", "1003"]
-        .iter()
-        .map(|text| all.find(text))
-        .collect();
-    assert!(
-        places.iter().all(Option::is_some) && places.is_sorted(),
-        "{all}"
-    );
+    let places: Vec<_> = ["1001", "1002", "1003"].iter().map(|text| all.find(text)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{all}");
 }
 
 #[test]
@@ -284,17 +247,9 @@ fn the_structured_mode_keeps_its_promises() {
     let hello = client.hello.clone();
     assert_eq!(hello.get("protocol"), Some(&json!(1)), "{hello}");
     assert_eq!(hello.get("pid"), Some(&json!(victim.pid())));
-    assert_eq!(
-        hello.get("uid"),
-        Some(&json!(nix::unistd::geteuid().as_raw()))
-    );
+    assert_eq!(hello.get("uid"), Some(&json!(nix::unistd::geteuid().as_raw())));
     assert_eq!(hello.get("prompt"), Some(&json!(">>> ")));
-    assert!(
-        hello
-            .get("program")
-            .and_then(Value::as_str)
-            .is_some_and(|program| program.starts_with('/'))
-    );
+    assert!(hello.get("program").and_then(Value::as_str).is_some_and(|program| program.starts_with('/')));
 
     let id = client.ask(json!({"greet": true}));
     let greeting = client.answer(id);
@@ -304,49 +259,21 @@ fn the_structured_mode_keeps_its_promises() {
     let reply = client.run("print 6*7");
     assert!(reply.text.contains("42") && reply.done == "ok", "{reply:?}");
     let reply = client.run("nonsense");
-    assert!(
-        reply.done == "error" && !reply.message.is_empty(),
-        "{reply:?}"
-    );
+    assert!(reply.done == "error" && !reply.message.is_empty(), "{reply:?}");
 
     let id = client.ask(json!({"complete": "info th", "cursor": 7}));
     let candidates = client.answer(id).data;
-    assert!(
-        candidates
-            .get("candidates")
-            .unwrap()
-            .as_array()
-            .unwrap()
-            .contains(&json!("threads")),
-        "{candidates}"
-    );
+    assert!(candidates.get("candidates").unwrap().as_array().unwrap().contains(&json!("threads")), "{candidates}");
     assert_eq!(candidates.get("start"), Some(&json!(5)));
 
-    for bad in [
-        "not json",
-        "{}",
-        "[1,2]",
-        "{\"id\":7}",
-        "{\"id\":8,\"run\":5}",
-        "{\"id\":\"x\",\"run\":\"bt\"}",
-    ] {
+    for bad in ["not json", "{}", "[1,2]", "{\"id\":7}", "{\"id\":8,\"run\":5}", "{\"id\":\"x\",\"run\":\"bt\"}"] {
         client.send(bad);
         let line = client.line();
-        assert!(
-            line.get("error").is_some() || line.get("done") == Some(&json!("error")),
-            "{bad}: {line}"
-        );
+        assert!(line.get("error").is_some() || line.get("done") == Some(&json!("error")), "{bad}: {line}");
     }
-    for command in [
-        "bt",
-        "info threads",
-        "info sharedlibrary",
-        "info maps",
-        "info fds",
-        "info signals",
-        "print 6*7",
-        "help",
-    ] {
+    for command in
+        ["bt", "info threads", "info sharedlibrary", "info maps", "info fds", "info signals", "print 6*7", "help"]
+    {
         assert!(!client.data(command).is_null(), "{command}");
     }
     let reply = client.run("exit()");
@@ -370,10 +297,7 @@ fn a_running_request_can_be_interrupted() {
 fn a_signal_dumps_to_the_log() {
     let _turn = turn::shared();
     let program = victims::cpp("pool", &["-O2", "-g"]).unwrap_or_else(|| victims::c("stale"));
-    let mut victim = Host::new(program)
-        .args(["6", "15"])
-        .options("dump_on='QUIT', verbose=True")
-        .ready();
+    let mut victim = Host::new(program).args(["6", "15"]).options("dump_on='QUIT', verbose=True").ready();
     victim.log_with("Waiting for new connection");
     for _ in 0..3 {
         victim.signal(nix::sys::signal::Signal::SIGQUIT);

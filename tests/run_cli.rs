@@ -11,21 +11,12 @@ use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{place, requires, turn, victims};
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(place::launcher())
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    Command::new(place::launcher()).args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 fn cli(arguments: &[&str]) -> Output {
     let home = tempfile::tempdir().unwrap();
-    Command::new(place::client())
-        .args(arguments)
-        .env("HOME", home.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    Command::new(place::client()).args(arguments).env("HOME", home.path()).stdin(Stdio::null()).output().unwrap()
 }
 
 fn out(output: &Output) -> String {
@@ -39,12 +30,7 @@ fn err(output: &Output) -> String {
 /// A victim that manhole-run starts; the pid is the same, as it execs.
 fn launched(options: &[&str]) -> Victim {
     let program = victims::cpp("pool", &["-O2", "-g"]).unwrap_or_else(|| victims::c("stale"));
-    Host::without_manhole(place::launcher())
-        .args(options)
-        .arg("--")
-        .arg(program)
-        .args(["8", "15"])
-        .ready()
+    Host::without_manhole(place::launcher()).args(options).arg("--").arg(program).args(["8", "15"]).ready()
 }
 
 #[test]
@@ -52,24 +38,13 @@ fn the_main_job() {
     let _turn = turn::shared();
     let victim = launched(&[]);
     let pid = victim.pid().to_string();
-    let output = cli(&[
-        &pid,
-        "-c",
-        "bt all",
-        "-c",
-        "info threads",
-        "-c",
-        "print 6*7",
-    ]);
+    let output = cli(&[&pid, "-c", "bt all", "-c", "info threads", "-c", "print 6*7"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     for part in ["#0 ", "main", &pid, "42"] {
         assert!(out(&output).contains(part), "{}", out(&output));
     }
     let path = format!("/tmp/manhole-{pid}");
-    assert!(
-        out(&cli(&[&path, "-c", "print 6*7"])).contains("42"),
-        "by its path"
-    );
+    assert!(out(&cli(&[&path, "-c", "print 6*7"])).contains("42"), "by its path");
 }
 
 #[test]
@@ -80,10 +55,7 @@ fn json_is_json() {
     let value: serde_json::Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", out(&output)));
     let text = value.to_string();
-    assert!(
-        text.contains("\"threads\"") && text.contains("\"pc\""),
-        "{text:.300}"
-    );
+    assert!(text.contains("\"threads\"") && text.contains("\"pc\""), "{text:.300}");
 }
 
 #[test]
@@ -99,19 +71,10 @@ fn lines_from_a_pipe_are_answered() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(b"print 1234+2345\nbt\n")
-        .unwrap();
+    child.stdin.take().unwrap().write_all(b"print 1234+2345\nbt\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    assert!(
-        out(&output).contains("3579") && out(&output).contains("ThreadID="),
-        "{}",
-        out(&output)
-    );
+    assert!(out(&output).contains("3579") && out(&output).contains("ThreadID="), "{}", out(&output));
 }
 
 #[test]
@@ -133,30 +96,16 @@ fn nobody_there_is_status_five_and_costs_no_cpu() {
     let output = cli(&["-t", "0.5", &pid]);
     let took = began.elapsed();
     assert_eq!(output.status.code(), Some(5), "{}", err(&output));
-    assert!(
-        err(&output).contains(&format!("Failed to connect to '/tmp/manhole-{pid}'")),
-        "{}",
-        err(&output)
-    );
+    assert!(err(&output).contains(&format!("Failed to connect to '/tmp/manhole-{pid}'")), "{}", err(&output));
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
 #[test]
 fn bad_arguments_are_status_two() {
     let _turn = turn::shared();
-    for arguments in [
-        &[][..],
-        &["asdf"],
-        &["-s", "NONSENSE", "1"],
-        &["--nonsense", "1"],
-    ] {
+    for arguments in [&[][..], &["asdf"], &["-s", "NONSENSE", "1"], &["--nonsense", "1"]] {
         let output = cli(arguments);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{arguments:?}: {}",
-            err(&output)
-        );
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
         assert!(!err(&output).is_empty());
     }
     assert_eq!(cli(&["--help"]).status.code(), Some(0));
@@ -182,11 +131,7 @@ fn a_socket_of_somebody_else_is_noticed() {
     other.kill().unwrap();
     other.wait().unwrap();
     assert_ne!(output.status.code(), Some(0));
-    assert!(
-        err(&output).contains(&std::process::id().to_string()),
-        "says whose it is: {}",
-        err(&output)
-    );
+    assert!(err(&output).contains(&std::process::id().to_string()), "says whose it is: {}", err(&output));
 }
 
 #[test]
@@ -219,13 +164,7 @@ fn the_launcher_says_why_it_cannot() {
 #[test]
 fn options_are_checked_before_the_program_starts() {
     let _turn = turn::shared();
-    let output = run(&[
-        "--options",
-        "socket_pth='/tmp/x'",
-        "--",
-        "/bin/echo",
-        "started",
-    ]);
+    let output = run(&["--options", "socket_pth='/tmp/x'", "--", "/bin/echo", "started"]);
     assert!(!output.status.success());
     assert!(!out(&output).contains("started"));
     assert!(err(&output).contains("socket_path"), "{}", err(&output));
@@ -235,14 +174,7 @@ fn options_are_checked_before_the_program_starts() {
 fn the_status_and_the_output_are_the_programs() {
     let _turn = turn::shared();
     let output = run(&["--", "/bin/sh", "-c", "echo out; echo err >&2; exit 9"]);
-    assert_eq!(
-        (
-            out(&output).as_str(),
-            err(&output).as_str(),
-            output.status.code()
-        ),
-        ("out\n", "err\n", Some(9))
-    );
+    assert_eq!((out(&output).as_str(), err(&output).as_str(), output.status.code()), ("out\n", "err\n", Some(9)));
     let found = run(&["--", "echo", "by PATH"]);
     assert_eq!(out(&found), "by PATH\n");
 }
@@ -256,15 +188,8 @@ fn preloads_that_are_there_already_stay() {
         .output()
         .unwrap();
     let text = out(&output);
-    assert!(
-        text.contains("libmanhole.so") && text.contains("libm.so.6"),
-        "{text} {}",
-        err(&output)
-    );
-    assert!(
-        text.find("libmanhole.so") < text.find("libm.so.6"),
-        "{text}"
-    );
+    assert!(text.contains("libmanhole.so") && text.contains("libm.so.6"), "{text} {}", err(&output));
+    assert!(text.find("libmanhole.so") < text.find("libm.so.6"), "{text}");
 }
 
 #[test]
@@ -273,11 +198,7 @@ fn no_children_means_none() {
     let output = run(&["--no-children", "--", "/bin/sh", "-c", "env; true"]);
     assert!(!out(&output).contains("libmanhole.so"), "{}", out(&output));
     let output = run(&["--", "/bin/sh", "-c", "env; true"]);
-    assert!(
-        out(&output).contains("libmanhole.so"),
-        "children inherit it otherwise: {}",
-        out(&output)
-    );
+    assert!(out(&output).contains("libmanhole.so"), "children inherit it otherwise: {}", out(&output));
 }
 
 #[test]
@@ -285,23 +206,11 @@ fn other_clients_work_too() {
     let _turn = turn::shared();
     let victim = launched(&[]);
     for (program, package, arguments) in [
-        (
-            "nc",
-            "netcat-openbsd",
-            vec![
-                "-N".to_owned(),
-                "-U".to_owned(),
-                victim.socket().display().to_string(),
-            ],
-        ),
+        ("nc", "netcat-openbsd", vec!["-N".to_owned(), "-U".to_owned(), victim.socket().display().to_string()]),
         (
             "socat",
             "socat",
-            vec![
-                "-t5".to_owned(),
-                "-".to_owned(),
-                format!("UNIX-CONNECT:{}", victim.socket().display()),
-            ],
+            vec!["-t5".to_owned(), "-".to_owned(), format!("UNIX-CONNECT:{}", victim.socket().display())],
         ),
     ] {
         if !requires::installed(program, package) {
@@ -314,37 +223,19 @@ fn other_clients_work_too() {
             .process_group(0)
             .spawn()
             .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(b"print 6*7\n")
-            .unwrap();
+        child.stdin.take().unwrap().write_all(b"print 6*7\n").unwrap();
         let output = child.wait_with_output().unwrap();
         let text = out(&output);
-        assert!(
-            text.contains("ThreadID=") && text.contains("42"),
-            "{program}: {text}"
-        );
+        assert!(text.contains("ThreadID=") && text.contains("42"), "{program}: {text}");
     }
 }
 
 #[test]
 fn the_library_may_be_named() {
     let _turn = turn::shared();
-    let output = run(&[
-        "--lib",
-        &place::library().to_string_lossy(),
-        "--",
-        "/bin/echo",
-        "fine",
-    ]);
+    let output = run(&["--lib", &place::library().to_string_lossy(), "--", "/bin/echo", "fine"]);
     assert_eq!(out(&output), "fine\n", "{}", err(&output));
     let output = run(&["--lib", "/nonexistent.so", "--", "/bin/echo", "fine"]);
-    assert!(
-        !output.status.success() && err(&output).contains("/nonexistent.so"),
-        "{}",
-        err(&output)
-    );
+    assert!(!output.status.success() && err(&output).contains("/nonexistent.so"), "{}", err(&output));
     assert!(Path::new(&place::library()).exists());
 }

@@ -5,9 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use manhole_tests::victim::{Host, Victim, socket_of};
-use manhole_tests::{
-    PATIENCE, StructuredClient, compare, gdb, place, requires, text, turn, victims, wait_for,
-};
+use manhole_tests::{PATIENCE, StructuredClient, compare, gdb, place, requires, text, turn, victims, wait_for};
 use nix::sys::signal::Signal;
 
 /// Compares the process of a pid, dump first. A thread that moved between the two looks is looked at again.
@@ -15,31 +13,18 @@ fn compare(what: &str, pid: i32, at_least: usize) {
     let mut last = Vec::new();
     for _ in 0..4 {
         let ours = StructuredClient::connect(&socket_of(pid)).stacks();
-        let blocked = ours
-            .iter()
-            .filter(|t| !t.name.starts_with("Manhole") && !t.state.starts_with("running"))
-            .count();
+        let blocked = ours.iter().filter(|t| !t.name.starts_with("Manhole") && !t.state.starts_with("running")).count();
         let truth = gdb::stacks(pid);
         last = compare::differences(&ours, &truth);
         if last.is_empty() && blocked >= at_least {
             return;
         }
         if last.is_empty() {
-            last.push(compare::Difference {
-                tid: pid,
-                what: format!("only {blocked} blocked threads"),
-            });
+            last.push(compare::Difference { tid: pid, what: format!("only {blocked} blocked threads") });
         }
     }
-    let all: Vec<String> = last
-        .iter()
-        .map(|d| format!("thread {}: {}", d.tid, d.what))
-        .collect();
-    panic!(
-        "{what} ({pid}): {} differences:\n{}",
-        all.len(),
-        all.join("\n\n")
-    );
+    let all: Vec<String> = last.iter().map(|d| format!("thread {}: {}", d.tid, d.what)).collect();
+    panic!("{what} ({pid}): {} differences:\n{}", all.len(), all.join("\n\n"));
 }
 
 fn with_gdb() -> bool {
@@ -57,26 +42,17 @@ fn answers(victim: &mut Victim, port: u16) {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn children_of(pid: i32) -> Vec<i32> {
-    let text =
-        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace()
-        .map(|child| child.parse().unwrap())
-        .collect()
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(|child| child.parse().unwrap()).collect()
 }
 
 fn wait_for_manhole(pid: i32) {
     wait_for("the child's manhole", PATIENCE, || {
-        std::os::unix::net::UnixStream::connect(socket_of(pid))
-            .ok()
-            .map(drop)
+        std::os::unix::net::UnixStream::connect(socket_of(pid)).ok().map(drop)
     });
 }
 
@@ -86,11 +62,7 @@ fn cpp_pool() {
     if !with_gdb() {
         return;
     }
-    for flags in [
-        &["-O2", "-g"][..],
-        &["-O0", "-g"],
-        &["-O3", "-g", "-fomit-frame-pointer"],
-    ] {
+    for flags in [&["-O2", "-g"][..], &["-O0", "-g"], &["-O3", "-g", "-fomit-frame-pointer"]] {
         let Some(pool) = victims::cpp("pool", flags) else {
             return;
         };
@@ -114,45 +86,22 @@ fn rust_pool_by_its_own_word() {
     let _turn = turn::shared();
     let victim = Host::new(victims::pool_rs()).arg("truth").ready();
     let stacks = victim.stacks();
-    let traces: Vec<String> = victim
-        .said()
-        .iter()
-        .filter(|line| line.starts_with("trace "))
-        .cloned()
-        .collect();
+    let traces: Vec<String> = victim.said().iter().filter(|line| line.starts_with("trace ")).cloned().collect();
     assert_eq!(traces.len(), 6);
     for line in traces {
         let mut parts = line.splitn(3, ' ').skip(1);
         let tid: i32 = parts.next().unwrap().parse().unwrap();
-        let told: Vec<String> = parts
-            .next()
-            .unwrap()
-            .split('|')
-            .map(compare::plain)
-            .collect();
+        let told: Vec<String> = parts.next().unwrap().split('|').map(compare::plain).collect();
         let thread = stacks.iter().find(|thread| thread.tid == tid).unwrap();
         let ours: Vec<String> = thread.functions().into_iter().map(compare::plain).collect();
         // From the caller of `arrive` outwards the two must be the same, down to the last frame that the program knows.
-        let from = told
-            .iter()
-            .position(|name| name.ends_with("arrive"))
-            .unwrap()
-            + 1;
+        let from = told.iter().position(|name| name.ends_with("arrive")).unwrap() + 1;
         let told = &told[from..];
-        let start = ours
-            .iter()
-            .position(|name| *name == told[0])
-            .unwrap_or_else(|| panic!("no {} in {ours:?}", told[0]));
+        let start =
+            ours.iter().position(|name| *name == told[0]).unwrap_or_else(|| panic!("no {} in {ours:?}", told[0]));
         let common = told.len().min(ours.len() - start);
-        assert_eq!(
-            &ours[start..start + common],
-            &told[..common],
-            "thread {tid}"
-        );
-        assert!(
-            common + 3 >= told.len(),
-            "ours ends too early: {ours:?} {told:?}"
-        );
+        assert_eq!(&ours[start..start + common], &told[..common], "thread {tid}");
+        assert!(common + 3 >= told.len(), "ours ends too early: {ours:?} {told:?}");
     }
 }
 
@@ -166,12 +115,7 @@ fn stacks_that_lead_astray() {
         &["-O2", "-g"][..],
         &["-O0", "-g"],
         &["-O2", "-g", "-fno-omit-frame-pointer"],
-        &[
-            "-O1",
-            "-g",
-            "-fno-omit-frame-pointer",
-            "-mno-omit-leaf-frame-pointer",
-        ],
+        &["-O1", "-g", "-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"],
         &["-O3", "-g", "-fcf-protection=full"],
     ] {
         let victim = Host::new(victims::c_with("stale", flags)).ready();
@@ -183,12 +127,7 @@ fn stacks_that_lead_astray() {
                 continue;
             };
             let real = theirs.frames.iter().filter(|frame| !frame.inlined);
-            for (frame, theirs) in thread
-                .frames
-                .iter()
-                .filter(|frame| !frame.inlined)
-                .zip(real)
-            {
+            for (frame, theirs) in thread.frames.iter().filter(|frame| !frame.inlined).zip(real) {
                 assert!(
                     frame.pc == theirs.pc || !frame.certain,
                     "{flags:?}: {} {:#x} is told as a fact; gdb: {:?} {:#x}\n{thread:#?}",
@@ -213,11 +152,8 @@ fn hard_kinds() {
     let ours = victim.stacks();
     let truth = gdb::stacks(victim.pid());
     // The 100,000 frames may be cut with a reason, and gdb does not unwind a coroutine's end as we do.
-    let left_out: Vec<i32> = ours
-        .iter()
-        .filter(|t| ["deep", "coroutine"].contains(&t.name.as_str()))
-        .map(|t| t.tid)
-        .collect();
+    let left_out: Vec<i32> =
+        ours.iter().filter(|t| ["deep", "coroutine"].contains(&t.name.as_str())).map(|t| t.tid).collect();
     let differences: Vec<String> = compare::differences(&ours, &truth)
         .into_iter()
         .filter(|difference| !left_out.contains(&difference.tid))
@@ -255,14 +191,7 @@ fn nginx_master_and_workers() {
     let file = directory.path().join("nginx.conf");
     std::fs::write(&file, configuration).unwrap();
     let mut victim = Host::new(requires::program("nginx").unwrap())
-        .args([
-            "-p",
-            &directory.path().to_string_lossy(),
-            "-c",
-            &file.to_string_lossy(),
-            "-e",
-            "stderr",
-        ])
+        .args(["-p", &directory.path().to_string_lossy(), "-c", &file.to_string_lossy(), "-e", "stderr"])
         .library(&library)
         .ends_by(Signal::SIGTERM)
         .start();
@@ -332,34 +261,17 @@ fn postgres() {
     std::os::unix::fs::chown(&data, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
     let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
     let made = Command::new("setpriv")
-        .args([
-            "--reuid",
-            &uid.to_string(),
-            "--regid",
-            &gid.to_string(),
-            "--clear-groups",
-        ])
+        .args(["--reuid", &uid.to_string(), "--regid", &gid.to_string(), "--clear-groups"])
         .arg(programs.join("initdb"))
         .args(["--auth", "trust", "--no-sync", "-D"])
         .arg(&data)
         .current_dir("/")
         .output()
         .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let port = free_port();
     let mut victim = Host::new(programs.join("postgres"))
-        .args([
-            "-D",
-            &data.to_string_lossy(),
-            "-p",
-            &port.to_string(),
-            "-h",
-            "127.0.0.1",
-        ])
+        .args(["-D", &data.to_string_lossy(), "-p", &port.to_string(), "-h", "127.0.0.1"])
         .args(["-k", &data.to_string_lossy()])
         .library(&library)
         .directory(Path::new("/"))
@@ -381,9 +293,7 @@ fn postgres() {
 
 fn postgres_programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    versions
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-        .find(|path| path.join("initdb").exists())
+    versions.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).find(|path| path.join("initdb").exists())
 }
 
 #[test]
@@ -392,9 +302,7 @@ fn python() {
     if !with_gdb() || !requires::installed_file("/usr/bin/python3", "python3") {
         return;
     }
-    let mut victim = Host::new("/usr/bin/python3")
-        .arg(victims::script("threads.py"))
-        .start();
+    let mut victim = Host::new("/usr/bin/python3").arg(victims::script("threads.py")).start();
     let ready = victim.line_that_starts("ready");
     let threads = usize::try_from(text::value(&ready, "threads").unwrap()).unwrap();
     compare("python3", victim.pid(), threads);
@@ -407,9 +315,7 @@ fn node() {
         return;
     }
     let program = "console.log('ready pid=' + process.pid); process.stdin.resume(); process.stdin.on('end', () => process.exit(0));";
-    let victim = Host::new(requires::program("node").unwrap())
-        .args(["-e", program])
-        .ready();
+    let victim = Host::new(requires::program("node").unwrap()).args(["-e", program]).ready();
     compare("node", victim.pid(), 5);
 }
 
@@ -420,17 +326,11 @@ fn bash() {
         return;
     }
     let script = "inner() { echo ready; read -r line; }; outer() { inner; }; outer";
-    let victim = Host::new(requires::program("bash").unwrap())
-        .args(["-c", script])
-        .ready();
+    let victim = Host::new(requires::program("bash").unwrap()).args(["-c", script]).ready();
     compare("bash", victim.pid(), 1);
     // And while it waits for a child.
-    let victim = Host::new(requires::program("bash").unwrap())
-        .args(["-c", "echo ready; sleep 1000; true"])
-        .ready();
-    let child = wait_for("bash's child", Duration::from_secs(5), || {
-        children_of(victim.pid()).first().copied()
-    });
+    let victim = Host::new(requires::program("bash").unwrap()).args(["-c", "echo ready; sleep 1000; true"]).ready();
+    let child = wait_for("bash's child", Duration::from_secs(5), || children_of(victim.pid()).first().copied());
     compare("bash", victim.pid(), 1);
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), Signal::SIGKILL).ok();
 }

@@ -13,28 +13,16 @@ use manhole_tests::{dump_count, text, turn, victims};
 type Rows = BTreeMap<String, BTreeMap<String, i64>>;
 
 fn rows(said: &[String]) -> Rows {
-    assert!(
-        said.iter().any(|line| line == "end"),
-        "the witness did not come to its end: {said:?}"
-    );
+    assert!(said.iter().any(|line| line == "end"), "the witness did not come to its end: {said:?}");
     let mut found = Rows::new();
     for line in said.iter().filter(|line| line.starts_with("row ")) {
-        let row = found
-            .entry(text::word(line, "kind").unwrap().to_owned())
-            .or_default();
-        for (name, value) in line
-            .split_whitespace()
-            .filter_map(|part| part.split_once('='))
-        {
+        let row = found.entry(text::word(line, "kind").unwrap().to_owned()).or_default();
+        for (name, value) in line.split_whitespace().filter_map(|part| part.split_once('=')) {
             let Ok(value) = value.parse::<i64>() else {
                 continue;
             };
             let sum = row.entry(name.to_owned()).or_default();
-            *sum = if name.contains("_us") || name == "tid" {
-                value.max(*sum)
-            } else {
-                *sum + value
-            };
+            *sum = if name.contains("_us") || name == "tid" { value.max(*sum) } else { *sum + value };
         }
     }
     assert!(!found.is_empty());
@@ -76,10 +64,7 @@ fn disturbed(ours: &Rows, control: &Rows, counts: &[&str]) -> Vec<String> {
         for &count in counts {
             let (here, there) = (row[count], control[kind][count]);
             if here > there {
-                found.push(format!(
-                    "{kind}: {count}={here} (control {there}) in {} calls: {row:?}",
-                    row["calls"]
-                ));
+                found.push(format!("{kind}: {count}={here} (control {there}) in {} calls: {row:?}", row["calls"]));
             }
         }
     }
@@ -94,18 +79,10 @@ fn no_timed_or_fed_wait_is_disturbed() {
     for (kind, row) in &ours {
         let limit = row["asked_us"] / 20 + 2000 + row["slack_us"] + control[kind]["over_us"];
         if row["over_us"] > limit {
-            wrong.push(format!(
-                "{kind}: over_us={} of {} asked, limit {limit}",
-                row["over_us"], row["asked_us"]
-            ));
+            wrong.push(format!("{kind}: over_us={} of {} asked, limit {limit}", row["over_us"], row["asked_us"]));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} kinds of call were disturbed:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} kinds of call were disturbed:\n{}", wrong.len(), wrong.join("\n"));
     let idle: Vec<&String> = ours
         .iter()
         .filter(|(kind, row)| row["calls"] == 0 && control[*kind]["calls"] > 0)
@@ -118,16 +95,9 @@ fn no_timed_or_fed_wait_is_disturbed() {
 fn no_endless_wait_is_disturbed() {
     let _turn = turn::alone();
     let (ours, _) = watch(&victims::c("witness"), &["forever"], dump_count());
-    let wrong: Vec<String> = ours
-        .iter()
-        .filter(|(_, row)| row["calls"] > 0)
-        .map(|(kind, row)| format!("{kind}: {row:?}"))
-        .collect();
-    assert!(
-        wrong.is_empty(),
-        "these returned, although nothing ended their wait:\n{}",
-        wrong.join("\n")
-    );
+    let wrong: Vec<String> =
+        ours.iter().filter(|(_, row)| row["calls"] > 0).map(|(kind, row)| format!("{kind}: {row:?}")).collect();
+    assert!(wrong.is_empty(), "these returned, although nothing ended their wait:\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -136,10 +106,7 @@ fn no_thread_that_races_with_the_dump_is_disturbed() {
     let (ours, control) = watch(&victims::c("racer"), &[], dump_count());
     let wrong = disturbed(&ours, &control, &["eintr", "early", "spurious"]);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(
-        ours.values().all(|row| row["calls"] > 100),
-        "the racers hardly ran: {ours:?}"
-    );
+    assert!(ours.values().all(|row| row["calls"] > 100), "the racers hardly ran: {ours:?}");
 }
 
 #[test]
@@ -148,10 +115,7 @@ fn the_programs_own_interruptions_arrive() {
     let (ours, control) = watch(&victims::c("own_timers"), &["7"], dump_count());
     let wrong = disturbed(&ours, &control, &["missed", "extra", "spurious"]);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(
-        ours.values().all(|row| row["eintr"] > 20),
-        "too few interruptions to judge: {ours:?}"
-    );
+    assert!(ours.values().all(|row| row["eintr"] > 20), "too few interruptions to judge: {ours:?}");
 }
 
 #[test]

@@ -26,10 +26,7 @@ impl TextClient {
     pub fn connect(path: &Path) -> TextClient {
         let what = format!("a manhole at {}", path.display());
         let stream = wait_for(&what, PATIENCE, || UnixStream::connect(path).ok());
-        TextClient {
-            stream,
-            patience: PATIENCE,
-        }
+        TextClient { stream, patience: PATIENCE }
     }
 
     /// Reads up to the next prompt, which is cut off.
@@ -60,8 +57,7 @@ impl TextClient {
     /// # Panics
     /// When the answer does not come in time.
     pub fn run(&mut self, line: &str) -> String {
-        self.send(format!("{line}\n").as_bytes())
-            .expect("send a line");
+        self.send(format!("{line}\n").as_bytes()).expect("send a line");
         self.until_prompt()
     }
 
@@ -133,15 +129,8 @@ impl TextClient {
     /// Reads what is there; false at the end of the connection.
     fn read_some(&mut self, got: &mut Vec<u8>, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
-        assert!(
-            !left.is_zero(),
-            "no end of the answer within {:?}; got {:?}",
-            self.patience,
-            tail(got)
-        );
-        self.stream
-            .set_read_timeout(Some(left))
-            .expect("set a timeout");
+        assert!(!left.is_zero(), "no end of the answer within {:?}; got {:?}", self.patience, tail(got));
+        self.stream.set_read_timeout(Some(left)).expect("set a timeout");
         let mut bytes = [0; 65536];
         match self.stream.read(&mut bytes) {
             Ok(0) => false,
@@ -150,10 +139,7 @@ impl TextClient {
                 true
             }
             Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) =>
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) =>
             {
                 true
             }
@@ -163,10 +149,5 @@ impl TextClient {
 }
 
 fn tail(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(
-        bytes
-            .get(bytes.len().saturating_sub(2000)..)
-            .unwrap_or(bytes),
-    )
-    .into_owned()
+    String::from_utf8_lossy(bytes.get(bytes.len().saturating_sub(2000)..).unwrap_or(bytes)).into_owned()
 }

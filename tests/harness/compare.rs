@@ -19,20 +19,14 @@ pub struct Difference {
 #[must_use]
 pub fn differences(ours: &[Thread], truth: &[gdb::Thread]) -> Vec<Difference> {
     let mut found = Vec::new();
-    for theirs in truth
-        .iter()
-        .filter(|thread| !thread.name.starts_with("Manhole"))
-    {
+    for theirs in truth.iter().filter(|thread| !thread.name.starts_with("Manhole")) {
         let what = match ours.iter().find(|thread| thread.tid == theirs.tid) {
             None => Some("gdb has this thread, we do not".to_owned()),
             Some(thread) if thread.state.starts_with("running") => None,
             Some(thread) => stack_difference(thread, theirs),
         };
         if let Some(what) = what {
-            found.push(Difference {
-                tid: theirs.tid,
-                what,
-            });
+            found.push(Difference { tid: theirs.tid, what });
         }
     }
     found
@@ -40,16 +34,8 @@ pub fn differences(ours: &[Thread], truth: &[gdb::Thread]) -> Vec<Difference> {
 
 fn stack_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
     let what = first_difference(ours, theirs)?;
-    let left: Vec<String> = ours
-        .frames
-        .iter()
-        .map(|f| show(f.pc, f.function.as_deref(), f.inlined))
-        .collect();
-    let right: Vec<String> = theirs
-        .frames
-        .iter()
-        .map(|f| show(f.pc, f.name.as_deref(), f.inlined))
-        .collect();
+    let left: Vec<String> = ours.frames.iter().map(|f| show(f.pc, f.function.as_deref(), f.inlined)).collect();
+    let right: Vec<String> = theirs.frames.iter().map(|f| show(f.pc, f.name.as_deref(), f.inlined)).collect();
     Some(format!(
         "{what}\n  ours ({}, {}, complete: {}, problem: {:?}):\n    {}\n  gdb (error: {:?}):\n    {}",
         ours.name,
@@ -63,11 +49,7 @@ fn stack_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
 }
 
 fn show(pc: u64, name: Option<&str>, inlined: bool) -> String {
-    format!(
-        "{pc:#014x} {}{}",
-        name.unwrap_or("?"),
-        if inlined { " (inlined)" } else { "" }
-    )
+    format!("{pc:#014x} {}{}", name.unwrap_or("?"), if inlined { " (inlined)" } else { "" })
 }
 
 fn first_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
@@ -81,9 +63,7 @@ fn first_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
         if b.signal {
             continue; // gdb names it <signal handler called>; we name the function that it returns to
         }
-        let same_start = !a.inlined
-            && b.start
-                .is_some_and(|start| a.pc.checked_sub(a.offset) == Some(start));
+        let same_start = !a.inlined && b.start.is_some_and(|start| a.pc.checked_sub(a.offset) == Some(start));
         if !same_name(a.function.as_deref(), b.name.as_deref()) && !same_start {
             return Some(format!("frame {n}: the names differ"));
         }
@@ -92,14 +72,8 @@ fn first_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
         }
     }
     match ours.frames.len().cmp(&theirs.frames.len()) {
-        std::cmp::Ordering::Less => Some(format!(
-            "ours ends after {} frames, gdb has more",
-            ours.frames.len()
-        )),
-        std::cmp::Ordering::Greater => Some(format!(
-            "gdb ends after {} frames, ours has more",
-            theirs.frames.len()
-        )),
+        std::cmp::Ordering::Less => Some(format!("ours ends after {} frames, gdb has more", ours.frames.len())),
+        std::cmp::Ordering::Greater => Some(format!("gdb ends after {} frames, ours has more", theirs.frames.len())),
         std::cmp::Ordering::Equal => None,
     }
 }
@@ -142,11 +116,7 @@ pub fn plain(name: &str) -> String {
 fn last_part(name: &str) -> String {
     let plain = plain(&name.replace("{closure_env#", "{closure#"));
     let last = plain.rsplit("::").next().unwrap_or(&plain).to_owned();
-    if last.starts_with("{closure") || last.starts_with("{{closure") {
-        "{closure}".into()
-    } else {
-        last
-    }
+    if last.starts_with("{closure") || last.starts_with("{{closure") { "{closure}".into() } else { last }
 }
 
 #[cfg(test)]
@@ -155,20 +125,11 @@ mod tests {
 
     #[test]
     fn names_lose_their_trimmings() {
-        assert_eq!(
-            plain("pool::Level<0>::descend<std::string>(pool::Task&, int)"),
-            "pool::Level::descend"
-        );
+        assert_eq!(plain("pool::Level<0>::descend<std::string>(pool::Task&, int)"), "pool::Level::descend");
         assert_eq!(plain("read@plt"), "read");
         assert_eq!(plain("work.constprop.0"), "work");
-        assert!(same_name(
-            Some("pool_rs::main::{{closure}}"),
-            Some("pool_rs::main::{closure#1}")
-        ));
-        assert!(same_name(
-            Some("<pool_rs::Lock as pool_rs::Work>::run"),
-            Some("pool_rs::{impl#1}::run")
-        ));
+        assert!(same_name(Some("pool_rs::main::{{closure}}"), Some("pool_rs::main::{closure#1}")));
+        assert!(same_name(Some("<pool_rs::Lock as pool_rs::Work>::run"), Some("pool_rs::{impl#1}::run")));
         assert!(!same_name(Some("read"), Some("write")));
     }
 }

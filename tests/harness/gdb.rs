@@ -43,41 +43,19 @@ pub struct Thread {
 /// When gdb cannot attach or takes longer than 60 seconds (it waits for ever for a thread in state D).
 #[must_use]
 pub fn stacks(pid: i32) -> Vec<Thread> {
-    let script = tempfile::Builder::new()
-        .suffix(".py")
-        .tempfile()
-        .expect("a file for the script");
+    let script = tempfile::Builder::new().suffix(".py").tempfile().expect("a file for the script");
     std::fs::write(script.path(), include_str!("stacks.py")).expect("write the script");
     let mut command = Command::new("gdb");
-    command.args([
-        "-batch",
-        "-nx",
-        "-iex",
-        "set debuginfod enabled off",
-        "-iex",
-        "set auto-load off",
-    ]);
-    for setting in [
-        "print frame-arguments none",
-        "backtrace past-main on",
-        "backtrace past-entry on",
-        "backtrace limit unlimited",
-    ] {
+    command.args(["-batch", "-nx", "-iex", "set debuginfod enabled off", "-iex", "set auto-load off"]);
+    for setting in
+        ["print frame-arguments none", "backtrace past-main on", "backtrace past-entry on", "backtrace limit unlimited"]
+    {
         command.args(["-iex", &format!("set {setting}")]);
     }
-    command
-        .args(["-p", &pid.to_string(), "-x"])
-        .arg(script.path());
+    command.args(["-p", &pid.to_string(), "-x"]).arg(script.path());
     let output = output_within(command, Duration::from_secs(60));
-    let threads: Vec<Thread> = output
-        .lines()
-        .filter_map(|line| line.strip_prefix("STACK "))
-        .map(parse)
-        .collect();
-    assert!(
-        !threads.is_empty(),
-        "gdb showed no thread of {pid}: {output}"
-    );
+    let threads: Vec<Thread> = output.lines().filter_map(|line| line.strip_prefix("STACK ")).map(parse).collect();
+    assert!(!threads.is_empty(), "gdb showed no thread of {pid}: {output}");
     threads
 }
 
@@ -85,18 +63,11 @@ pub fn stacks(pid: i32) -> Vec<Thread> {
 fn output_within(mut command: Command, limit: Duration) -> String {
     let mut errors = tempfile::tempfile().expect("a file for stderr");
     let own = errors.try_clone().expect("a second handle");
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(own)
-        .spawn()
-        .expect("start gdb");
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(own).spawn().expect("start gdb");
     let mut stdout = child.stdout.take().expect("stdout is a pipe");
     let reader = std::thread::spawn(move || {
         let mut text = Vec::new();
-        stdout
-            .read_to_end(&mut text)
-            .map(|_| String::from_utf8_lossy(&text).into_owned())
+        stdout.read_to_end(&mut text).map(|_| String::from_utf8_lossy(&text).into_owned())
     });
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         wait_for("gdb's end", limit, || child.try_wait().expect("wait"));
@@ -113,22 +84,12 @@ fn output_within(mut command: Command, limit: Duration) -> String {
 }
 
 fn parse(line: &str) -> Thread {
-    let value: Value =
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
-    let frames = value
-        .get("frames")
-        .and_then(Value::as_array)
-        .expect("frames");
-    let text =
-        |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let flag =
-        |value: &Value, name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
+    let frames = value.get("frames").and_then(Value::as_array).expect("frames");
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let flag = |value: &Value, name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);
     Thread {
-        tid: value
-            .get("tid")
-            .and_then(Value::as_i64)
-            .and_then(|tid| tid.try_into().ok())
-            .expect("a tid"),
+        tid: value.get("tid").and_then(Value::as_i64).and_then(|tid| tid.try_into().ok()).expect("a tid"),
         name: text(&value, "name").unwrap_or_default(),
         error: text(&value, "error"),
         frames: frames

@@ -40,10 +40,7 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut done: impl FnMut() -> Option
         if let Some(value) = done() {
             return value;
         }
-        assert!(
-            Instant::now() < deadline,
-            "waited {limit:?} in vain for {what}"
-        );
+        assert!(Instant::now() < deadline, "waited {limit:?} in vain for {what}");
         // Polling, not synchronisation: the condition above decides.
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -52,8 +49,6 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut done: impl FnMut() -> Option
 /// How many dumps the witnesses go through: `MANHOLE_TEST_DUMPS`, else 1,000 in CI and 200 elsewhere.
 #[must_use]
 pub fn dump_count() -> usize {
-    let asked = std::env::var("MANHOLE_TEST_DUMPS")
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let asked = std::env::var("MANHOLE_TEST_DUMPS").ok().and_then(|text| text.parse().ok());
     asked.unwrap_or(if requires::in_ci() { 1000 } else { 200 })
 }

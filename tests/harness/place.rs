@@ -28,8 +28,7 @@ pub fn binaries() -> PathBuf {
 /// When it has not been built.
 #[must_use]
 pub fn library() -> PathBuf {
-    let path = std::env::var_os("MANHOLE_LIB")
-        .map_or_else(|| binaries().join("libmanhole.so"), PathBuf::from);
+    let path = std::env::var_os("MANHOLE_LIB").map_or_else(|| binaries().join("libmanhole.so"), PathBuf::from);
     existing(path, "cargo build --release --workspace")
 }
 
@@ -39,10 +38,7 @@ pub fn library() -> PathBuf {
 /// When it has not been built.
 #[must_use]
 pub fn launcher() -> PathBuf {
-    existing(
-        binaries().join("manhole-run"),
-        "cargo build --release --workspace",
-    )
+    existing(binaries().join("manhole-run"), "cargo build --release --workspace")
 }
 
 /// `manhole-cli`.
@@ -51,10 +47,7 @@ pub fn launcher() -> PathBuf {
 /// When it has not been built.
 #[must_use]
 pub fn client() -> PathBuf {
-    existing(
-        binaries().join("manhole-cli"),
-        "cargo build --release --workspace",
-    )
+    existing(binaries().join("manhole-cli"), "cargo build --release --workspace")
 }
 
 /// A copy of the library that every user may read, as the checkout may be in somebody's private home.
@@ -64,9 +57,7 @@ pub fn client() -> PathBuf {
 #[must_use]
 pub fn library_for_all(directory: &Path) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let open = |path: &Path| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("chmod")
-    };
+    let open = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
     let copy = directory.join("libmanhole.so");
     std::fs::copy(library(), &copy).expect("copy the library");
     open(directory);
@@ -75,6 +66,5 @@ pub fn library_for_all(directory: &Path) -> PathBuf {
 }
 
 fn existing(path: PathBuf, remedy: &str) -> PathBuf {
-    path.canonicalize()
-        .unwrap_or_else(|error| panic!("{}: {error}; build it: {remedy}", path.display()))
+    path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}; build it: {remedy}", path.display()))
 }

@@ -8,18 +8,14 @@ use std::sync::{Mutex, PoisonError};
 /// Whether the run is CI's, where nothing may be skipped.
 #[must_use]
 pub fn in_ci() -> bool {
-    std::env::var_os("CI")
-        .is_some_and(|value| !value.is_empty() && value != "false" && value != "0")
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0")
 }
 
 /// Where a program is, by PATH and the places where servers live.
 #[must_use]
 pub fn program(name: &str) -> Option<String> {
     let places = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin:/usr/local/sbin";
-    places
-        .split(':')
-        .map(|place| format!("{place}/{name}"))
-        .find(|path| std::path::Path::new(path).is_file())
+    places.split(':').map(|place| format!("{place}/{name}")).find(|path| std::path::Path::new(path).is_file())
 }
 
 /// Sees to it that `program_name` is there, by installing `package` if this is Debian and the user is root.

@@ -54,18 +54,13 @@ impl Thread {
     /// The names of its functions, innermost first; `?` for unknown ones.
     #[must_use]
     pub fn functions(&self) -> Vec<&str> {
-        self.frames
-            .iter()
-            .map(|frame| frame.function.as_deref().unwrap_or("?"))
-            .collect()
+        self.frames.iter().map(|frame| frame.function.as_deref().unwrap_or("?")).collect()
     }
 
     /// Whether one of its functions has this name, arguments and templates aside.
     #[must_use]
     pub fn is_in(&self, function: &str) -> bool {
-        self.functions()
-            .iter()
-            .any(|name| crate::compare::plain(name) == function)
+        self.functions().iter().any(|name| crate::compare::plain(name) == function)
     }
 }
 
@@ -101,44 +96,18 @@ impl StructuredClient {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let what = format!("a manhole at {}", path.display());
         let stream = wait_for(&what, PATIENCE, || {
-            let unique = format!(
-                "manhole-cli/1/test-{}-{}",
-                std::process::id(),
-                COUNT.fetch_add(1, Ordering::Relaxed)
-            );
-            let fd = socket(
-                AddressFamily::Unix,
-                SockType::Stream,
-                SockFlag::SOCK_CLOEXEC,
-                None,
-            )
-            .expect("socket");
-            bind(
-                fd.as_raw_fd(),
-                &UnixAddr::new_abstract(unique.as_bytes()).expect("a name"),
-            )
-            .expect("bind");
+            let unique = format!("manhole-cli/1/test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("socket");
+            bind(fd.as_raw_fd(), &UnixAddr::new_abstract(unique.as_bytes()).expect("a name")).expect("bind");
             connect(fd.as_raw_fd(), &UnixAddr::new(path).expect("a path")).ok()?;
             Some(UnixStream::from(fd))
         });
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("set a timeout");
-        stream
-            .set_write_timeout(Some(PATIENCE))
-            .expect("set a timeout");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("set a timeout");
         let writer = stream.try_clone().expect("a second handle");
-        let mut client = StructuredClient {
-            reader: BufReader::new(stream),
-            writer,
-            next: 1,
-            hello: Value::Null,
-        };
+        let mut client = StructuredClient { reader: BufReader::new(stream), writer, next: 1, hello: Value::Null };
         let first = client.line();
-        client.hello = first
-            .get("hello")
-            .unwrap_or_else(|| panic!("not a hello: {first}"))
-            .clone();
+        client.hello = first.get("hello").unwrap_or_else(|| panic!("not a hello: {first}")).clone();
         client
     }
 
@@ -148,10 +117,7 @@ impl StructuredClient {
     /// When none comes in time or it is not JSON.
     pub fn line(&mut self) -> Value {
         let mut line = String::new();
-        let count = self
-            .reader
-            .read_line(&mut line)
-            .expect("a line of the structured mode");
+        let count = self.reader.read_line(&mut line).expect("a line of the structured mode");
         assert!(count > 0, "the connection has ended");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
     }
@@ -161,9 +127,7 @@ impl StructuredClient {
     /// # Panics
     /// When the socket refuses it.
     pub fn patience(&mut self, limit: Duration) {
-        self.writer
-            .set_read_timeout(Some(limit))
-            .expect("set a timeout");
+        self.writer.set_read_timeout(Some(limit)).expect("set a timeout");
     }
 
     /// Sends a line as it is.
@@ -171,9 +135,7 @@ impl StructuredClient {
     /// # Panics
     /// When the other side is gone.
     pub fn send(&mut self, line: &str) {
-        self.writer
-            .write_all(format!("{line}\n").as_bytes())
-            .expect("send");
+        self.writer.write_all(format!("{line}\n").as_bytes()).expect("send");
     }
 
     /// Sends a request, which gets an id, and gives that.
@@ -183,10 +145,7 @@ impl StructuredClient {
     pub fn ask(&mut self, mut request: Value) -> u64 {
         let id = self.next;
         self.next += 1;
-        request
-            .as_object_mut()
-            .expect("a request is an object")
-            .insert("id".into(), json!(id));
+        request.as_object_mut().expect("a request is an object").insert("id".into(), json!(id));
         self.send(&request.to_string());
         id
     }
@@ -196,19 +155,11 @@ impl StructuredClient {
     /// # Panics
     /// When it does not come in time.
     pub fn answer(&mut self, id: u64) -> Reply {
-        let mut reply = Reply {
-            text: String::new(),
-            data: Value::Null,
-            done: String::new(),
-            message: String::new(),
-        };
+        let mut reply = Reply { text: String::new(), data: Value::Null, done: String::new(), message: String::new() };
         loop {
             let line = self.line();
             if line.get("id").and_then(Value::as_u64) != Some(id) {
-                assert!(
-                    line.get("error").is_none(),
-                    "the request was refused: {line}"
-                );
+                assert!(line.get("error").is_none(), "the request was refused: {line}");
                 continue; // occupied, or the turn
             }
             if let Some(text) = line.get("text").and_then(Value::as_str) {
@@ -223,11 +174,7 @@ impl StructuredClient {
             }
             if let Some(done) = line.get("done").and_then(Value::as_str) {
                 reply.done = done.to_owned();
-                reply.message = line
-                    .get("message")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned();
+                reply.message = line.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
                 return reply;
             }
         }
@@ -259,33 +206,20 @@ impl StructuredClient {
     /// When they do not come or are not what the wire promises.
     pub fn stacks(&mut self) -> Vec<Thread> {
         let data = self.data("bt all");
-        let threads = data
-            .get("threads")
-            .and_then(Value::as_array)
-            .unwrap_or_else(|| panic!("no threads in {data}"));
+        let threads = data.get("threads").and_then(Value::as_array).unwrap_or_else(|| panic!("no threads in {data}"));
         threads.iter().map(thread).collect()
     }
 }
 
 fn thread(value: &Value) -> Thread {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let frames = value
-        .get("frames")
-        .and_then(Value::as_array)
-        .unwrap_or_else(|| panic!("no frames in {value}"));
+    let frames = value.get("frames").and_then(Value::as_array).unwrap_or_else(|| panic!("no frames in {value}"));
     Thread {
-        tid: value
-            .get("tid")
-            .and_then(Value::as_i64)
-            .and_then(|tid| tid.try_into().ok())
-            .expect("a tid"),
+        tid: value.get("tid").and_then(Value::as_i64).and_then(|tid| tid.try_into().ok()).expect("a tid"),
         name: text("name").unwrap_or_default(),
         state: text("state").expect("a state"),
         frames: frames.iter().map(frame).collect(),
-        complete: value
-            .get("complete")
-            .and_then(Value::as_bool)
-            .expect("complete is true or false"),
+        complete: value.get("complete").and_then(Value::as_bool).expect("complete is true or false"),
         problem: text("problem"),
     }
 }
@@ -293,16 +227,10 @@ fn thread(value: &Value) -> Thread {
 fn frame(value: &Value) -> Frame {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let number = |name: &str| value.get(name).and_then(Value::as_u64).unwrap_or(0);
-    let flag = |name: &str| {
-        value
-            .get(name)
-            .and_then(Value::as_bool)
-            .unwrap_or_else(|| panic!("no {name} in {value}"))
-    };
+    let flag = |name: &str| value.get(name).and_then(Value::as_bool).unwrap_or_else(|| panic!("no {name} in {value}"));
     let pc = text("pc").unwrap_or_else(|| panic!("no pc in {value}"));
     Frame {
-        pc: u64::from_str_radix(pc.trim_start_matches("0x"), 16)
-            .unwrap_or_else(|_| panic!("pc is {pc:?}")),
+        pc: u64::from_str_radix(pc.trim_start_matches("0x"), 16).unwrap_or_else(|_| panic!("pc is {pc:?}")),
         function: text("function"),
         offset: number("offset"),
         file: text("file"),

@@ -26,19 +26,13 @@ impl Shown {
     #[must_use]
     pub fn functions(&self) -> Vec<String> {
         let frames = self.body.iter().filter(|line| line.starts_with("File: "));
-        frames
-            .filter_map(|line| Some(function_of(line.split_once(", in ")?.1)))
-            .collect()
+        frames.filter_map(|line| Some(function_of(line.split_once(", in ")?.1))).collect()
     }
 }
 
 fn function_of(text: &str) -> String {
     let without_remark = text.split(" (inlined").next().unwrap_or(text);
-    without_remark
-        .rsplit_once("+0x")
-        .map_or(without_remark, |(name, _)| name)
-        .trim()
-        .to_owned()
+    without_remark.rsplit_once("+0x").map_or(without_remark, |(name, _)| name).trim().to_owned()
 }
 
 /// The threads of a greeting, in its order. A header may name several threads that share one stack.
@@ -49,10 +43,7 @@ pub fn greeting(text: &str) -> Vec<Shown> {
         if line == CLOSING {
             break;
         }
-        if let Some(header) = line
-            .strip_prefix("######### ")
-            .and_then(|rest| rest.strip_suffix(" #########"))
-        {
+        if let Some(header) = line.strip_prefix("######### ").and_then(|rest| rest.strip_suffix(" #########")) {
             threads.push(shown(header));
         } else if let Some(thread) = threads.last_mut()
             && !line.is_empty()
@@ -67,12 +58,7 @@ fn shown(header: &str) -> Shown {
     // The state comes last and may hold commas; so may the name, which the next key ends.
     let between = |start: &str, end: &str| {
         let rest = header.split_once(start).map_or("", |(_, rest)| rest);
-        if end.is_empty() {
-            rest
-        } else {
-            rest.split_once(end).map_or(rest, |(value, _)| value)
-        }
-        .to_owned()
+        if end.is_empty() { rest } else { rest.split_once(end).map_or(rest, |(value, _)| value) }.to_owned()
     };
     Shown {
         pid: between("ProcessID=", ",").parse().unwrap_or_default(),
@@ -86,8 +72,7 @@ fn shown(header: &str) -> Shown {
 /// What follows the closing line: the banner.
 #[must_use]
 pub fn banner(text: &str) -> &str {
-    text.rsplit_once(CLOSING)
-        .map_or("", |(_, rest)| rest.trim_start_matches('\n'))
+    text.rsplit_once(CLOSING).map_or("", |(_, rest)| rest.trim_start_matches('\n'))
 }
 
 /// The functions of each thread of `bt all`, by tid, innermost first. The form is gdb's:
@@ -105,10 +90,9 @@ pub fn backtraces(text: &str) -> BTreeMap<i32, Vec<String>> {
             if let Some(tid) = current {
                 found.insert(tid, Vec::new());
             }
-        } else if let (Some(frames), Some(function)) = (
-            current.and_then(|tid| found.get_mut(&tid)),
-            frame_function(line),
-        ) {
+        } else if let (Some(frames), Some(function)) =
+            (current.and_then(|tid| found.get_mut(&tid)), frame_function(line))
+        {
             frames.push(function);
         }
     }
@@ -118,15 +102,8 @@ pub fn backtraces(text: &str) -> BTreeMap<i32, Vec<String>> {
 /// The function of a line `#0  0x... in function (...) at file:line`, or `#1  function (...)` for inlined ones.
 #[must_use]
 pub fn frame_function(line: &str) -> Option<String> {
-    let rest = line
-        .strip_prefix('#')?
-        .trim_start_matches(|c: char| c.is_ascii_digit())
-        .trim_start();
-    let rest = if rest.starts_with("0x") {
-        rest.split_once(" in ")?.1
-    } else {
-        rest
-    };
+    let rest = line.strip_prefix('#')?.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+    let rest = if rest.starts_with("0x") { rest.split_once(" in ")?.1 } else { rest };
     Some(rest.split(" (").next().unwrap_or(rest).trim().to_owned())
 }
 
@@ -139,8 +116,7 @@ pub fn value(line: &str, name: &str) -> Option<i64> {
 /// The text in `name=TEXT` of a victim's line.
 #[must_use]
 pub fn word<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    line.split_whitespace()
-        .find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+    line.split_whitespace().find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
 }
 
 #[cfg(test)]
@@ -157,10 +133,7 @@ mod tests {
         assert_eq!((threads[0].pid, threads[0].tid), (5, 6));
         assert_eq!(threads[0].name, "a, b");
         assert_eq!(threads[0].state, "blocked in poll(3, 1 fd)");
-        assert_eq!(
-            threads[0].functions(),
-            ["__libc_start_main", "main", "helper"]
-        );
+        assert_eq!(threads[0].functions(), ["__libc_start_main", "main", "helper"]);
         assert_eq!(banner(text), "banner\n");
     }
 

@@ -35,12 +35,7 @@ impl Host {
 
     /// As it is, for comparison.
     pub fn without_manhole(program: impl AsRef<OsStr>) -> Host {
-        Host {
-            command: Command::new(program),
-            preload: None,
-            options: OsString::new(),
-            ending: None,
-        }
+        Host { command: Command::new(program), preload: None, options: OsString::new(), ending: None }
     }
 
     /// The value of `MANHOLE`, instead of `verbose=True`.
@@ -109,27 +104,16 @@ impl Host {
         let errors = tempfile::NamedTempFile::new().expect("a file for stderr");
         self.command.env_remove("LD_PRELOAD").env_remove("MANHOLE");
         if let Some(library) = &self.preload {
-            self.command
-                .env("LD_PRELOAD", library)
-                .env("MANHOLE", &self.options);
+            self.command.env("LD_PRELOAD", library).env("MANHOLE", &self.options);
         }
-        self.command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(errors.reopen().expect("reopen"));
-        let mut child = self
-            .command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.reopen().expect("reopen"));
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
         let output = child.stdout.take().expect("stdout is a pipe");
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             let mut reader = BufReader::new(output);
             let mut line = Vec::new();
-            while reader
-                .read_until(b'\n', &mut line)
-                .is_ok_and(|count| count > 0)
-            {
+            while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 if sender.send(text).is_err() {
                     return;
@@ -138,15 +122,7 @@ impl Host {
             }
         });
         let stdin = child.stdin.take();
-        Victim {
-            child,
-            stdin,
-            lines,
-            errors,
-            ready: String::new(),
-            said: Vec::new(),
-            ending: self.ending,
-        }
+        Victim { child, stdin, lines, errors, ready: String::new(), said: Vec::new(), ending: self.ending }
     }
 
     /// Starts a victim and waits for its `ready` line.
@@ -185,8 +161,7 @@ impl Victim {
     /// When the line has no such value.
     #[must_use]
     pub fn told(&self, name: &str) -> i64 {
-        crate::text::value(&self.ready, name)
-            .unwrap_or_else(|| panic!("no {name}= in {:?}", self.ready))
+        crate::text::value(&self.ready, name).unwrap_or_else(|| panic!("no {name}= in {:?}", self.ready))
     }
 
     /// All lines before the last one waited for.
@@ -213,11 +188,9 @@ impl Victim {
                 self.said.push(line.clone());
                 line
             }
-            Err(RecvTimeoutError::Timeout) => panic!(
-                "no line within {limit:?}; said {:?}; stderr: {}",
-                self.said,
-                self.log()
-            ),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("no line within {limit:?}; said {:?}; stderr: {}", self.said, self.log())
+            }
             Err(RecvTimeoutError::Disconnected) => panic!(
                 "its stdout has ended ({:?}); said {:?}; stderr: {}",
                 self.child.try_wait(),
@@ -255,9 +228,7 @@ impl Victim {
     /// When stdin is closed.
     pub fn say(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
-        stdin
-            .write_all(format!("{line}\n").as_bytes())
-            .expect("say a line");
+        stdin.write_all(format!("{line}\n").as_bytes()).expect("say a line");
     }
 
     /// Ends its stdin and gives all that it still says, and how it ended.
@@ -288,9 +259,7 @@ impl Victim {
     /// When it does not end.
     pub fn ended_within(&mut self, limit: Duration) -> ExitStatus {
         let child = &mut self.child;
-        wait_for("the victim's end", limit, || {
-            child.try_wait().expect("wait")
-        })
+        wait_for("the victim's end", limit, || child.try_wait().expect("wait"))
     }
 
     /// Whether it still runs.
@@ -309,9 +278,7 @@ impl Victim {
     #[must_use]
     pub fn log(&self) -> String {
         let mut bytes = Vec::new();
-        File::open(self.errors.path())
-            .and_then(|mut file| file.read_to_end(&mut bytes))
-            .expect("read stderr");
+        File::open(self.errors.path()).and_then(|mut file| file.read_to_end(&mut bytes)).expect("read stderr");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -411,13 +378,7 @@ pub fn descriptors_of(pid: i32) -> Vec<(i32, String)> {
         .filter_map(|entry| {
             let path = entry.ok()?.path();
             let number = path.file_name()?.to_str()?.parse().ok()?;
-            Some((
-                number,
-                std::fs::read_link(path)
-                    .ok()?
-                    .to_string_lossy()
-                    .into_owned(),
-            ))
+            Some((number, std::fs::read_link(path).ok()?.to_string_lossy().into_owned()))
         })
         .collect();
     found.sort_unstable();

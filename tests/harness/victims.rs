@@ -26,13 +26,7 @@ pub fn c(name: &str) -> PathBuf {
 /// When it does not compile.
 #[must_use]
 pub fn c_with(name: &str, flags: &[&str]) -> PathBuf {
-    compile(
-        "gcc",
-        &format!("{name}.c"),
-        &output_name(name, flags),
-        flags,
-        &["-lpthread", "-ldl", "-lrt", "-lutil"],
-    )
+    compile("gcc", &format!("{name}.c"), &output_name(name, flags), flags, &["-lpthread", "-ldl", "-lrt", "-lutil"])
 }
 
 /// The C++ victim `tests/victims/NAME.cpp`; `None` when there is no C++ compiler and none could be installed.
@@ -46,13 +40,7 @@ pub fn cpp(name: &str, flags: &[&str]) -> Option<PathBuf> {
     }
     let mut all = vec!["-std=c++17"];
     all.extend(flags);
-    Some(compile(
-        "g++",
-        &format!("{name}.cpp"),
-        &output_name(name, flags),
-        &all,
-        &["-lpthread"],
-    ))
+    Some(compile("g++", &format!("{name}.cpp"), &output_name(name, flags), &all, &["-lpthread"]))
 }
 
 /// `locks.c` with its plugin beside it; `glibc`: with glibc's malloc instead of its own.
@@ -61,30 +49,12 @@ pub fn cpp(name: &str, flags: &[&str]) -> Option<PathBuf> {
 /// When it does not compile.
 #[must_use]
 pub fn locks(glibc: bool) -> PathBuf {
-    compile(
-        "gcc",
-        "locks.c",
-        "locks_plugin.so",
-        &["-O2", "-g", "-shared", "-fPIC", "-DPLUGIN"],
-        &[],
-    );
+    compile("gcc", "locks.c", "locks_plugin.so", &["-O2", "-g", "-shared", "-fPIC", "-DPLUGIN"], &[]);
     // -rdynamic: the plugin calls back into the program.
     if glibc {
-        compile(
-            "gcc",
-            "locks.c",
-            "locks_glibc",
-            &["-O2", "-g", "-rdynamic", "-DGLIBC_MALLOC"],
-            &["-lpthread", "-ldl"],
-        )
+        compile("gcc", "locks.c", "locks_glibc", &["-O2", "-g", "-rdynamic", "-DGLIBC_MALLOC"], &["-lpthread", "-ldl"])
     } else {
-        compile(
-            "gcc",
-            "locks.c",
-            "locks",
-            &["-O2", "-g", "-rdynamic"],
-            &["-lpthread", "-ldl"],
-        )
+        compile("gcc", "locks.c", "locks", &["-O2", "-g", "-rdynamic"], &["-lpthread", "-ldl"])
     }
 }
 
@@ -103,15 +73,8 @@ pub fn pool_rs() -> PathBuf {
             .env("CARGO_TARGET_DIR", &target)
             .output()
             .expect("start cargo");
-        assert!(
-            output.status.success(),
-            "pool_rs: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        target
-            .join("release/pool_rs")
-            .canonicalize()
-            .expect("pool_rs")
+        assert!(output.status.success(), "pool_rs: {}", String::from_utf8_lossy(&output.stderr));
+        target.join("release/pool_rs").canonicalize().expect("pool_rs")
     })
 }
 
@@ -125,21 +88,11 @@ fn output_name(name: &str, flags: &[&str]) -> String {
     if flags == USUAL {
         return name.to_owned();
     }
-    let suffix: String = flags
-        .concat()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
+    let suffix: String = flags.concat().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     name.to_owned() + &suffix
 }
 
-fn compile(
-    compiler: &str,
-    source: &str,
-    output: &str,
-    flags: &[&str],
-    libraries: &[&str],
-) -> PathBuf {
+fn compile(compiler: &str, source: &str, output: &str, flags: &[&str], libraries: &[&str]) -> PathBuf {
     let source = place::tests().join("victims").join(source);
     let directory = place::target().join("victims");
     let output = directory.join(output);
@@ -148,20 +101,9 @@ fn compile(
         if !newer(&output, &source) {
             // Under another name first: another test run may be starting the old one at this moment.
             let fresh = output.with_extension(format!("{}.new", std::process::id()));
-            let result = Command::new(compiler)
-                .args(flags)
-                .arg("-o")
-                .arg(&fresh)
-                .arg(&source)
-                .args(libraries)
-                .output();
+            let result = Command::new(compiler).args(flags).arg("-o").arg(&fresh).arg(&source).args(libraries).output();
             let result = result.unwrap_or_else(|error| panic!("{compiler}: {error}"));
-            assert!(
-                result.status.success(),
-                "{}: {}",
-                source.display(),
-                String::from_utf8_lossy(&result.stderr)
-            );
+            assert!(result.status.success(), "{}: {}", source.display(), String::from_utf8_lossy(&result.stderr));
             std::fs::rename(&fresh, &output).expect("put the victim in its place");
         }
         output.canonicalize().expect("the victim")
