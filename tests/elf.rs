@@ -45,12 +45,12 @@ fn binds_at_once_and_has_no_text_relocations() {
     let data = bytes();
     let file = File::parse(&*data).unwrap();
     let flags = |tag| dynamic(&file, tag).into_iter().fold(0, |all, value| all | value);
-    let now = flags(elf::DT_FLAGS) & u64::from(elf::DF_BIND_NOW.0) != 0
-        || flags(elf::DT_FLAGS_1) & u64::from(elf::DF_1_NOW.0) != 0
+    let now = flags(elf::DT_FLAGS) & elf::DF_BIND_NOW.0 != 0
+        || flags(elf::DT_FLAGS_1) & elf::DF_1_NOW.0 != 0
         || !dynamic(&file, elf::DT_BIND_NOW).is_empty();
     assert!(now, "BIND_NOW is not set: a first call would take the loader's lock");
     assert!(dynamic(&file, elf::DT_TEXTREL).is_empty(), "DT_TEXTREL");
-    assert_eq!(flags(elf::DT_FLAGS) & u64::from(elf::DF_TEXTREL.0), 0, "DF_TEXTREL");
+    assert_eq!(flags(elf::DT_FLAGS) & elf::DF_TEXTREL.0, 0, "DF_TEXTREL");
 }
 
 #[test]
