@@ -1,1 +1,27 @@
-//! The agent.
+//! The agent: a shared object for `LD_PRELOAD` that opens a manhole in the process.
+//!
+//! Data flows one way; a module knows only modules further down this list. ARCHITECTURE.md is the map.
+
+mod abi;
+mod children;
+mod install;
+mod wake;
+mod serve;
+mod listener;
+mod access;
+mod session;
+mod client;
+mod wire;
+mod prompt;
+mod capture;
+mod unwind;
+mod symbols;
+mod modules;
+mod memory;
+mod snapshot;
+mod log;
+mod state;
+mod settings;
+mod arena;
+mod sys;
+mod text;

@@ -1,0 +1,254 @@
+//! Threads -> registers, stack bytes and state, without disturbing them.
+//!
+//! Context: the agent's thread; [`handler`] and [`x86_64`] run in signal context on host threads.
+//!
+//! A thread that is off the processor is read from outside, and the copy counts only when the kernel's own count proves
+//! that the thread did not run meanwhile. A thread that is running is looked at again, and is asked by a signal of its own
+//! processor-time timer: such a timer only fires while its thread runs, so no system call is ever interrupted by it. Whoever
+//! is quicker, wins. Only in a process that may not look at itself (not dumpable) are blocked threads asked by an ordinary
+//! signal, whose handler lets the interrupted call go on.
+//!
+//! What cannot be taken has a reason instead of a stack. The whole look is bounded in time.
+
+mod handler;
+mod passive;
+mod shots;
+mod task;
+#[cfg_attr(target_arch = "x86_64", path = "capture/x86_64.rs")]
+mod x86_64;
+
+use core::time::Duration;
+
+use passive::Try;
+use task::{Look, Position, Task};
+
+use crate::modules::Modules;
+use crate::snapshot::{Capture, Snapshot, State, Thread};
+use crate::sys::{directory, process, signal};
+use crate::{log, state};
+
+/// Which threads to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Every thread of the process.
+    All,
+    /// The one with this kernel id.
+    One(i32),
+}
+
+/// How long threads that keep running are pursued.
+const PURSUIT: Duration = Duration::from_millis(400);
+
+/// Looks at the threads. `insist` captures also those that cannot be captured without a residue (`bt -f`).
+pub(crate) fn snapshot(modules: &Modules, wanted: Wanted, insist: bool) -> Snapshot {
+    let mut snapshot = Snapshot { taken: process::monotonic(), ..Snapshot::default() };
+    let tids = match wanted {
+        Wanted::One(tid) => vec![tid],
+        Wanted::All => directory::numbers(c"/proc/self/task").unwrap_or_else(|error| {
+            snapshot.problems.push(format!("cannot list the threads: {error}"));
+            Vec::new()
+        }),
+    };
+    let mut pursued = Vec::new();
+    for tid in tids {
+        let task = Task::new(tid);
+        let Some(thread) = first_look(&task, modules, insist) else { continue };
+        if thread.is_running() {
+            pursued.push(shots::Pursued::new(task, snapshot.threads.len()));
+        }
+        snapshot.threads.push(thread);
+    }
+    shots::pursue(&mut snapshot.threads, pursued, modules, PURSUIT);
+    handler::give_back();
+    snapshot
+}
+
+impl Thread {
+    /// Whether it was on a processor, so that its registers are still to be had.
+    fn is_running(&self) -> bool {
+        self.state == State::Running && !self.own && self.capture.is_err()
+    }
+}
+
+/// Takes the thread if it can be taken now. `None`: it has gone.
+fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
+    let identity = task.identity()?;
+    let own = task.tid() == state::agent();
+    let mut thread = Thread {
+        tid: task.tid(),
+        name: identity.name,
+        state: State::Unknown,
+        own,
+        capture: Err("it serves this prompt".to_owned()),
+    };
+    if own {
+        thread.state = State::Running;
+        return Some(thread);
+    }
+    if matches!(identity.letter, b'Z' | b'X') {
+        thread.state = State::Ended;
+        thread.capture = Err("it has ended: it stays in the list until the process ends".to_owned());
+        return Some(thread);
+    }
+    settle(&mut thread, passive::take(task, modules, passive::FIRST_COPY), identity.letter);
+    if thread.capture.is_err() && thread.state == State::Unknown && task.look() == Look::Refused {
+        shots::ask_blocked(&mut thread, task, modules, identity.letter, insist);
+    }
+    Some(thread)
+}
+
+/// Puts what one passive try has given into the thread.
+fn settle(thread: &mut Thread, attempt: Try, letter: u8) {
+    match attempt {
+        Try::Taken(position, capture) => {
+            thread.state = state_of(&position, letter);
+            thread.capture = Ok(capture);
+        }
+        Try::Moved => {
+            thread.state = State::Running;
+            thread.capture = Err("it kept running and could not be asked".to_owned());
+        }
+        Try::Nothing(Look::Refused) => {
+            thread.state = State::Unknown;
+            thread.capture = Err("this process may not look at itself (it is not dumpable)".to_owned());
+        }
+        Try::Nothing(Look::Gone) => {
+            thread.state = State::Ended;
+            thread.capture = Err("it has just ended".to_owned());
+        }
+        Try::Nothing(_) => {
+            thread.state = State::Unknown;
+            thread.capture = Err("it has no user-space registers: a worker of the kernel".to_owned());
+        }
+    }
+}
+
+fn state_of(position: &Position, letter: u8) -> State {
+    match (letter, position.syscall) {
+        (b'T' | b't', _) => State::Stopped,
+        (b'D', syscall) => State::Uninterruptible(syscall),
+        (_, Some(syscall)) => State::Blocked(syscall),
+        (_, None) => State::Waiting,
+    }
+}
+
+/// Copies more of the stack of a thread that an unwind found too short (`End::NeedsStack`). An error says why the stack
+/// can no longer be read as it was: the thread has run since.
+pub(crate) fn deepen(thread: &mut Thread, modules: &Modules) -> Result<(), String> {
+    let Ok(Capture { registers, stack, stamp, .. }) = &thread.capture else {
+        return Err("there is no stack to deepen".to_owned());
+    };
+    let size = (stack.bytes.len() as u64).saturating_mul(8);
+    if stack.end() >= stack.limit {
+        return Err("the stack ends at the end of its mapping".to_owned());
+    }
+    let task = Task::new(thread.tid);
+    if stamp.is_none() {
+        return shots::again(thread, task, modules, size);
+    }
+    match passive::take(&task, modules, size) {
+        Try::Taken(_, capture)
+            if capture.stamp == *stamp
+                && capture.registers == *registers
+                && capture.stack.bytes.len() > stack.bytes.len() =>
+        {
+            thread.capture = Ok(capture);
+            Ok(())
+        }
+        Try::Taken(_, capture) if capture.stamp == *stamp => Err("no more of the stack can be read".to_owned()),
+        _ => Err("the thread has run since its stack was copied".to_owned()),
+    }
+}
+
+/// Prepares the signal that asks for a dump in the log; 0 for none.
+pub(crate) fn arm_dump_signal(number: i32) {
+    if number == 0 {
+        return;
+    }
+    let action = signal::Action::handler(handler::on_dump, signal::Set::ALL);
+    if let Err(error) = signal::set_action(number, &action) {
+        log::problem(format_args!("dump_on: cannot take signal {number}: {error}"));
+    }
+}
+
+/// Whether a dump was asked for by the signal since the last time.
+pub(crate) fn take_dump_request() -> bool {
+    handler::take_dump_wanted()
+}
+
+/// In a forked child: a capture that was under way in the parent is none of its business.
+#[cfg(not(test))]
+pub(crate) fn forget() {
+    shots::forget();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+    use std::sync::{Arc, mpsc};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::memory::Memory;
+    use crate::snapshot::{End, Method};
+    use crate::sys::process::tid;
+    use crate::unwind::Unwinder;
+
+    /// Looks at one thread and unwinds it.
+    fn look(wanted: i32) -> (Thread, End) {
+        let memory = Memory::new();
+        let modules = Modules::read(&memory).unwrap();
+        let snapshot = snapshot(&modules, Wanted::One(wanted), false);
+        let thread = snapshot.threads.into_iter().next().unwrap();
+        let capture = thread.capture.clone().unwrap();
+        let unwound = Unwinder::new(&modules, &memory).unwind(&capture.registers, &capture.stack);
+        (thread, unwound.end)
+    }
+
+    #[test]
+    fn a_blocked_thread_is_read_without_a_signal() {
+        let (send, receive) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            send.send(tid()).unwrap();
+            let _ = held.recv();
+        });
+        let waiting = receive.recv().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let (thread, end) = look(waiting);
+            if matches!(thread.state, State::Blocked(call) if call.number == libc::SYS_futex as u64) {
+                assert_eq!(thread.capture.unwrap().method, Method::Passive);
+                assert_eq!(end, End::ThreadStart);
+                break;
+            }
+            assert!(Instant::now() < deadline, "the thread never blocked");
+        }
+        drop(release);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_spinning_thread_answers_and_its_stack_is_complete() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let spinner = Arc::new(AtomicI32::new(0));
+        let thread = std::thread::spawn({
+            let (stop, spinner) = (stop.clone(), spinner.clone());
+            move || {
+                spinner.store(tid(), Ordering::Release);
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::black_box(0);
+                }
+            }
+        });
+        while spinner.load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        let (seen, end) = look(spinner.load(Ordering::Acquire));
+        assert_eq!(seen.capture.unwrap().method, Method::Signal);
+        assert_eq!(end, End::ThreadStart);
+        stop.store(true, Ordering::Relaxed);
+        thread.join().unwrap();
+        assert!(signal::action(libc::SIGWINCH).unwrap().is_default());
+    }
+}

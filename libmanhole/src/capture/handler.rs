@@ -1,0 +1,219 @@
+//! The handlers of the capture signal and of `dump_on`, and the memory that the first one fills.
+//!
+//! Context: **signal handler** on any host thread, whatever that thread holds. It makes system calls by the bare
+//! instruction (getpid, process_vm_readv, rt_sigpending, rt_sigaction, tgkill) and touches atomics; no errno, no allocation, no
+//! lock, no thread-local storage, no formatting. Its frame is small; the stack it needs is the thread's alternate one
+//! where there is one.
+//!
+//! A signal may arrive late, after the collector has given up: it then finds that its shot is over and changes nothing.
+//! The memory of the shots therefore stays mapped for ever; between dumps its pages are given back.
+#![allow(unsafe_code)]
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use super::passive::RED_ZONE;
+use super::x86_64 as arch;
+use crate::snapshot::{RSP, Registers};
+use crate::state;
+use crate::sys::{self, mapping, own_memory, signal};
+
+/// Threads that are shot at the same time.
+pub(super) const SHOTS: usize = 32;
+
+/// Stack bytes of one shot.
+pub(super) const ROOM: usize = 64 * 1024;
+
+/// Stack bytes when one shot has all the room.
+pub(super) const ALL_ROOM: usize = SHOTS * ROOM;
+
+// The phases of a shot, in the low byte of its state; the rest is its generation.
+const IDLE: u64 = 0;
+const ARMED: u64 = 1;
+const FILLING: u64 = 2;
+const DONE: u64 = 3;
+
+/// Where one handler puts what it has seen.
+struct Shot {
+    state: AtomicU64,
+    /// Whether the collector holds it.
+    held: AtomicBool,
+    /// How many stack bytes may be copied.
+    room: AtomicUsize,
+    content: UnsafeCell<Content>,
+}
+
+#[derive(Clone, Copy)]
+struct Content {
+    registers: Registers,
+    start: u64,
+    copied: usize,
+}
+
+// SAFETY: `content` is written by the one handler that has moved the state from ARMED to FILLING, and read by the
+// collector only after it has seen DONE.
+unsafe impl Sync for Shot {}
+
+static TABLE: [Shot; SHOTS] = [const {
+    Shot {
+        state: AtomicU64::new(0),
+        held: AtomicBool::new(false),
+        room: AtomicUsize::new(0),
+        content: UnsafeCell::new(Content { registers: Registers::NONE, start: 0, copied: 0 }),
+    }
+}; SHOTS];
+
+/// The memory for the stacks, mapped when first needed: shot `n` starts at `n * ROOM`.
+static STACKS: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a dump was asked for by signal.
+static DUMP_WANTED: AtomicBool = AtomicBool::new(false);
+
+/// Called by the kernel on the thread that is looked at.
+pub(super) extern "C" fn on_capture(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
+    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
+    if matches!(info.si_code, libc::SI_QUEUE | libc::SI_TIMER) {
+        // SAFETY: signals with these codes carry a value (sigaction(2)).
+        fill(unsafe { info.si_value() }.sival_ptr as u64, context);
+    }
+    go_on(context);
+}
+
+/// Called by the kernel on whichever thread takes the signal of `dump_on`.
+pub(super) extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    DUMP_WANTED.store(true, Ordering::Release);
+    state::poke();
+    // SAFETY: as in `on_capture`.
+    go_on(unsafe { &mut *context.cast::<libc::ucontext_t>() });
+}
+
+/// Whether a dump was asked for by signal since the last time.
+pub(super) fn take_dump_wanted() -> bool {
+    DUMP_WANTED.swap(false, Ordering::AcqRel)
+}
+
+fn fill(value: u64, context: &libc::ucontext_t) {
+    let Some(shot) = TABLE.get((value & 0xff) as usize) else { return };
+    let generation = value & !0xff;
+    let claimed =
+        shot.state.compare_exchange(generation | ARMED, generation | FILLING, Ordering::AcqRel, Ordering::Acquire);
+    if claimed.is_err() {
+        return;
+    }
+    let registers = arch::registers(context);
+    let start = registers.get(RSP).unwrap_or(0).saturating_sub(RED_ZONE);
+    let place = STACKS.load(Ordering::Acquire) + (value & 0xff) as usize * ROOM;
+    let room = shot.room.load(Ordering::Acquire);
+    // SAFETY: the room of this shot in the mapping of `STACKS`, which this handler has claimed.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(place as *mut u8, room) };
+    let copied = own_memory::read(start, bytes).unwrap_or(0);
+    // SAFETY: this handler has claimed the shot.
+    unsafe { *shot.content.get() = Content { registers, start, copied } };
+    shot.state.store(generation | DONE, Ordering::Release);
+}
+
+/// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well.
+fn go_on(context: &mut libc::ucontext_t) {
+    // SAFETY: the first word of the set is the kernel's mask; it is initialised by the kernel.
+    let mask = unsafe { core::ptr::from_ref(&context.uc_sigmask).cast::<u64>().read() };
+    arch::resume(context, || {
+        let waiting = signal::pending().0 & !mask;
+        (1..=64).any(|number| {
+            waiting >> (number - 1) & 1 == 1
+                && signal::action(number).is_ok_and(|action| {
+                    action.handler != libc::SIG_IGN
+                        && action.handler != on_capture as *const () as usize
+                        && !action.is_default()
+                })
+        })
+    });
+}
+
+/// A shot that the collector has armed.
+pub(super) struct Armed {
+    index: usize,
+    generation: u64,
+}
+
+/// What a handler has seen.
+pub(super) struct Seen {
+    pub(super) registers: Registers,
+    /// The address of the first stack byte.
+    pub(super) start: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Makes sure that there is memory for the stacks.
+pub(super) fn prepare() -> sys::Result<()> {
+    if STACKS.load(Ordering::Acquire) == 0 {
+        STACKS.store(mapping::map(ALL_ROOM)? as usize, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// Arms shot `index` with room for `room` stack bytes; `None` while it is held or an earlier handler is still at work.
+pub(super) fn arm(index: usize, room: usize) -> Option<Armed> {
+    let shot = TABLE.get(index)?;
+    let state = shot.state.load(Ordering::Acquire);
+    if state & 0xff == FILLING || shot.held.swap(true, Ordering::AcqRel) {
+        return None;
+    }
+    // The pages are touched here, so that the handler does not pay for it.
+    let place = STACKS.load(Ordering::Acquire) + index * ROOM;
+    for offset in (0..room).step_by(mapping::PAGE) {
+        // SAFETY: inside the mapping of `STACKS`; the shot is not armed, so no handler uses it.
+        unsafe { (place as *mut u8).add(offset).write_volatile(0) };
+    }
+    let generation = (state & !0xff).wrapping_add(0x100);
+    shot.room.store(room, Ordering::Release);
+    shot.state.store(generation | ARMED, Ordering::Release);
+    Some(Armed { index, generation })
+}
+
+impl Armed {
+    /// What the signal has to carry.
+    pub(super) fn value(&self) -> u64 {
+        self.generation | self.index as u64
+    }
+
+    /// What the handler has seen, once it has.
+    pub(super) fn seen(&self) -> Option<Seen> {
+        let shot = TABLE.get(self.index)?;
+        if shot.state.load(Ordering::Acquire) != self.generation | DONE {
+            return None;
+        }
+        // SAFETY: the handler is done, and no other can claim this generation.
+        let content = unsafe { *shot.content.get() };
+        let place = STACKS.load(Ordering::Acquire) + self.index * ROOM;
+        let len = content.copied.min(shot.room.load(Ordering::Acquire));
+        // SAFETY: the handler has filled this much of the shot's room.
+        let bytes = unsafe { core::slice::from_raw_parts(place as *const u8, len) }.to_vec();
+        Some(Seen { registers: content.registers, start: content.start, bytes })
+    }
+}
+
+impl Drop for Armed {
+    /// Calls the shot off: a handler that comes later finds nothing to do. One that is at work now keeps the shot.
+    fn drop(&mut self) {
+        if let Some(shot) = TABLE.get(self.index) {
+            let _ = shot.state.compare_exchange(
+                self.generation | ARMED,
+                self.generation | IDLE,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            shot.held.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Gives the pages of the stacks back, when no handler is at work.
+pub(super) fn give_back() {
+    let stacks = STACKS.load(Ordering::Acquire);
+    let busy = TABLE.iter().any(|shot| shot.state.load(Ordering::Acquire) & 0xff == FILLING);
+    if stacks != 0 && !busy {
+        // SAFETY: the mapping of the stacks; nothing of it is needed.
+        unsafe { mapping::discard(stacks as *mut u8, ALL_ROOM) };
+    }
+}

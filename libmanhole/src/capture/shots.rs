@@ -1,0 +1,283 @@
+//! Pursues threads that keep running, and asks those that cannot be read from outside.
+//!
+//! Context: the agent's thread. The signal is taken from the host only while it is needed: one whose default is to be
+//! ignored, and that the host leaves at its default.
+
+use core::sync::atomic::{AtomicI32, Ordering};
+use core::time::Duration;
+
+use super::handler::{self, ALL_ROOM, Armed, ROOM, SHOTS, Seen};
+use super::passive::{self, Try};
+use super::task::Task;
+use super::{settle, state_of};
+use crate::modules::Modules;
+use crate::snapshot::{Capture, Method, RSP, StackCopy, State, Thread};
+use crate::sys::timer::CpuTimer;
+use crate::sys::{process, signal};
+
+/// Signals that are ignored by default (signal(7)): pending across an exec or after a host has reset its dispositions,
+/// they harm nobody. The higher number first: frames of handlers with lower numbers are then below ours.
+const CANDIDATES: [i32; 2] = [libc::SIGWINCH, libc::SIGURG];
+
+/// The signal that is ours at the moment; 0 for none.
+static TAKEN: AtomicI32 = AtomicI32::new(0);
+
+/// A signal on loan from the host, given back when dropped.
+struct Loan {
+    number: i32,
+    ours: signal::Action,
+    before: signal::Action,
+}
+
+impl Loan {
+    /// Takes the first candidate that the host leaves at its default.
+    fn take() -> Result<Loan, String> {
+        handler::prepare().map_err(|error| format!("no memory to ask it ({error})"))?;
+        let ours = signal::Action::handler(handler::on_capture, signal::Set::ALL);
+        for number in CANDIDATES {
+            if !signal::action(number).is_ok_and(|action| action.is_default()) {
+                continue;
+            }
+            TAKEN.store(number, Ordering::Release);
+            match signal::set_action(number, &ours) {
+                Ok(before) if before.is_default() => return Ok(Loan { number, ours, before }),
+                // The host was quicker: it keeps what it has just set.
+                Ok(before) => drop(Loan { number, ours, before }),
+                Err(_) => TAKEN.store(0, Ordering::Release),
+            }
+        }
+        Err("the host uses both SIGWINCH and SIGURG, so it could not be asked".to_owned())
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if signal::action(self.number).is_ok_and(|now| now.handler == self.ours.handler) {
+            let _ = signal::set_action(self.number, &self.before);
+        }
+        TAKEN.store(0, Ordering::Release);
+    }
+}
+
+/// In a forked child: the loan that the parent had at the moment of the fork is given back here as well.
+#[cfg(not(test))]
+pub(super) fn forget() {
+    let number = TAKEN.swap(0, Ordering::AcqRel);
+    if number == 0 {
+        return;
+    }
+    let default = signal::Action::default_action();
+    if signal::action(number).is_ok_and(|now| now.handler == handler::on_capture as *const () as usize) {
+        let _ = signal::set_action(number, &default);
+    }
+}
+
+/// A running thread that is pursued.
+pub(super) struct Pursued {
+    task: Task,
+    /// Its place in the list of threads.
+    place: usize,
+    blocks_signal: bool,
+    shot: Option<(Armed, CpuTimer)>,
+}
+
+impl Pursued {
+    pub(super) fn new(task: Task, place: usize) -> Pursued {
+        Pursued { task, place, blocks_signal: false, shot: None }
+    }
+}
+
+/// Pursues the threads until each is taken or the time is over.
+pub(super) fn pursue(threads: &mut [Thread], mut pursued: Vec<Pursued>, modules: &Modules, limit: Duration) {
+    let start = process::monotonic();
+    let mut loan = None;
+    let mut pause = Duration::from_micros(20);
+    for round in 0.. {
+        pursued.retain_mut(|hunted| {
+            let Some(thread) = threads.get_mut(hunted.place) else { return false };
+            match look_again(hunted, thread, modules) {
+                Some(()) => {
+                    hunted.shot = None;
+                    false
+                }
+                None => true,
+            }
+        });
+        if pursued.is_empty() || process::monotonic().saturating_sub(start) > limit {
+            break;
+        }
+        // Most threads that were running block again before long: those need no signal.
+        if round >= 2 {
+            let loan = loan.get_or_insert_with(Loan::take);
+            for (index, hunted) in pursued.iter_mut().take(SHOTS).enumerate() {
+                aim(hunted, index, loan, threads);
+            }
+        }
+        process::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(1));
+    }
+    for hunted in &pursued {
+        if let Some(thread) = threads.get_mut(hunted.place).filter(|_| hunted.blocks_signal) {
+            thread.capture = Err("it runs and blocks the signal that would ask it".to_owned());
+        }
+    }
+}
+
+/// Looks whether the thread has answered or can be read from outside by now.
+fn look_again(hunted: &Pursued, thread: &mut Thread, modules: &Modules) -> Option<()> {
+    if let Some(seen) = hunted.shot.as_ref().and_then(|(armed, _)| armed.seen()) {
+        thread.capture = Ok(capture_of(seen, modules));
+        return Some(());
+    }
+    let identity = hunted.task.identity();
+    let letter = identity.map_or(b'X', |identity| identity.letter);
+    match passive::take(&hunted.task, modules, passive::FIRST_COPY) {
+        Try::Moved => None,
+        attempt => {
+            settle(thread, attempt, letter);
+            Some(())
+        }
+    }
+}
+
+/// Starts the thread's timer, if that has a meaning.
+fn aim(hunted: &mut Pursued, index: usize, loan: &Result<Loan, String>, threads: &mut [Thread]) {
+    if hunted.shot.is_some() || hunted.blocks_signal {
+        return;
+    }
+    let refused = match loan {
+        Err(reason) => Some(reason.clone()),
+        Ok(loan) => {
+            hunted.blocks_signal = hunted.task.blocked_signals().is_none_or(|set| set.contains(loan.number));
+            if hunted.blocks_signal {
+                return;
+            }
+            let free = (0..SHOTS).cycle().skip(index).take(SHOTS).find_map(|index| handler::arm(index, ROOM));
+            free.and_then(|armed| {
+                let timer = CpuTimer::start(hunted.task.tid(), loan.number, armed.value());
+                match timer {
+                    Ok(timer) => {
+                        hunted.shot = Some((armed, timer));
+                        None
+                    }
+                    Err(error) => Some(format!("it kept running, and no timer could be had to ask it ({error})")),
+                }
+            })
+        }
+    };
+    if let (Some(reason), Some(thread)) = (refused, threads.get_mut(hunted.place)) {
+        thread.capture = Err(reason);
+    }
+}
+
+fn capture_of(seen: Seen, modules: &Modules) -> Capture {
+    let sp = seen.registers.get(RSP).unwrap_or(seen.start);
+    let limit = passive::limit(sp, modules);
+    let mut bytes = seen.bytes;
+    bytes.truncate(limit.saturating_sub(seen.start) as usize);
+    Capture {
+        registers: seen.registers,
+        stack: StackCopy { start: seen.start, bytes, limit },
+        method: Method::Signal,
+        stamp: None,
+    }
+}
+
+/// Takes a thread again that was taken by signal, with room for more of its stack.
+pub(super) fn again(thread: &mut Thread, task: Task, modules: &Modules, size: u64) -> Result<(), String> {
+    let had = thread.capture.as_ref().map_or(0, |capture| capture.stack.bytes.len());
+    let loan = Loan::take()?;
+    let room = (size as usize).min(ALL_ROOM);
+    let armed = handler::arm(0, room).ok_or("an earlier question to it is still open")?;
+    let timer = CpuTimer::start(task.tid(), loan.number, armed.value());
+    let _timer = timer.map_err(|error| format!("no timer could be had to ask it again ({error})"))?;
+    let start = process::monotonic();
+    while process::monotonic().saturating_sub(start) < Duration::from_millis(100) {
+        if let Some(seen) = armed.seen() {
+            thread.capture = Ok(capture_of(seen, modules));
+            return Ok(());
+        }
+        if let Try::Taken(position, capture) = passive::take(&task, modules, size) {
+            if capture.stack.bytes.len() <= had {
+                return Err("no more of the stack can be read".to_owned());
+            }
+            let letter = task.identity().map_or(b'S', |identity| identity.letter);
+            thread.state = state_of(&position, letter);
+            thread.capture = Ok(capture);
+            return Ok(());
+        }
+        process::sleep(Duration::from_micros(200));
+    }
+    Err("it did not answer when asked for more of its stack".to_owned())
+}
+
+/// Where a thread may wait without harm from a signal: calls that go on by themselves, or begin anew without a relative
+/// timeout that the handler could not shorten. Kernel functions, as `wchan` names them.
+const HARMLESS: [&str; 22] = [
+    "ep_poll",
+    "poll_schedule_timeout",
+    "do_poll",
+    "do_sys_poll",
+    "do_select",
+    "futex_wait",
+    "futex_wait_queue",
+    "futex_wait_queue_me",
+    "futex_do_wait",
+    "do_sigsuspend",
+    "sigsuspend",
+    "__do_sys_pause",
+    "pipe_read",
+    "anon_pipe_read",
+    "do_wait",
+    "inet_csk_accept",
+    "unix_stream_read_generic",
+    "unix_stream_data_wait",
+    "unix_wait_for_peer",
+    "skb_wait_for_more_packets",
+    "__skb_wait_for_more_packets",
+    "wait_woken",
+];
+
+/// Asks a blocked thread by signal, in a process whose `/proc/self/task/TID/syscall` is closed to itself.
+pub(super) fn ask_blocked(thread: &mut Thread, task: &Task, modules: &Modules, letter: u8, insist: bool) {
+    let channel = task.wait_channel();
+    let place = channel.split('.').next().unwrap_or("");
+    if letter == b'R' {
+        // It runs: `pursue` asks it.
+        thread.state = State::Running;
+        return;
+    }
+    if letter != b'S' {
+        return;
+    }
+    if !insist && !HARMLESS.contains(&place) {
+        thread.capture = Err(format!(
+            "this process may not look at itself (it is not dumpable), and a signal could lengthen its wait in {}; \
+             bt -f insists",
+            if place.is_empty() { "the kernel" } else { place }
+        ));
+        return;
+    }
+    thread.capture = ask(thread.tid, task, modules);
+    if thread.capture.is_ok() {
+        thread.state = State::Waiting;
+    }
+}
+
+fn ask(tid: i32, task: &Task, modules: &Modules) -> Result<Capture, String> {
+    let loan = Loan::take()?;
+    if task.blocked_signals().is_none_or(|set| set.contains(loan.number)) {
+        return Err("it blocks the signal that would ask it".to_owned());
+    }
+    let armed = handler::arm(0, ROOM).ok_or("an earlier question to it is still open")?;
+    process::queue_to_thread(tid, loan.number, armed.value())
+        .map_err(|error| format!("it could not be asked ({error})"))?;
+    let start = process::monotonic();
+    while process::monotonic().saturating_sub(start) < Duration::from_millis(100) {
+        if let Some(seen) = armed.seen() {
+            return Ok(capture_of(seen, modules));
+        }
+        process::sleep(Duration::from_micros(50));
+    }
+    Err("it did not answer within 100 ms".to_owned())
+}

@@ -1,0 +1,177 @@
+//! What the kernel tells of one thread below `/proc/self/task/TID`, without touching it.
+//!
+//! Context: the agent's thread.
+
+use crate::snapshot::{RunStamp, Syscall};
+use crate::sys::fd::Fd;
+use crate::sys::{self, Errno};
+use crate::text::Text;
+
+/// The user-space position of a thread that is off the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) pc: u64,
+    pub(super) sp: u64,
+    /// The system call that it is in; `None` in a page fault.
+    pub(super) syscall: Option<Syscall>,
+}
+
+/// What the file `syscall` says (proc_pid_syscall(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// On a processor, or ready for one.
+    Running,
+    /// Off the processor.
+    Blocked(Position),
+    /// It has no user-space registers: it has ended, or is a worker of the kernel.
+    NoPosition,
+    /// This process may not look at itself: it is not dumpable (prctl(2), PR_SET_DUMPABLE).
+    Refused,
+    /// It has gone.
+    Gone,
+}
+
+/// Name and state of a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    /// The letter of proc_pid_stat(5): R, S, D, T, t, Z, X, I.
+    pub(super) letter: u8,
+}
+
+/// One thread's directory.
+pub(super) struct Task {
+    tid: i32,
+    /// Kept open: it is read before and after each look.
+    stamp: Option<Fd>,
+}
+
+impl Task {
+    pub(super) fn new(tid: i32) -> Task {
+        let mut task = Task { tid, stamp: None };
+        task.stamp = task.open(c"schedstat").ok();
+        task
+    }
+
+    pub(super) fn tid(&self) -> i32 {
+        self.tid
+    }
+
+    /// How much it has run so far; `None` where the kernel does not count.
+    pub(super) fn stamp(&self) -> Option<RunStamp> {
+        let mut text = [0u8; 96];
+        let n = self.stamp.as_ref()?.read_at(&mut text, 0).ok()?;
+        let mut numbers = core::str::from_utf8(text.get(..n)?).ok()?.split_ascii_whitespace();
+        let mut stamp = [0; 3];
+        for slot in &mut stamp {
+            *slot = numbers.next()?.parse().ok()?;
+        }
+        // Without CONFIG_SCHED_INFO all are zero, which proves nothing.
+        (stamp != [0; 3]).then_some(RunStamp(stamp))
+    }
+
+    /// Where it is.
+    pub(super) fn look(&self) -> Look {
+        let mut text = [0u8; 256];
+        match self.open(c"syscall").and_then(|file| file.read(&mut text)) {
+            Ok(n) => parse_look(text.get(..n).unwrap_or_default()),
+            Err(Errno(libc::EACCES | libc::EPERM)) => Look::Refused,
+            Err(Errno(libc::ENOENT | libc::ESRCH)) => Look::Gone,
+            Err(_) => Look::NoPosition,
+        }
+    }
+
+    /// Its name and state; `None` when it has gone.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let mut text = [0u8; 512];
+        let n = self.open(c"stat").ok()?.read(&mut text).ok()?;
+        parse_stat(text.get(..n)?)
+    }
+
+    /// The signals that it blocks.
+    pub(super) fn blocked_signals(&self) -> Option<sys::signal::Set> {
+        let status = self.open(c"status").ok()?;
+        let mut text = [0u8; 4096];
+        let n = status.read(&mut text).ok()?;
+        let text = String::from_utf8_lossy(text.get(..n)?);
+        let value = text.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
+        u64::from_str_radix(value.trim(), 16).ok().map(sys::signal::Set)
+    }
+
+    /// The kernel function that it waits in; empty while it runs.
+    pub(super) fn wait_channel(&self) -> String {
+        let mut text = [0u8; 128];
+        let n = self.open(c"wchan").and_then(|file| file.read(&mut text)).unwrap_or(0);
+        let name = String::from_utf8_lossy(text.get(..n).unwrap_or_default()).into_owned();
+        if name == "0" { String::new() } else { name }
+    }
+
+    fn open(&self, file: &core::ffi::CStr) -> sys::Result<Fd> {
+        let mut path = Text::<64>::new();
+        path.push_fmt(format_args!("/proc/self/task/{}/", self.tid));
+        path.push(file.to_bytes());
+        Fd::open(path.as_c_str(), libc::O_RDONLY)
+    }
+}
+
+fn parse_look(text: &[u8]) -> Look {
+    let text = String::from_utf8_lossy(text);
+    let mut words = text.split_ascii_whitespace();
+    let hex = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+    let position = match words.next() {
+        Some("running") => return Look::Running,
+        Some("-1") => words.next().and_then(hex).zip(words.next().and_then(hex)).map(|(sp, pc)| Position {
+            pc,
+            sp,
+            syscall: None,
+        }),
+        Some(number) => {
+            let numbers: Vec<u64> = words.map_while(hex).collect();
+            number.parse().ok().and_then(|number| {
+                let [a, b, c, d, e, f, sp, pc] = *numbers.as_slice() else { return None };
+                Some(Position { pc, sp, syscall: Some(Syscall { number, arguments: [a, b, c, d, e, f] }) })
+            })
+        }
+        None => None,
+    };
+    match position {
+        Some(position) if position.pc != 0 && position.sp != 0 => Look::Blocked(position),
+        _ => Look::NoPosition,
+    }
+}
+
+/// The name stands between the first and the last parenthesis, and may hold any byte.
+fn parse_stat(text: &[u8]) -> Option<Identity> {
+    let start = text.iter().position(|&byte| byte == b'(')? + 1;
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    let name = String::from_utf8_lossy(text.get(start..end)?).into_owned();
+    Some(Identity { name, letter: *text.get(end + 2)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_syscall() {
+        let blocked = Look::Blocked(Position {
+            pc: 0x7f0000001000,
+            sp: 0x7ffc00000010,
+            syscall: Some(Syscall { number: 7, arguments: [1, 2, 3, 4, 5, 0xffffffffffffffff] }),
+        });
+        let line = b"7 0x1 0x2 0x3 0x4 0x5 0xffffffffffffffff 0x7ffc00000010 0x7f0000001000\n";
+        assert_eq!(parse_look(line), blocked);
+        assert_eq!(parse_look(b"running\n"), Look::Running);
+        let fault = Look::Blocked(Position { pc: 0x20, sp: 0x10, syscall: None });
+        assert_eq!(parse_look(b"-1 0x10 0x20\n"), fault);
+        for odd in [b"".as_slice(), b"-1 0x0 0x0\n", b"7 0x1\n", b"x y z"] {
+            assert_eq!(parse_look(odd), Look::NoPosition);
+        }
+    }
+
+    #[test]
+    fn a_name_may_hold_parentheses() {
+        let identity = parse_stat(b"12 (a) b (c) S 1 2 3").unwrap();
+        assert_eq!((identity.name.as_str(), identity.letter), ("a) b (c", b'S'));
+    }
+}

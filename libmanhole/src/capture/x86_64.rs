@@ -1,0 +1,177 @@
+//! The saved context of a signal handler on x86_64: registers, and a system call that was interrupted.
+//!
+//! Context: **signal handler** on a host thread. No allocation, lock, formatting or panic; reads memory by system call.
+
+use crate::snapshot::{REGISTERS, Registers};
+use crate::sys::own_memory;
+
+/// Where DWARF's registers 0 to 16 stand in `gregs` (sys/ucontext.h).
+const ORDER: [i32; REGISTERS] = [
+    libc::REG_RAX,
+    libc::REG_RDX,
+    libc::REG_RCX,
+    libc::REG_RBX,
+    libc::REG_RSI,
+    libc::REG_RDI,
+    libc::REG_RBP,
+    libc::REG_RSP,
+    libc::REG_R8,
+    libc::REG_R9,
+    libc::REG_R10,
+    libc::REG_R11,
+    libc::REG_R12,
+    libc::REG_R13,
+    libc::REG_R14,
+    libc::REG_R15,
+    libc::REG_RIP,
+];
+
+/// The registers of the interrupted code.
+pub(super) fn registers(context: &libc::ucontext_t) -> Registers {
+    let mut registers = Registers::default();
+    for (number, &place) in ORDER.iter().enumerate() {
+        let value = context.uc_mcontext.gregs.get(place as usize).map(|&value| value as u64);
+        registers.set(number as u16, value);
+    }
+    registers
+}
+
+/// If the signal has interrupted a system call that fails with EINTR because of it, lets the call begin anew.
+///
+/// Only calls that have done nothing when they give EINTR are begun anew, and only when the number is certain: it is read
+/// from the `mov $number,%eax` before the `syscall` instruction. `host_signal_waits` says that the host's own signal is
+/// about to be handled: then the EINTR is the host's, and stays.
+pub(super) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnOnce() -> bool) {
+    let gregs = &mut context.uc_mcontext.gregs;
+    let (Some(&rax), Some(&rip)) = (gregs.get(libc::REG_RAX as usize), gregs.get(libc::REG_RIP as usize)) else {
+        return;
+    };
+    if rax != -i64::from(libc::EINTR) {
+        return;
+    }
+    let mut code = [0u8; CODE];
+    if own_memory::read((rip as u64).wrapping_sub(CODE as u64), &mut code) != Ok(CODE) {
+        return;
+    }
+    let Some(number) = number_before(&code).filter(|&number| may_begin_anew(number)) else { return };
+    if host_signal_waits() {
+        return;
+    }
+    if let Some(rax) = gregs.get_mut(libc::REG_RAX as usize) {
+        *rax = number;
+    }
+    if let Some(rip) = gregs.get_mut(libc::REG_RIP as usize) {
+        *rip -= SYSCALL.len() as i64;
+    }
+}
+
+/// How many bytes of code before the program counter are looked at.
+const CODE: usize = 24;
+
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
+
+/// The number in `mov $number,%eax`, when between it and the `syscall` that ends `code` stand only moves between other
+/// registers. Anything else is not certain.
+fn number_before(code: &[u8]) -> Option<i64> {
+    let body = code.strip_suffix(&SYSCALL)?;
+    (5..=body.len()).find_map(|distance| {
+        let candidate = body.get(body.len() - distance..)?;
+        let (&[0xb8, a, b, c, d], rest) = candidate.split_first_chunk::<5>()? else { return None };
+        let number = i64::from(i32::from_le_bytes([a, b, c, d]));
+        (only_moves(rest) && (0..1024).contains(&number)).then_some(number)
+    })
+}
+
+/// Whether the code is a row of register-to-register `mov` and `xor` of which none changes eax.
+fn only_moves(mut code: &[u8]) -> bool {
+    while let Some((&first, rest)) = code.split_first() {
+        let (rex, opcode, rest) = match first {
+            0x40..=0x4f => match rest.split_first() {
+                Some((&opcode, rest)) => (first, opcode, rest),
+                None => return false,
+            },
+            opcode => (0x40, opcode, rest),
+        };
+        let Some((&operands, rest)) = rest.split_first() else { return false };
+        // 89 and 31 change the register in the low bits (extended by REX.B), 8b and 33 the one in the middle (REX.R).
+        let (changed, extended) = match opcode {
+            0x89 | 0x31 => (operands & 7, rex & 1),
+            0x8b | 0x33 => (operands >> 3 & 7, rex >> 2 & 1),
+            _ => return false,
+        };
+        if operands < 0xc0 || (changed == 0 && extended == 0) {
+            return false;
+        }
+        code = rest;
+    }
+    true
+}
+
+/// io_pgetevents(2), which the libc crate does not name.
+const IO_PGETEVENTS: i64 = 333;
+
+/// Calls that have had no effect when they fail with EINTR, and that take their arguments from where they still stand.
+fn may_begin_anew(number: i64) -> bool {
+    matches!(
+        number,
+        libc::SYS_poll
+            | libc::SYS_ppoll
+            | libc::SYS_select
+            | libc::SYS_pselect6
+            | libc::SYS_epoll_wait
+            | libc::SYS_epoll_pwait
+            | libc::SYS_epoll_pwait2
+            | libc::SYS_pause
+            | libc::SYS_nanosleep
+            | libc::SYS_clock_nanosleep
+            | libc::SYS_futex
+            | libc::SYS_futex_waitv
+            | libc::SYS_rt_sigtimedwait
+            | libc::SYS_rt_sigsuspend
+            | libc::SYS_accept
+            | libc::SYS_accept4
+            | libc::SYS_recvfrom
+            | libc::SYS_recvmsg
+            | libc::SYS_recvmmsg
+            | libc::SYS_sendto
+            | libc::SYS_sendmsg
+            | libc::SYS_semop
+            | libc::SYS_semtimedop
+            | libc::SYS_msgsnd
+            | libc::SYS_msgrcv
+            | libc::SYS_io_getevents
+            | IO_PGETEVENTS
+            | libc::SYS_io_uring_enter
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_system_call_is_read_or_not_guessed() {
+        let check = |code: &[u8], number: Option<i64>| {
+            let mut padded = vec![0x90; CODE - code.len()];
+            padded.extend_from_slice(code);
+            assert_eq!(number_before(&padded), number, "{code:02x?}");
+        };
+        // mov $0xe8,%eax; syscall
+        check(&[0xb8, 0xe8, 0, 0, 0, 0x0f, 0x05], Some(0xe8));
+        // mov $0xca,%eax; mov %rcx,%r10; xor %r8d,%r8d; syscall
+        check(&[0xb8, 0xca, 0, 0, 0, 0x49, 0x89, 0xca, 0x45, 0x31, 0xc0, 0x0f, 0x05], Some(0xca));
+        // mov $0xca,%eax; mov %edx,%eax; syscall
+        check(&[0xb8, 0xca, 0, 0, 0, 0x89, 0xd0, 0x0f, 0x05], None);
+        // mov %rdi,%rax; syscall, as in syscall(3)
+        check(&[0x48, 0x89, 0xf8, 0x0f, 0x05], None);
+        // no syscall instruction
+        check(&[0xb8, 0xe8, 0, 0, 0, 0x90, 0x90], None);
+    }
+
+    #[test]
+    fn close_is_never_begun_anew() {
+        for number in [libc::SYS_close, libc::SYS_restart_syscall, libc::SYS_connect, libc::SYS_read, libc::SYS_write] {
+            assert!(!may_begin_anew(number));
+        }
+    }
+}

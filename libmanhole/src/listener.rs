@@ -1,0 +1,200 @@
+//! Socket custody: bind, verify that the socket is still ours, heal, accept, unlink.
+//!
+//! Context: the agent's thread; [`unlink_own`] and [`forget`] on host threads inside exit and fork. The name is removed only
+//! by the process that made it, and only while the file is the one that it made.
+
+use core::fmt;
+
+use crate::log;
+use crate::settings::{PATH, Settings};
+use crate::sys::fd::{self, Fd};
+use crate::sys::lock::Lock;
+use crate::sys::{Errno, process, socket};
+use crate::text::Text;
+
+/// The socket file that this process has made.
+#[derive(Clone, Copy)]
+struct Bound {
+    pid: i32,
+    path: Text<PATH>,
+    /// Device and inode of the file.
+    identity: (u64, u64),
+}
+
+/// What exit has to remove. Host threads only ever try the lock.
+static BOUND: Lock<Option<Bound>> = Lock::new(None);
+
+/// A listening socket and its name.
+pub(crate) struct Listener {
+    fd: Fd,
+    path: Text<PATH>,
+    identity: (u64, u64),
+}
+
+/// Why there is no socket.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The expanded path has more bytes than a unix socket may have.
+    PathTooLong(usize),
+    /// Another process listens there.
+    InUse,
+    /// Something stands there that is not a stale socket of this user.
+    InTheWay(&'static str),
+    /// The kernel refuses.
+    Kernel(&'static str, Errno),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::PathTooLong(len) => {
+                write!(f, "the path has {len} bytes, a unix socket's may have {}", PATH - 1)
+            }
+            Failure::InUse => f.write_str("another process listens there"),
+            Failure::InTheWay(what) => write!(f, "{what} stands there, which is left alone"),
+            Failure::Kernel(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+/// The path of this process's socket, or the length of one that is too long.
+pub(crate) fn path_of(settings: &Settings, pid: i32) -> Result<Text<PATH>, Failure> {
+    let template = settings.socket_path.as_bytes();
+    let mut whole = Text::<512>::new();
+    let mut rest = template;
+    while let Some(at) = rest.windows(5).position(|window| window == b"{pid}") {
+        whole.push(rest.get(..at).unwrap_or_default());
+        whole.push_fmt(format_args!("{pid}"));
+        rest = rest.get(at + 5..).unwrap_or_default();
+    }
+    whole.push(rest);
+    if whole.as_bytes().len() >= PATH {
+        return Err(Failure::PathTooLong(whole.as_bytes().len()));
+    }
+    let mut path = Text::new();
+    path.push(whole.as_bytes());
+    Ok(path)
+}
+
+impl Listener {
+    /// Makes the socket. A stale one of a dead process is replaced; anything else in the way is not touched.
+    pub(crate) fn bind(settings: &Settings) -> Result<Listener, Failure> {
+        let pid = process::pid();
+        let path = path_of(settings, pid)?;
+        let fd = match socket::listen_at(path.as_c_str()) {
+            Err(Errno(libc::EADDRINUSE)) => {
+                remove_stale(&path)?;
+                socket::listen_at(path.as_c_str())
+            }
+            other => other,
+        };
+        let fd = fd.and_then(Fd::lasting).map_err(|error| Failure::Kernel("cannot bind", error))?;
+        let stat = fd::stat_link(path.as_c_str()).map_err(|error| Failure::Kernel("cannot stat", error))?;
+        *BOUND.lock() = Some(Bound { pid, path, identity: stat.identity });
+        log::event(format_args!("Manhole UDS path: {path}"));
+        Ok(Listener { fd, path, identity: stat.identity })
+    }
+
+    /// The descriptor to wait on.
+    pub(crate) fn fd(&self) -> &Fd {
+        &self.fd
+    }
+
+    /// Whether descriptor and name are still the ones that were made: hosts close what they do not know, and cleaners of
+    /// `/tmp` remove what looks old.
+    pub(crate) fn is_intact(&self) -> bool {
+        self.fd.is_ours() && fd::stat_link(self.path.as_c_str()).is_ok_and(|stat| stat.identity == self.identity)
+    }
+}
+
+/// Removes a socket that nobody listens on any more.
+fn remove_stale(path: &Text<PATH>) -> Result<(), Failure> {
+    let c_path = path.as_c_str();
+    let before = fd::stat_link(c_path).map_err(|error| Failure::Kernel("cannot stat", error))?;
+    if !before.is_socket() {
+        return Err(Failure::InTheWay("a file that is no socket"));
+    }
+    let euid = process::euid();
+    if before.uid != euid && euid != 0 {
+        return Err(Failure::InTheWay("another user's socket"));
+    }
+    match socket::answers(c_path) {
+        Err(Errno(libc::ECONNREFUSED)) => {}
+        Err(Errno(libc::ENOENT)) => return Ok(()),
+        Ok(()) | Err(Errno(libc::EAGAIN)) => return Err(Failure::InUse),
+        Err(error) => return Err(Failure::Kernel("cannot tell whether the socket there is stale", error)),
+    }
+    if fd::stat_link(c_path).is_ok_and(|now| now.identity == before.identity) {
+        fd::unlink(c_path).map_err(|error| Failure::Kernel("cannot remove the stale socket there", error))?;
+    }
+    Ok(())
+}
+
+/// Whether the socket that is noted was made by this process, not by the parent whose memory was copied.
+#[cfg_attr(test, allow(dead_code, reason = "called by the exported functions, which tests leave out"))]
+pub(crate) fn is_of_this_process() -> bool {
+    BOUND.try_lock().is_none_or(|bound| bound.as_ref().is_none_or(|bound| bound.pid == process::pid()))
+}
+
+/// Removes the socket's name, if process and file are the ones that made it.
+pub(crate) fn unlink_own() {
+    let Some(bound) = BOUND.try_lock().and_then(|mut bound| bound.take()) else { return };
+    if bound.pid != process::pid() {
+        return;
+    }
+    let path = bound.path.as_c_str();
+    if fd::stat_link(path).is_ok_and(|stat| stat.identity == bound.identity) {
+        let _ = fd::unlink(path);
+    }
+}
+
+/// Forgets the parent's socket. Called by the only thread of a freshly forked child.
+#[cfg(not(test))]
+pub(crate) fn forget() {
+    BOUND.forget(None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(template: &str) -> Settings {
+        let mut settings = Settings::DEFAULT;
+        settings.socket_path.push(template.as_bytes());
+        settings
+    }
+
+    #[test]
+    fn the_pid_is_put_into_the_path() {
+        let check = |template: &str, path: &str| {
+            assert_eq!(path_of(&settings(template), 42).unwrap().as_bytes(), path.as_bytes());
+        };
+        check("/tmp/manhole-{pid}", "/tmp/manhole-42");
+        check("/run/{pid}/{pid}.sock", "/run/42/42.sock");
+        check("/run/fixed", "/run/fixed");
+        assert_eq!(path_of(&settings(&"x".repeat(108)), 1).err(), Some(Failure::PathTooLong(108)));
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_nothing_else() {
+        let directory = std::env::temp_dir().join(format!("manhole-listener-{}", process::pid()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("socket");
+        let settings = settings(path.to_str().unwrap());
+
+        let stale = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(Listener::bind(&settings).err(), Some(Failure::InUse));
+        drop(stale);
+        let listener = Listener::bind(&settings).unwrap();
+        assert!(listener.is_intact());
+        assert_eq!(fd::stat_link(listener.path.as_c_str()).unwrap().mode & 0o777, 0o600);
+        std::fs::remove_file(&path).unwrap();
+        assert!(!listener.is_intact());
+
+        std::fs::write(&path, "content").unwrap();
+        assert!(matches!(Listener::bind(&settings).err(), Some(Failure::InTheWay(_))));
+        unlink_own();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "content");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}

@@ -1,0 +1,164 @@
+//! One client's turn at the prompt: lines in, answers out.
+//!
+//! Context: the agent's thread. Says what is to be done next; the event loop does the waiting.
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, Line};
+use crate::prompt::{Answer, Prompt};
+use crate::symbols::Store;
+use crate::sys::process;
+use crate::wire::{self, Request};
+
+/// What a text client sees when it ends its input, as python-manhole's do.
+const FAREWELL: &str = "\nnow exiting ManholeConsole...\n";
+
+const TOO_LONG: &str = "the line is longer than 1 MiB and was left out";
+
+/// Whether the session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// There is nothing to do until something comes or can be sent.
+    Wait,
+    /// The client has left or wants to.
+    Leave,
+}
+
+/// The first words to a structured client.
+pub(crate) fn hello(client: &mut Client) {
+    if client.is_structured() {
+        let program = crate::sys::fd::read_link(c"/proc/self/exe", &mut [0; 4096])
+            .map(|path| String::from_utf8_lossy(path).into_owned())
+            .unwrap_or_default();
+        client.reply(&wire::hello(process::pid(), process::euid(), &program, Prompt::PROMPT));
+    }
+}
+
+/// The first words to a client whose turn it is at once.
+pub(crate) fn greet(client: &mut Client, prompt: &mut Prompt<'_>) {
+    if !client.is_structured() {
+        let greeting = prompt.greeting();
+        client.say(&greeting);
+        client.say(Prompt::PROMPT);
+    }
+}
+
+/// The words to a client that has waited for its turn and has seen the dump.
+pub(crate) fn take_turn(client: &mut Client) {
+    if client.is_structured() {
+        client.reply(&wire::turn());
+    } else {
+        client.say("The prompt is yours.\n");
+        client.say(Prompt::PROMPT);
+    }
+}
+
+/// The words to a client that has to wait: who has the prompt, and the dump all the same.
+pub(crate) fn keep_waiting(client: &mut Client, holder: crate::sys::socket::Peer) {
+    if client.is_structured() {
+        client.reply(&wire::occupied(holder));
+        return;
+    }
+    client.say(&format!(
+        "The prompt is taken by PID {} (UID {}). Here are the stacks; the prompt follows when it is free.\n",
+        holder.pid, holder.uid
+    ));
+    let greeting = Prompt::new(&Store::default()).greeting();
+    client.say(&greeting);
+}
+
+/// Answers what a structured client may ask while it waits: the greeting. Other requests keep their place.
+pub(crate) fn answer_while_waiting(client: &mut Client) {
+    if let Some(id) = client.is_structured().then(|| client.take_greet()).flatten() {
+        greet_structured(client, &mut Prompt::new(&Store::default()), &id);
+    }
+}
+
+/// Tells the client something that it has not asked for.
+pub(crate) fn tell(client: &mut Client, text: &str) {
+    if client.is_structured() {
+        client.reply(&wire::notice(text));
+    } else {
+        client.say(&format!("\n{text}{}", Prompt::PROMPT));
+    }
+}
+
+/// Answers the lines that are there, one after the other, as long as the client takes the answers.
+pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
+    while !client.is_gone() && !client.has_output() {
+        let Some(line) = client.next_line() else {
+            if !client.input_is_over() {
+                return Next::Wait;
+            }
+            if !client.is_structured() {
+                client.say(FAREWELL);
+            }
+            return Next::Leave;
+        };
+        let next = if client.is_structured() { request(client, prompt, line) } else { text(client, prompt, line) };
+        if next == Next::Leave {
+            return Next::Leave;
+        }
+    }
+    if client.is_gone() { Next::Leave } else { Next::Wait }
+}
+
+fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
+    let answer = match line {
+        Line::Whole(line) => prompt.run(&line, &|| client.interrupts(&Value::Null)),
+        Line::TooLong => Answer { error: Some(TOO_LONG.to_owned()), ..Answer::default() },
+    };
+    let mut reply = answer.text;
+    if let Some(error) = answer.error {
+        reply.push_str(&error);
+        reply.push('\n');
+    }
+    if !answer.quit {
+        reply.push_str(Prompt::PROMPT);
+    }
+    client.say(&reply);
+    if answer.quit { Next::Leave } else { Next::Wait }
+}
+
+fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
+    let request = match line {
+        Line::Whole(line) if line.trim_ascii().is_empty() => return Next::Wait,
+        Line::Whole(line) => wire::parse(&line),
+        Line::TooLong => Err(TOO_LONG.to_owned()),
+    };
+    match request {
+        Err(reason) => client.reply(&wire::error(&reason)),
+        // The request that it means has ended already.
+        Ok(Request::Interrupt { .. }) => {}
+        Ok(Request::Greet { id }) => greet_structured(client, prompt, &id),
+        Ok(Request::Complete { id, line, cursor }) => {
+            let (start, candidates) = prompt.complete(&line, cursor);
+            client.reply(&wire::candidates(&id, start, &candidates));
+            client.reply(&wire::done(&id, Prompt::PROMPT));
+        }
+        Ok(Request::Run { id, line, as_data }) => {
+            let answer = prompt.run(line.as_bytes(), &|| client.interrupts(&id));
+            if as_data {
+                let data = if answer.data.is_null() { json!({ "text": answer.text }) } else { answer.data };
+                client.reply(&wire::data(&id, &data));
+            } else if !answer.text.is_empty() {
+                client.reply(&wire::text(&id, &answer.text));
+            }
+            if answer.quit {
+                client.reply(&wire::quit(&id));
+                return Next::Leave;
+            }
+            match answer.error {
+                Some(error) => client.reply(&wire::failed(&id, &error, Prompt::PROMPT)),
+                None => client.reply(&wire::done(&id, Prompt::PROMPT)),
+            }
+        }
+    }
+    Next::Wait
+}
+
+fn greet_structured(client: &mut Client, prompt: &mut Prompt<'_>, id: &Value) {
+    let greeting = prompt.greeting();
+    client.reply(&wire::text(id, &greeting));
+    client.reply(&wire::done(id, Prompt::PROMPT));
+}

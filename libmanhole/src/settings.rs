@@ -1,0 +1,51 @@
+//! The options in the form that the agent lives with: plain data, readable from any context.
+//!
+//! Context: made in the constructor, read everywhere. No heap: a forked child's arena starts empty, and these survive it.
+
+use core::time::Duration;
+
+use crate::text::Text;
+
+/// The longest path of a unix socket, with its NUL (unix(7)).
+pub(crate) const PATH: usize = 108;
+
+/// Where the log goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Destination {
+    /// A descriptor of the host.
+    Descriptor(i32),
+    /// A file, opened for each line.
+    File(Text<1024>),
+}
+
+/// What the agent needs of the options.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) verbose: bool,
+    pub(crate) destination: Destination,
+    /// The socket's path; `{pid}` stands for the process id.
+    pub(crate) socket_path: Text<256>,
+    /// Whether forked children get a manhole.
+    pub(crate) patch_fork: bool,
+    pub(crate) reinstall_delay: Duration,
+    /// Whether a connected session ends with the process instead of keeping it.
+    pub(crate) daemon_connection: bool,
+    /// The signal that writes a dump to the log; 0 for none.
+    pub(crate) dump_on: i32,
+    /// Whether exec'ed programs inherit the preload.
+    pub(crate) children: bool,
+}
+
+impl Settings {
+    /// What holds before the options are read.
+    pub(crate) const DEFAULT: Settings = Settings {
+        verbose: false,
+        destination: Destination::Descriptor(2),
+        socket_path: Text::new(),
+        patch_fork: true,
+        reinstall_delay: Duration::from_millis(500),
+        daemon_connection: false,
+        dump_on: 0,
+        children: true,
+    };
+}

@@ -1,0 +1,271 @@
+//! Address <-> function, file and line, inlined frames, source text.
+//!
+//! Context: the agent's thread. Files are read by pread(2), never mapped: a file that is cut short is an error, not a SIGBUS.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::memory::Memory;
+use crate::modules::{Module, Modules};
+use crate::snapshot::Location;
+
+mod source;
+mod lines;
+mod table;
+mod files;
+mod names;
+mod budget;
+mod elf;
+mod crc32;
+mod regular_file;
+
+#[cfg(test)]
+mod tests;
+
+/// Where the bytes of debug files live for as long as the session lasts.
+#[derive(Default)]
+pub(crate) struct Store {
+    bytes: typed_arena::Arena<Vec<u8>>,
+}
+
+impl Store {
+    fn keep(&self, bytes: Vec<u8>) -> &[u8] {
+        self.bytes.alloc(bytes)
+    }
+}
+
+/// A symbol of a symbol table, at its address in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    /// The name as the table has it.
+    pub(crate) name: String,
+    pub(crate) address: u64,
+    /// In bytes; 0 where the table does not say.
+    pub(crate) size: u64,
+    /// Whether it is a function (else data).
+    pub(crate) is_function: bool,
+    /// The path of the module.
+    pub(crate) object: String,
+}
+
+/// What is known of the symbols of all modules; loads each module's when first needed.
+pub(crate) struct Symbols<'s> {
+    store: &'s Store,
+    loaded: BTreeMap<Key, Loaded<'s>>,
+    sources: source::Sources,
+    problems: BTreeSet<String>,
+    /// The names of modules whose lines were wanted and that have no debug information.
+    without_lines: BTreeSet<String>,
+}
+
+/// A module at a place: what is loaded for it holds as long as this is mapped.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    device: (u32, u32),
+    inode: u64,
+    build_id: Vec<u8>,
+    bias: u64,
+}
+
+impl Key {
+    fn of(module: &Module) -> Key {
+        Key { device: module.device, inode: module.inode, build_id: module.build_id.clone(), bias: module.bias }
+    }
+}
+
+/// What is loaded of one module.
+struct Loaded<'s> {
+    table: table::Table<'s>,
+    lines: LineState<'s>,
+    /// Answers given, by address in memory.
+    located: BTreeMap<u64, Vec<Location>>,
+}
+
+enum LineState<'s> {
+    /// Not asked for yet; the files that may have them.
+    Unread(files::Files),
+    Read(Box<lines::Lines<'s>>),
+    None,
+}
+
+impl<'s> Symbols<'s> {
+    pub(crate) fn new(store: &'s Store) -> Self {
+        Symbols {
+            store,
+            loaded: BTreeMap::new(),
+            sources: source::Sources::default(),
+            problems: BTreeSet::new(),
+            without_lines: BTreeSet::new(),
+        }
+    }
+
+    /// What the address of code means, innermost inlined function first; never empty.
+    /// For a caller's frame pass [`crate::snapshot::Frame::lookup_address`]; `offset` counts from the address passed.
+    pub(crate) fn locate(&mut self, modules: &Modules, memory: &Memory, address: u64) -> Vec<Location> {
+        let Some(module) = modules.module(address) else {
+            return vec![Location::default()];
+        };
+        let loaded = load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module));
+        if let Some(known) = loaded.located.get(&address) {
+            return known.clone();
+        }
+        if let LineState::Unread(files) = &loaded.lines {
+            let (lines, problem) = read_lines(self.store, files, module);
+            loaded.lines = lines;
+            self.problems.extend(problem);
+            if matches!(loaded.lines, LineState::None) && module.path != "[vdso]" {
+                self.without_lines.insert(module.name().to_owned());
+            }
+        }
+        let locations = loaded.describe(module, address);
+        loaded.located.insert(address, locations.clone());
+        locations
+    }
+
+    /// The symbol that covers the address (code or data).
+    pub(crate) fn symbol_at(&mut self, modules: &Modules, memory: &Memory, address: u64) -> Option<Symbol> {
+        let module = modules.module(address)?;
+        let table = &load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module)).table;
+        table.covering(address.wrapping_sub(module.bias)).map(|entry| symbol(module, table, entry))
+    }
+
+    /// Every symbol of this name (as in the table, or demangled), in the order of the modules.
+    pub(crate) fn find(&mut self, modules: &Modules, memory: &Memory, name: &str) -> Vec<Symbol> {
+        let hint = names::hint(name);
+        let mut found = Vec::new();
+        for module in &modules.modules {
+            let table = &load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module)).table;
+            let matching = table.entries().iter().filter(|entry| names::matches(table.name(entry), name, hint));
+            found.extend(matching.map(|entry| symbol(module, table, entry)));
+        }
+        found
+    }
+
+    /// Up to `limit` symbol names that start with `prefix`, sorted.
+    pub(crate) fn complete(&mut self, modules: &Modules, memory: &Memory, prefix: &str, limit: usize) -> Vec<String> {
+        let hint = names::hint(prefix);
+        let mut names = BTreeSet::new();
+        for module in &modules.modules {
+            let table = &load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module)).table;
+            for raw in table.entries().iter().map(|entry| table.name(entry)) {
+                let mangled = names::is_mangled(raw) && !prefix.starts_with("_Z") && !prefix.starts_with("_R");
+                let name = match mangled {
+                    true if names::contains(raw, hint.as_bytes()) => names::shown(raw),
+                    true => continue,
+                    false if raw.starts_with(prefix.as_bytes()) => String::from_utf8_lossy(raw).into_owned(),
+                    false => continue,
+                };
+                if name.starts_with(prefix) {
+                    names.insert(name);
+                    if names.len() > limit {
+                        names.pop_last();
+                    }
+                }
+            }
+        }
+        names.into_iter().collect()
+    }
+
+    /// The text of a source line without surrounding blanks, when the file can be read and is not newer than the object.
+    pub(crate) fn source_line(&mut self, file: &str, line: u32) -> Option<String> {
+        self.sources.line(file, line)
+    }
+
+    /// What could not be loaded and why, one line each (no debug file, too little memory for lines, file changed on disk).
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self.problems.iter().cloned().collect();
+        if !self.without_lines.is_empty() {
+            let names: Vec<&str> = self.without_lines.iter().map(String::as_str).collect();
+            problems.push(format!("no debug information, so no lines, for {}", names.join(", ")));
+        }
+        problems
+    }
+}
+
+/// What is known of the module, its symbol table loaded.
+fn load<'a, 's>(
+    all: &'a mut BTreeMap<Key, Loaded<'s>>,
+    problems: &mut BTreeSet<String>,
+    store: &'s Store,
+    (modules, memory, module): (&Modules, &Memory, &Module),
+) -> &'a mut Loaded<'s> {
+    all.entry(Key::of(module)).or_insert_with(|| {
+        let mut files = files::find(modules, memory, module);
+        problems.append(&mut files.problems.drain(..).collect());
+        let mut table = None;
+        for file in [&files.main, &files.debug].into_iter().flatten() {
+            match table::Table::of_file(file, |bytes| store.keep(bytes)) {
+                Some(Ok(found)) => {
+                    table = Some(found);
+                    break;
+                }
+                Some(Err(problem)) => drop(problems.insert(format!("{}: {problem}", file.shown()))),
+                None => {}
+            }
+        }
+        let table = table.or_else(|| table::Table::of_memory(modules, memory, module, |bytes| store.keep(bytes)));
+        Loaded {
+            table: table.unwrap_or_else(table::Table::empty),
+            lines: LineState::Unread(files),
+            located: BTreeMap::new(),
+        }
+    })
+}
+
+/// The lines of the first of the files that has any.
+fn read_lines<'s>(store: &'s Store, files: &files::Files, module: &Module) -> (LineState<'s>, Option<String>) {
+    for file in [&files.main, &files.debug].into_iter().flatten() {
+        match lines::Lines::load(store, file, module.name()) {
+            Some(Ok(mut lines)) => {
+                let problem = lines.problem.take();
+                return (LineState::Read(Box::new(lines)), problem);
+            }
+            Some(Err(problem)) => return (LineState::None, Some(problem)),
+            None => {}
+        }
+    }
+    (LineState::None, None)
+}
+
+impl Loaded<'_> {
+    /// The locations of an address in memory.
+    fn describe(&self, module: &Module, address: u64) -> Vec<Location> {
+        let in_file = address.wrapping_sub(module.bias);
+        let entry = self.table.covering(in_file).filter(|entry| entry.is_function);
+        let calls = match &self.lines {
+            LineState::Read(lines) => lines.calls(in_file),
+            _ => Vec::new(),
+        };
+        // The symbol's start goes first: a function's cold part has a symbol of its own, as gdb counts.
+        let start = entry.map(|entry| entry.address).or_else(|| calls.last()?.start);
+        let start = start.map_or(module.start, |start| start.wrapping_add(module.bias));
+        let name = || entry.map(|entry| names::shown(self.table.name(entry)));
+        let location = |function, file, line, inlined| Location {
+            function,
+            offset: address.wrapping_sub(start),
+            object: module.path.clone(),
+            file,
+            line,
+            inlined,
+        };
+        if calls.is_empty() {
+            return vec![location(name(), None, None, false)];
+        }
+        let last = calls.len() - 1;
+        let describe = |(i, call): (usize, lines::Call)| {
+            let inlined = i < last;
+            let function = if inlined { call.function } else { call.function.or_else(name) };
+            location(function, call.file, call.line, inlined)
+        };
+        calls.into_iter().enumerate().map(describe).collect()
+    }
+}
+
+fn symbol(module: &Module, table: &table::Table<'_>, entry: &table::Entry) -> Symbol {
+    Symbol {
+        name: String::from_utf8_lossy(table.name(entry)).into_owned(),
+        address: entry.address.wrapping_add(module.bias),
+        size: entry.size,
+        is_function: entry.is_function,
+        object: module.path.clone(),
+    }
+}

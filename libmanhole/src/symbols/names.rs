@@ -1,0 +1,97 @@
+//! Names as people wrote them: Rust and C++ names demangled.
+//!
+//! Context: pure. Mangled names come from files, so the output is bounded.
+
+use core::fmt::{self, Write as _};
+
+use cpp_demangle::DemangleOptions;
+
+/// The longest name worth showing, in bytes; mangled names can expand exponentially.
+const LIMIT: usize = 16 << 10;
+
+/// The name without parameter list, hash and symbol version, template arguments kept: what a stack shows.
+pub(super) fn shown(raw: &[u8]) -> String {
+    let name = String::from_utf8_lossy(without_version(raw));
+    rust(&name).or_else(|| cpp(&name, DemangleOptions::new().no_params().no_return_type())).unwrap_or(name.into_owned())
+}
+
+/// Whether `wanted` is this symbol's name: as in the table, as shown, or in full with its parameters.
+pub(super) fn matches(raw: &[u8], wanted: &str, hint: &str) -> bool {
+    if without_version(raw) == wanted.as_bytes() || raw == wanted.as_bytes() {
+        return true;
+    }
+    if !is_mangled(raw) || !contains(raw, hint.as_bytes()) {
+        return false;
+    }
+    let full = || cpp(&String::from_utf8_lossy(without_version(raw)), DemangleOptions::new().no_return_type());
+    shown(raw) == wanted || full().is_some_and(|full| full == wanted)
+}
+
+/// A piece of text that every mangled form of a name which starts with (or is) `text` holds literally; may be empty.
+pub(super) fn hint(text: &str) -> &str {
+    // `std` has abbreviations, operators and special names are not spelled out.
+    const NOT_LITERAL: [&str; 6] = ["std", "operator", "string", "allocator", "basic_string", "anonymous"];
+    let plain = text.split('<').next().unwrap_or(text);
+    if plain.contains("operator") || plain.contains('{') || plain.contains(' ') {
+        return "";
+    }
+    plain
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| !NOT_LITERAL.iter().any(|special| special.starts_with(word)))
+        .max_by_key(|word| word.len())
+        .unwrap_or("")
+}
+
+/// Whether the name is in the scheme of C++ or Rust.
+pub(super) fn is_mangled(raw: &[u8]) -> bool {
+    raw.starts_with(b"_Z") || raw.starts_with(b"_R") || raw.starts_with(b"___Z")
+}
+
+/// Whether `part` occurs in `whole`.
+pub(super) fn contains(whole: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || whole.windows(part.len()).any(|window| window == part)
+}
+
+/// `name@VERSION` and `name@@VERSION` of GNU symbol versions.
+fn without_version(raw: &[u8]) -> &[u8] {
+    match raw.iter().position(|&byte| byte == b'@') {
+        Some(at) if at > 0 => raw.get(..at).unwrap_or(raw),
+        _ => raw,
+    }
+}
+
+fn rust(name: &str) -> Option<String> {
+    // The older scheme looks like C++'s but for the hash `17h…` at the end; elsewhere C++ is meant.
+    if !name.starts_with("_R") && !(name.starts_with("_ZN") && name.contains("17h")) {
+        return None;
+    }
+    let demangled = rustc_demangle::try_demangle(name).ok()?;
+    bounded(|out| write!(out, "{demangled:#}"))
+}
+
+fn cpp(name: &str, options: DemangleOptions) -> Option<String> {
+    if !name.starts_with("_Z") && !name.starts_with("___Z") {
+        return None;
+    }
+    let symbol = cpp_demangle::Symbol::new(name).ok()?;
+    bounded(|out| symbol.structured_demangle(out, &options)).filter(|text| !text.is_empty())
+}
+
+fn bounded(print: impl FnOnce(&mut Bounded) -> fmt::Result) -> Option<String> {
+    let mut out = Bounded(String::new());
+    print(&mut out).ok()?;
+    Some(out.0)
+}
+
+/// Text that refuses to grow past [`LIMIT`].
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len().saturating_add(text.len()) > LIMIT {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! Opening files that must be regular ones: objects, debug files, sources.
+//!
+//! Context: the agent's thread. Opening a device or a FIFO can act on it or wait, so the path is first opened as a mere
+//! name (`O_PATH`, open(2)), looked at, and only then opened for reading, by way of the descriptor.
+
+use std::ffi::CString;
+
+use crate::sys::fd::{Fd, Stat};
+
+/// An open regular file.
+pub(super) struct RegularFile {
+    fd: Fd,
+    stat: Stat,
+}
+
+impl RegularFile {
+    /// Opens what stands at `path` for reading; the error names what is in the way.
+    pub(super) fn open(path: &[u8]) -> Result<RegularFile, String> {
+        let path = CString::new(path).map_err(|_| "a path with a zero byte cannot be opened".to_owned())?;
+        let name = Fd::open(&path, libc::O_PATH).map_err(|e| format!("cannot be opened: {e}"))?;
+        let stat = name.stat().map_err(|e| format!("cannot be looked at: {e}"))?;
+        if !stat.is_regular() {
+            return Err("is not a regular file".to_owned());
+        }
+        // thread-self: the agent's thread has a descriptor table of its own.
+        let link = CString::new(format!("/proc/thread-self/fd/{}", name.number())).unwrap_or_default();
+        let flags = libc::O_RDONLY | libc::O_NONBLOCK;
+        let fd = Fd::open(&link, flags).or_else(|_| Fd::open(&path, flags));
+        let fd = fd.map_err(|e| format!("cannot be opened for reading: {e}"))?;
+        match fd.stat() {
+            Ok(now) if now.is_regular() => Ok(RegularFile { fd, stat: now }),
+            Ok(_) => Err("is not a regular file".to_owned()),
+            Err(e) => Err(format!("cannot be looked at: {e}")),
+        }
+    }
+
+    /// Device and inode.
+    pub(super) fn identity(&self) -> (u64, u64) {
+        self.stat.identity
+    }
+
+    /// In bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.stat.size
+    }
+
+    /// Exactly `len` bytes at `offset`; a file that is shorter is an error.
+    pub(super) fn bytes(&self, offset: u64, len: u64) -> Result<Vec<u8>, String> {
+        if offset.checked_add(len).is_none_or(|end| end > self.size()) {
+            return Err(format!("the file ends before {len} bytes at {offset:#x}"));
+        }
+        let mut bytes = zeroed(len)?;
+        let n = self.fd.read_at_fully(&mut bytes, offset).map_err(|e| format!("cannot be read: {e}"))?;
+        if n as u64 != len {
+            return Err(format!("the file was cut short at {:#x}", offset.saturating_add(n as u64)));
+        }
+        Ok(bytes)
+    }
+}
+
+/// `len` zero bytes; an error instead of an abort where there is no memory for them.
+pub(super) fn zeroed(len: u64) -> Result<Vec<u8>, String> {
+    let len = usize::try_from(len).map_err(|_| format!("{len} bytes are too much"))?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| format!("no memory for {len} bytes"))?;
+    bytes.resize(len, 0);
+    Ok(bytes)
+}

@@ -1,0 +1,97 @@
+//! Lines of source files.
+//!
+//! Context: the agent's thread. The files belong to whoever; only regular ones of moderate size are read.
+
+use std::collections::BTreeMap;
+
+use super::regular_file::RegularFile;
+
+/// A source file past this size is a generated one; it is not shown.
+const FILE_LIMIT: u64 = 8 << 20;
+/// What the cache may hold before it is emptied.
+const CACHE_LIMIT: usize = 32 << 20;
+
+/// The files read so far, those that cannot be read included.
+#[derive(Default)]
+pub(super) struct Sources {
+    files: BTreeMap<String, Option<Source>>,
+    size: usize,
+}
+
+struct Source {
+    text: Vec<u8>,
+    /// Where each line starts.
+    starts: Vec<u32>,
+}
+
+impl Sources {
+    /// The line (counted from 1) without surrounding blanks.
+    pub(super) fn line(&mut self, file: &str, line: u32) -> Option<String> {
+        if !self.files.contains_key(file) {
+            let source = Source::read(file);
+            let size = source.as_ref().map_or(0, |source| source.text.len() + source.starts.len() * 4);
+            if self.size.saturating_add(size) > CACHE_LIMIT {
+                self.files.clear();
+                self.size = 0;
+            }
+            self.size += size;
+            self.files.insert(file.to_owned(), source);
+        }
+        self.files.get(file)?.as_ref()?.line(line)
+    }
+}
+
+impl Source {
+    /// A relative path (`-ffile-prefix-map`) would mean whatever the host's directory holds; it is not opened.
+    fn read(path: &str) -> Option<Source> {
+        if !path.starts_with('/') {
+            return None;
+        }
+        let file = RegularFile::open(path.as_bytes()).ok()?;
+        if file.size() > FILE_LIMIT {
+            return None;
+        }
+        let text = file.bytes(0, file.size()).ok()?;
+        let ends = text.iter().enumerate().filter(|&(_, &byte)| byte == b'\n').map(|(at, _)| at as u32 + 1);
+        let starts = core::iter::once(0).chain(ends).collect();
+        Some(Source { text, starts })
+    }
+
+    fn line(&self, line: u32) -> Option<String> {
+        let index = usize::try_from(line.checked_sub(1)?).ok()?;
+        let start = *self.starts.get(index)? as usize;
+        let end = self.starts.get(index.checked_add(1)?).map_or(self.text.len(), |&end| end as usize);
+        let text = String::from_utf8_lossy(self.text.get(start..end)?).trim().to_owned();
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_trimmed_and_counted_from_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.c");
+        std::fs::write(&path, "one\n\ttwo  \r\nlast").unwrap();
+        let path = path.to_str().unwrap();
+        let mut sources = Sources::default();
+        let lines: Vec<Option<String>> = (0..=4).map(|line| sources.line(path, line)).collect();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(lines, [None, text("one"), text("two"), text("last"), None]);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_not_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let large = directory.path().join("large");
+        std::fs::File::create(&large).unwrap().set_len(FILE_LIMIT + 1).unwrap();
+        let mut sources = Sources::default();
+        for path in [fifo.to_str().unwrap(), large.to_str().unwrap(), "/dev/zero", "/", "Cargo.toml", "/none\0such"] {
+            assert_eq!(sources.line(path, 1), None, "{path}");
+        }
+    }
+}

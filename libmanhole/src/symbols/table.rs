@@ -1,0 +1,232 @@
+//! Symbol tables: sorted by address, with the rule which name an address has.
+//!
+//! Context: the agent's thread. Addresses here are the file's (virtual) ones; the caller adds the module's bias.
+//!
+//! Several names for one address: functions before data, those with a size before those without, and among equals the
+//! one whose name stands last in the string table. That is what gdb shows (it keeps the last of its sorted minimal
+//! symbols, which it sorts by the place of their names), so stacks can be compared. An address that no sized symbol
+//! covers belongs to a symbol without size before it, up to the next symbol or the section's end, and else to none.
+
+use object::elf;
+
+use super::elf::{ElfFile, string_at, u16_at, u32_at, u64_at};
+use crate::memory::{self, Memory};
+use crate::modules::{Module, Modules};
+
+/// One entry of a symbol table (System V ABI, "Symbol Table") in bytes.
+const ENTRY: usize = 24;
+/// No object has more symbol or string bytes than this.
+const LIMIT: u64 = 512 << 20;
+
+/// A symbol, at its address in the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) address: u64,
+    /// As the table says.
+    pub(super) size: u64,
+    /// Past its last address.
+    end: u64,
+    name: u32,
+    pub(super) is_function: bool,
+}
+
+/// The symbols of one module in ascending order of address.
+pub(super) struct Table<'s> {
+    strings: &'s [u8],
+    entries: Vec<Entry>,
+    /// For each entry the greatest end of it and all before: how far back a search must go.
+    reach: Vec<u64>,
+}
+
+impl<'s> Table<'s> {
+    pub(super) fn empty() -> Self {
+        Table { strings: &[], entries: Vec::new(), reach: Vec::new() }
+    }
+
+    /// The table of section type `SHT_SYMTAB` in the file; `None` where it has none.
+    pub(super) fn of_file(file: &ElfFile, keep: impl FnOnce(Vec<u8>) -> &'s [u8]) -> Option<Result<Self, String>> {
+        let section = file.sections.iter().find(|s| s.kind == elf::SHT_SYMTAB && s.has_bytes())?;
+        let strings = file.sections.get(section.link as usize).filter(|s| s.kind == elf::SHT_STRTAB)?;
+        if section.size.max(strings.size) > LIMIT {
+            return Some(Err("the symbol table is too large".to_owned()));
+        }
+        let read = || -> Result<Self, String> {
+            let symbols = file.content(section)?;
+            let strings = keep(file.content(strings)?);
+            let place = |index: u16, _| {
+                let section = file.sections.get(usize::from(index))?;
+                section.allocated().then(|| (section.executable(), section.address.saturating_add(section.size)))
+            };
+            Ok(Self::build(&symbols, strings, place))
+        };
+        Some(read())
+    }
+
+    /// The dynamic symbols as they stand in memory: all that is left of a deleted file, and all that the vDSO has.
+    pub(super) fn of_memory(
+        modules: &Modules,
+        memory: &Memory,
+        module: &Module,
+        keep: impl FnOnce(Vec<u8>) -> &'s [u8],
+    ) -> Option<Self> {
+        let dynamic = Dynamic::read(memory, module)?;
+        let count = dynamic.symbol_count(memory)?.checked_mul(ENTRY as u64).filter(|&size| size <= LIMIT)?;
+        let symbols = read_now(dynamic.symbols, count)?;
+        let strings = keep(read_now(dynamic.strings, dynamic.strings_size.min(LIMIT))?);
+        let place = |_, address: u64| {
+            let mapping = modules.mapping(address.wrapping_add(module.bias))?;
+            Some((mapping.executable, mapping.end.wrapping_sub(module.bias)))
+        };
+        Some(Self::build(&symbols, strings, place))
+    }
+
+    /// `place` tells of a symbol's section (by index and address) whether it holds code and where it ends.
+    fn build(symbols: &[u8], strings: &'s [u8], place: impl Fn(u16, u64) -> Option<(bool, u64)>) -> Self {
+        let mut entries: Vec<Entry> =
+            symbols.chunks_exact(ENTRY).filter_map(|raw| entry(raw, strings, &place)).collect();
+        entries.sort_unstable_by_key(|e| (e.address, e.is_function, e.size != 0, e.name));
+        // A symbol without size reaches to the next one.
+        let mut next = u64::MAX;
+        let mut above = u64::MAX;
+        for entry in entries.iter_mut().rev() {
+            if entry.address != above {
+                next = above;
+                above = entry.address;
+            }
+            if entry.size == 0 {
+                entry.end = entry.end.min(next);
+            }
+        }
+        let reach = entries.iter().scan(0, |most, entry| {
+            *most = entry.end.max(*most);
+            Some(*most)
+        });
+        let reach = reach.collect();
+        Table { strings, entries, reach }
+    }
+
+    /// The name as the table has it.
+    pub(super) fn name(&self, entry: &Entry) -> &'s [u8] {
+        string_at(self.strings, entry.name as usize).unwrap_or_default()
+    }
+
+    /// All symbols in ascending order of address.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The symbol that covers the address; see the rule above.
+    pub(super) fn covering(&self, address: u64) -> Option<&Entry> {
+        let mut best: Option<&Entry> = None;
+        let mut at = self.entries.partition_point(|entry| entry.address <= address);
+        while let Some(index) = at.checked_sub(1) {
+            at = index;
+            let (entry, reach) = (self.entries.get(index)?, *self.reach.get(index)?);
+            if reach <= address {
+                break;
+            }
+            if address < entry.end {
+                let sized = entry.size != 0;
+                match best {
+                    None if sized => return Some(entry),
+                    None => best = Some(entry),
+                    Some(_) if sized => return Some(entry),
+                    Some(_) => {}
+                }
+            }
+        }
+        best
+    }
+}
+
+/// A symbol that stands for a place in memory; `None` for all others.
+fn entry(raw: &[u8], strings: &[u8], place: impl Fn(u16, u64) -> Option<(bool, u64)>) -> Option<Entry> {
+    let (name, info, section) = (u32_at(raw, 0)?, *raw.get(4)?, u16_at(raw, 6)?);
+    let (address, size) = (u64_at(raw, 8)?, u64_at(raw, 16)?);
+    let text = string_at(strings, name as usize).filter(|text| !text.is_empty())?;
+    let kind = elf::SymbolType(info & 0xf);
+    if section == elf::SHN_UNDEF.0 || section == elf::SHN_ABS.0 || section == elf::SHN_COMMON.0 {
+        return None;
+    }
+    let (executable, section_end) = place(section, address)?;
+    let is_function = match kind {
+        elf::STT_FUNC | elf::STT_GNU_IFUNC => true,
+        elf::STT_OBJECT => false,
+        // The mapping symbols of some linkers are no names.
+        elf::STT_NOTYPE if text.starts_with(b"$") => return None,
+        elf::STT_NOTYPE => executable,
+        _ => return None,
+    };
+    let end = if size == 0 { section_end } else { address.saturating_add(size) };
+    Some(Entry { address, size, end, name, is_function })
+}
+
+/// The addresses in memory that the dynamic section tells.
+struct Dynamic {
+    symbols: u64,
+    strings: u64,
+    strings_size: u64,
+    hash: Option<u64>,
+    gnu_hash: Option<u64>,
+}
+
+impl Dynamic {
+    fn read(memory: &Memory, module: &Module) -> Option<Dynamic> {
+        const SIZE_LIMIT: u64 = 64 << 10;
+        let (address, size) = module.dynamic?;
+        let table = memory.bytes(address, size.min(SIZE_LIMIT) as usize).ok()?;
+        let value = |tag: elf::DynamicTag| {
+            let mut pairs = table.chunks_exact(16).map(|pair| (u64_at(pair, 0), u64_at(pair, 8)));
+            pairs.find(|(found, _)| *found == Some(tag.0 as u64))?.1
+        };
+        // glibc's loader has replaced addresses of the file by those in memory; in the vDSO nobody has.
+        let inside = module.start..module.end;
+        let place = |tag| {
+            let value = value(tag)?;
+            let moved = value.wrapping_add(module.bias);
+            [value, moved].into_iter().find(|address| inside.contains(address))
+        };
+        Some(Dynamic {
+            symbols: place(elf::DT_SYMTAB)?,
+            strings: place(elf::DT_STRTAB)?,
+            strings_size: value(elf::DT_STRSZ)?,
+            hash: place(elf::DT_HASH),
+            gnu_hash: place(elf::DT_GNU_HASH),
+        })
+    }
+
+    /// How many dynamic symbols there are: only the hash tables know.
+    fn symbol_count(&self, memory: &Memory) -> Option<u64> {
+        if let Some(hash) = self.hash {
+            // System V ABI, "Hash Table": nbucket, nchain.
+            return memory.u32(hash.checked_add(4)?).ok().map(u64::from);
+        }
+        // GNU hash: nbuckets, symoffset, bloom words of 8 bytes, shift; the chain of the last bucket ends the table.
+        let hash = self.gnu_hash?;
+        let field = |at: u64| memory.u32(hash.checked_add(at)?).ok().map(u64::from);
+        let (buckets, first, bloom) = (field(0)?, field(4)?, field(8)?);
+        let table = bloom.checked_mul(8)?.checked_add(16)?;
+        let chains = buckets.checked_mul(4)?.checked_add(table).filter(|&size| size <= LIMIT)?;
+        let last = (0..buckets).try_fold(0, |last, i| Some(field(table + i * 4)?.max(last)))?;
+        let mut count = last;
+        if last < first {
+            return Some(first);
+        }
+        while count < LIMIT {
+            let chain = field(chains.checked_add((count - first).checked_mul(4)?)?)?;
+            count += 1;
+            if chain & 1 == 1 {
+                return Some(count);
+            }
+        }
+        None
+    }
+}
+
+/// As much as can be read of `size` bytes, past the cache of pages: tables are read once.
+fn read_now(address: u64, size: u64) -> Option<Vec<u8>> {
+    let mut bytes = super::regular_file::zeroed(size).ok()?;
+    let n = memory::read_now(address, &mut bytes).ok()?;
+    bytes.truncate(n);
+    Some(bytes)
+}

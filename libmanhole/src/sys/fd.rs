@@ -1,0 +1,252 @@
+//! File descriptors that close themselves, and what is done with them.
+//!
+//! Context: agent threads; constructor; fork child. The agent's thread has a descriptor table of its own
+//! ([`make_table_private`]), so these numbers mean nothing to the host and the host's close loops do not reach them.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Errno, Result, call};
+
+/// Whether the agent's thread has to live in the host's table, because the kernel or a sandbox refuses it one of its own.
+static TABLE_IS_SHARED: AtomicBool = AtomicBool::new(false);
+
+/// An open descriptor of the calling thread's table; closed when dropped.
+#[derive(Debug)]
+pub(crate) struct Fd {
+    number: i32,
+    /// Device and inode of a descriptor that lives long in a shared table, where the host may close it and use its number.
+    identity: Option<(u64, u64)>,
+}
+
+impl Fd {
+    /// Takes over a descriptor that the kernel has just given.
+    pub(super) fn from_kernel(fd: usize) -> Fd {
+        Fd { number: fd as i32, identity: None }
+    }
+
+    /// The number.
+    pub(crate) fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// Prepares a descriptor that is kept. In a table of our own there is nothing to do; in a shared one it moves to a
+    /// high number, out of the way of the host's next open, and remembers what it stands for.
+    pub(crate) fn lasting(self) -> Result<Fd> {
+        const HIGH: usize = 800;
+        if !TABLE_IS_SHARED.load(Ordering::Relaxed) {
+            return Ok(self);
+        }
+        // SAFETY: numbers only; the kernel gives a new descriptor.
+        let moved = unsafe { call(libc::SYS_fcntl, [self.number as usize, libc::F_DUPFD_CLOEXEC as usize, HIGH]) };
+        let mut kept = moved.map_or(self, Fd::from_kernel);
+        kept.identity = Some(kept.stat()?.identity);
+        Ok(kept)
+    }
+
+    /// Whether the number still stands for what was opened.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.identity.is_none_or(|identity| self.stat().is_ok_and(|now| now.identity == identity))
+    }
+
+    /// Opens `path` with `flags` and `O_CLOEXEC`.
+    pub(crate) fn open(path: &CStr, flags: i32) -> Result<Fd> {
+        open_at(libc::AT_FDCWD, path, flags)
+    }
+
+    /// Opens `path` relative to this directory.
+    pub(crate) fn open_in(&self, path: &CStr, flags: i32) -> Result<Fd> {
+        open_at(self.number, path, flags)
+    }
+
+    /// Reads once; 0 is the end.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+        retrying(|| {
+            // SAFETY: the buffer is ours for the length that is given.
+            unsafe { call(libc::SYS_read, [self.number as usize, buffer.as_mut_ptr() as usize, buffer.len()]) }
+        })
+    }
+
+    /// Reads once at `offset`.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        retrying(|| {
+            // SAFETY: as in `read`.
+            unsafe {
+                call(
+                    libc::SYS_pread64,
+                    [self.number as usize, buffer.as_mut_ptr() as usize, buffer.len(), offset as usize],
+                )
+            }
+        })
+    }
+
+    /// Reads at `offset` until the buffer is full or the file ends; returns how much there was.
+    pub(crate) fn read_at_fully(&self, mut buffer: &mut [u8], mut offset: u64) -> Result<usize> {
+        let mut total = 0;
+        while !buffer.is_empty() {
+            let n = self.read_at(buffer, offset)?;
+            if n == 0 {
+                break;
+            }
+            total += n;
+            offset = offset.wrapping_add(n as u64);
+            buffer = buffer.get_mut(n..).unwrap_or_default();
+        }
+        Ok(total)
+    }
+
+    /// Type, mode, size and identity.
+    pub(crate) fn stat(&self) -> Result<Stat> {
+        stat_at(self.number, c"", libc::AT_EMPTY_PATH)
+    }
+
+    /// Changes the mode of the file.
+    pub(crate) fn set_mode(&self, mode: u32) -> Result<()> {
+        // SAFETY: numbers only.
+        unsafe { call(libc::SYS_fchmod, [self.number as usize, mode as usize]) }.map(drop)
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            return;
+        }
+        // SAFETY: the number is ours and is not used again. An error of close leaves nothing to do.
+        let _ = unsafe { call(libc::SYS_close, [self.number as usize]) };
+    }
+}
+
+/// Writes once to descriptor `fd` of the calling thread's table.
+pub(crate) fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
+    retrying(|| {
+        // SAFETY: the kernel reads the bytes.
+        unsafe { call(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len()]) }
+    })
+}
+
+/// What stat(2) tells of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// Device and inode: the identity.
+    pub(crate) identity: (u64, u64),
+    /// Type and permission bits.
+    pub(crate) mode: u32,
+    /// Owner.
+    pub(crate) uid: u32,
+    /// Size in bytes.
+    pub(crate) size: u64,
+}
+
+impl Stat {
+    /// Whether the file is a socket.
+    pub(crate) fn is_socket(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFSOCK
+    }
+
+    /// Whether the file is a regular one.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+}
+
+/// What stands at `path`; a symbolic link is not followed.
+pub(crate) fn stat_link(path: &CStr) -> Result<Stat> {
+    stat_at(libc::AT_FDCWD, path, libc::AT_SYMLINK_NOFOLLOW)
+}
+
+fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
+    let mut raw = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the kernel fills the structure; struct stat of x86_64's libc is the kernel's.
+    unsafe {
+        call(
+            libc::SYS_newfstatat,
+            [directory as usize, path.as_ptr() as usize, raw.as_mut_ptr() as usize, flags as usize],
+        )
+    }?;
+    // SAFETY: all bits of the structure are valid, and it was zeroed before.
+    let raw = unsafe { raw.assume_init() };
+    Ok(Stat {
+        identity: (raw.st_dev, raw.st_ino),
+        mode: raw.st_mode,
+        uid: raw.st_uid,
+        size: raw.st_size.unsigned_abs(),
+    })
+}
+
+/// Removes the name `path`.
+pub(crate) fn unlink(path: &CStr) -> Result<()> {
+    // SAFETY: the path is a C string.
+    unsafe { call(libc::SYS_unlink, [path.as_ptr() as usize]) }.map(drop)
+}
+
+/// The target of a symbolic link, such as those below `/proc/self/fd`, into `buffer`.
+pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    // SAFETY: the buffer is ours for the length that is given.
+    let n = unsafe { call(libc::SYS_readlink, [path.as_ptr() as usize, buffer.as_mut_ptr() as usize, buffer.len()]) }?;
+    Ok(buffer.get(..n).unwrap_or_default())
+}
+
+/// Gives the calling thread a descriptor table of its own with nothing in it.
+///
+/// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors, so no pipe of the host is held open
+/// even for a moment (Linux 5.9). Older kernels copy the table and then close the copies. Where neither is allowed, the
+/// error says why; the agent then lives in the host's table and guards what it keeps there ([`Fd::lasting`]).
+pub(crate) fn make_table_private() -> Result<()> {
+    const CLOSE_RANGE_UNSHARE: usize = 2;
+    // SAFETY: closes only descriptors of the calling thread's new table.
+    match unsafe { call(libc::SYS_close_range, [0, u32::MAX as usize, CLOSE_RANGE_UNSHARE]) } {
+        Ok(_) => Ok(()),
+        // SAFETY: numbers only.
+        Err(_) => match unsafe { call(libc::SYS_unshare, [libc::CLONE_FILES as usize]) } {
+            Ok(_) => close_all(),
+            Err(error) => {
+                TABLE_IS_SHARED.store(true, Ordering::Relaxed);
+                Err(error)
+            }
+        },
+    }
+}
+
+/// Closes what the calling thread's table holds.
+fn close_all() -> Result<()> {
+    let listing = super::directory::numbers(c"/proc/thread-self/fd")?;
+    for fd in listing {
+        drop(Fd::from_kernel(fd as usize));
+    }
+    Ok(())
+}
+
+fn open_at(directory: i32, path: &CStr, flags: i32) -> Result<Fd> {
+    let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
+    retrying(|| {
+        // SAFETY: the path is a C string.
+        unsafe { call(libc::SYS_openat, [directory as usize, path.as_ptr() as usize, flags as usize, 0o600]) }
+    })
+    .map(Fd::from_kernel)
+}
+
+/// Repeats what a signal has interrupted. Our threads block signals, but a constructor runs on the host's thread.
+pub(super) fn retrying(mut act: impl FnMut() -> Result<usize>) -> Result<usize> {
+    loop {
+        match act() {
+            Err(Errno(libc::EINTR)) => {}
+            other => return other,
+        }
+    }
+}
+
+/// The whole content of a file whose size is not known beforehand, such as those of `/proc`; at most `limit` bytes.
+pub(crate) fn read_file(path: &CStr, limit: usize) -> Result<Vec<u8>> {
+    let file = Fd::open(path, libc::O_RDONLY)?;
+    let mut content = Vec::new();
+    let mut piece = [0u8; 4096];
+    while content.len() < limit {
+        let n = file.read(&mut piece)?;
+        if n == 0 {
+            break;
+        }
+        content.extend_from_slice(piece.get(..n).unwrap_or_default());
+    }
+    Ok(content)
+}

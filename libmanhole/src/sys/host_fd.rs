@@ -1,0 +1,46 @@
+//! The host's descriptors, from the agent's thread, whose own table has none of them.
+//!
+//! Context: agent threads. A copy exists for as long as one write takes, so the host's pipes end when the host says.
+
+use super::{Result, call, directory, fd, fd::Fd, process};
+
+/// Writes `bytes` once to descriptor `number` of the host's table.
+pub(crate) fn write(number: i32, bytes: &[u8]) -> Result<usize> {
+    fd::write(borrow(number)?.number(), bytes)
+}
+
+/// A short-lived copy of descriptor `number` of the host's table.
+///
+/// pidfd_getfd(2) copies any kind of file. Where a sandbox refuses it, opening the link below `/proc` does for files,
+/// pipes and terminals, not for sockets.
+fn borrow(number: i32) -> Result<Fd> {
+    copy_by_pidfd(number).or_else(|_| {
+        let mut path = crate::text::Text::<64>::new();
+        path.push_fmt(format_args!("/proc/self/task/{}/fd/{number}", host_task()));
+        Fd::open(path.as_c_str(), libc::O_WRONLY | libc::O_APPEND)
+    })
+}
+
+fn copy_by_pidfd(number: i32) -> Result<Fd> {
+    // SAFETY: numbers only; the kernel gives a new descriptor.
+    let pidfd = Fd::from_kernel(unsafe { call(libc::SYS_pidfd_open, [process::pid() as usize, 0]) }?);
+    // SAFETY: as above.
+    let copy = unsafe { call(libc::SYS_pidfd_getfd, [pidfd.number() as usize, number as usize, 0]) }?;
+    Ok(Fd::from_kernel(copy))
+}
+
+/// A thread whose descriptor table is the host's: the leader, or when that has ended another one that is not ours.
+pub(crate) fn host_task() -> i32 {
+    let leader = process::pid();
+    let own = process::tid();
+    let alive = |tid: i32| {
+        let mut path = crate::text::Text::<64>::new();
+        path.push_fmt(format_args!("/proc/self/task/{tid}/fd"));
+        directory::numbers(path.as_c_str()).is_ok_and(|fds| !fds.is_empty())
+    };
+    if alive(leader) {
+        return leader;
+    }
+    let others = directory::numbers(c"/proc/self/task").unwrap_or_default();
+    others.into_iter().find(|&tid| tid != own && alive(tid)).unwrap_or(leader)
+}

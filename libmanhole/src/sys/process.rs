@@ -1,0 +1,101 @@
+//! The process: ids, clocks, auxiliary facts.
+//!
+//! Context: any thread, signal handlers included.
+
+use core::time::Duration;
+
+use super::{Result, call};
+
+/// The process id, asked of the kernel each time: a raw clone leaves a cached one wrong.
+pub(crate) fn pid() -> i32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { call(libc::SYS_getpid, []) }.unwrap_or(0) as i32
+}
+
+/// The kernel's id of the calling thread.
+pub(crate) fn tid() -> i32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { call(libc::SYS_gettid, []) }.unwrap_or(0) as i32
+}
+
+/// The effective user id, as it is now.
+pub(crate) fn euid() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { call(libc::SYS_geteuid, []) }.unwrap_or(0) as u32
+}
+
+/// Time since an arbitrary point that never goes back.
+pub(crate) fn monotonic() -> Duration {
+    clock(libc::CLOCK_MONOTONIC)
+}
+
+/// Time since 1970-01-01 UTC.
+pub(crate) fn realtime() -> Duration {
+    clock(libc::CLOCK_REALTIME)
+}
+
+fn clock(which: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills the structure.
+    let _ = unsafe { call(libc::SYS_clock_gettime, [which as usize, core::ptr::from_mut(&mut time) as usize]) };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// A duration in the kernel's form.
+pub(crate) fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}
+
+/// Lets `time` pass. Only on the agent's own thread.
+pub(crate) fn sleep(time: Duration) {
+    let mut left = timespec(time);
+    loop {
+        let address = core::ptr::from_mut(&mut left) as usize;
+        // SAFETY: the kernel reads the time and writes what is left into the same place (nanosleep(2)).
+        if unsafe { call(libc::SYS_nanosleep, [address, address]) } != Err(super::Errno(libc::EINTR)) {
+            return;
+        }
+    }
+}
+
+/// Whether the program runs with the privileges of another user (setuid, setgid, capabilities: AT_SECURE in getauxval(3)).
+pub(crate) fn secure() -> bool {
+    // SAFETY: reads a value that the loader has stored; takes no lock.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Sends signal `signal` to thread `tid` of this process.
+pub(crate) fn signal_thread(tid: i32, signal: i32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_tgkill, [pid() as usize, tid as usize, signal as usize]) }.map(drop)
+}
+
+/// Sends signal `signal` to thread `tid` of this process, with a value that its handler sees as `si_value`.
+pub(crate) fn queue_to_thread(tid: i32, signal: i32, value: u64) -> Result<()> {
+    /// siginfo_t as the kernel reads it for SI_QUEUE: signo, errno, code, padding, pid, uid, value, rest.
+    #[repr(C)]
+    struct Info {
+        signo: i32,
+        errno: i32,
+        code: i32,
+        pad: i32,
+        pid: i32,
+        uid: u32,
+        value: u64,
+        rest: [u64; 12],
+    }
+    const SI_QUEUE: i32 = -1;
+    let info = Info { signo: signal, errno: 0, code: SI_QUEUE, pad: 0, pid: pid(), uid: euid(), value, rest: [0; 12] };
+    const { assert!(size_of::<Info>() == 128) };
+    // SAFETY: the kernel copies the 128 bytes of the structure (rt_tgsigqueueinfo(2)).
+    unsafe {
+        call(
+            libc::SYS_rt_tgsigqueueinfo,
+            [pid() as usize, tid as usize, signal as usize, core::ptr::from_ref(&info) as usize],
+        )
+    }
+    .map(drop)
+}

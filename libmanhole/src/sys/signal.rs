@@ -1,0 +1,110 @@
+//! Signal dispositions, masks and pending sets, in the kernel's own terms.
+//!
+//! Context: any thread; what a signal handler may call says so. glibc's sigaction is not used: it hides signals 32 and 33
+//! and may be interposed.
+
+use super::{Result, arch, call};
+
+/// A set of signals; bit `n - 1` stands for signal `n`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Set(pub(crate) u64);
+
+impl Set {
+    /// Every signal.
+    pub(crate) const ALL: Set = Set(u64::MAX);
+
+    /// Whether signal `signal` is in the set.
+    pub(crate) fn contains(self, signal: i32) -> bool {
+        (1..=64).contains(&signal) && self.0 >> (signal - 1) & 1 == 1
+    }
+}
+
+/// A disposition as rt_sigaction(2) takes it.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Action {
+    /// 0 is the default, 1 is ignore, everything else an address.
+    pub(crate) handler: usize,
+    pub(crate) flags: u64,
+    restorer: usize,
+    pub(crate) mask: Set,
+}
+
+impl Action {
+    /// A handler of three arguments that runs on the alternate stack where the thread has one, with `mask` blocked.
+    pub(crate) fn handler(handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void), mask: Set) -> Action {
+        const SA_RESTORER: u64 = 0x0400_0000;
+        let flags = (libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART) as u64;
+        Action {
+            handler: handler as usize,
+            flags: flags | SA_RESTORER,
+            restorer: arch::sigreturn_trampoline as *const () as usize,
+            mask,
+        }
+    }
+
+    /// The signal's default action.
+    pub(crate) fn default_action() -> Action {
+        Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: Set(0) }
+    }
+
+    /// Whether the signal's default action is in place.
+    pub(crate) fn is_default(&self) -> bool {
+        self.handler == libc::SIG_DFL
+    }
+}
+
+/// The disposition of `signal` as it is. Safe in a signal handler.
+pub(crate) fn action(signal: i32) -> Result<Action> {
+    let mut old = Action::default_action();
+    // SAFETY: the kernel fills the structure; 8 is the size of its set.
+    unsafe { call(libc::SYS_rt_sigaction, [signal as usize, 0, core::ptr::from_mut(&mut old) as usize, 8]) }?;
+    Ok(old)
+}
+
+/// Puts a disposition in place; returns the one that was there, exchanged by the kernel in one step.
+pub(crate) fn set_action(signal: i32, new: &Action) -> Result<Action> {
+    let mut old = Action::default_action();
+    // SAFETY: the new handler is a function of ours that keeps the rules of signal context, or what was there before.
+    unsafe {
+        call(
+            libc::SYS_rt_sigaction,
+            [signal as usize, core::ptr::from_ref(new) as usize, core::ptr::from_mut(&mut old) as usize, 8],
+        )
+    }?;
+    Ok(old)
+}
+
+/// Signals that wait for the calling thread or the process. Safe in a signal handler.
+pub(crate) fn pending() -> Set {
+    let mut set = Set(0);
+    // SAFETY: the kernel fills the set.
+    let _ = unsafe { call(libc::SYS_rt_sigpending, [core::ptr::from_mut(&mut set) as usize, 8]) };
+    set
+}
+
+/// Blocks every signal in the calling thread but glibc's own 32 and 33, which setuid(2) needs; returns the mask before.
+///
+/// A thread inherits the mask of its creator, so this brackets the creation of ours.
+pub(crate) fn block_all() -> Set {
+    const GLIBC_OWN: u64 = 0b11 << 31;
+    exchange_mask(Set(!GLIBC_OWN))
+}
+
+/// Puts a mask in place; returns the one before.
+pub(crate) fn exchange_mask(mask: Set) -> Set {
+    let mut old = Set(0);
+    // SAFETY: reads one set, fills the other.
+    let _ = unsafe {
+        call(
+            libc::SYS_rt_sigprocmask,
+            [
+                libc::SIG_SETMASK as usize,
+                core::ptr::from_ref(&mask) as usize,
+                core::ptr::from_mut(&mut old) as usize,
+                8,
+            ],
+        )
+    };
+    old
+}

@@ -1,0 +1,151 @@
+//! Unix stream sockets, poll, and the signal descriptor of the agent's own thread.
+//!
+//! Context: the agent's thread. Every send has `MSG_NOSIGNAL`: a client that vanishes never raises SIGPIPE in the host.
+
+use core::ffi::CStr;
+use core::time::Duration;
+
+use super::{Errno, Result, call, fd::Fd, process, signal::Set};
+
+/// Who is at the other end, by the kernel's word (SO_PEERCRED in unix(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) pid: i32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// A non-blocking listening socket, bound to `path` with mode 0600 from the first instant.
+///
+/// The mode of the socket's inode is set before bind(2) makes the name, so no window and no umask(2) is needed.
+pub(crate) fn listen_at(path: &CStr) -> Result<Fd> {
+    let flags = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: numbers only.
+    let socket = Fd::from_kernel(unsafe { call(libc::SYS_socket, [libc::AF_UNIX as usize, flags as usize, 0]) }?);
+    socket.set_mode(0o600)?;
+    let (address, len) = address_of(path)?;
+    // SAFETY: the address outlives the call.
+    unsafe { call(libc::SYS_bind, [socket.number() as usize, core::ptr::from_ref(&address) as usize, len]) }?;
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_listen, [socket.number() as usize, 16]) }?;
+    Ok(socket)
+}
+
+/// Whether somebody listens at `path`.
+pub(crate) fn answers(path: &CStr) -> Result<()> {
+    let flags = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: numbers only.
+    let socket = Fd::from_kernel(unsafe { call(libc::SYS_socket, [libc::AF_UNIX as usize, flags as usize, 0]) }?);
+    let (address, len) = address_of(path)?;
+    // SAFETY: the address outlives the call.
+    unsafe { call(libc::SYS_connect, [socket.number() as usize, core::ptr::from_ref(&address) as usize, len]) }
+        .map(drop)
+}
+
+fn address_of(path: &CStr) -> Result<(libc::sockaddr_un, usize)> {
+    let mut address = libc::sockaddr_un { sun_family: libc::AF_UNIX as u16, sun_path: [0; 108] };
+    let bytes = path.to_bytes();
+    if bytes.len() >= address.sun_path.len() {
+        return Err(Errno(libc::ENAMETOOLONG));
+    }
+    for (slot, byte) in address.sun_path.iter_mut().zip(bytes) {
+        *slot = *byte as libc::c_char;
+    }
+    Ok((address, 2 + bytes.len() + 1))
+}
+
+/// Takes the next connection; none waiting is `EAGAIN`.
+pub(crate) fn accept(listener: &Fd) -> Result<Fd> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: numbers only; no address is asked for.
+    unsafe { call(libc::SYS_accept4, [listener.number() as usize, 0, 0, flags as usize]) }.map(Fd::from_kernel)
+}
+
+/// The credentials that the peer had when it connected.
+pub(crate) fn peer(socket: &Fd) -> Result<Peer> {
+    let mut raw = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut len = size_of::<libc::ucred>() as u32;
+    // SAFETY: the kernel fills at most the length that is given.
+    unsafe {
+        call(
+            libc::SYS_getsockopt,
+            [
+                socket.number() as usize,
+                libc::SOL_SOCKET as usize,
+                libc::SO_PEERCRED as usize,
+                core::ptr::from_mut(&mut raw) as usize,
+                core::ptr::from_mut(&mut len) as usize,
+            ],
+        )
+    }?;
+    Ok(Peer { pid: raw.pid, uid: raw.uid, gid: raw.gid })
+}
+
+/// The name that the peer has bound its own socket to; abstract names start with NUL. Empty for a client like `nc`.
+pub(crate) fn peer_name(socket: &Fd) -> Result<Vec<u8>> {
+    let mut raw = libc::sockaddr_un { sun_family: 0, sun_path: [0; 108] };
+    let mut len = size_of::<libc::sockaddr_un>() as u32;
+    // SAFETY: the kernel fills at most the length that is given.
+    unsafe {
+        call(
+            libc::SYS_getpeername,
+            [socket.number() as usize, core::ptr::from_mut(&mut raw) as usize, core::ptr::from_mut(&mut len) as usize],
+        )
+    }?;
+    let len = (len as usize).saturating_sub(2);
+    Ok(raw.sun_path.iter().take(len).map(|&byte| byte as u8).collect())
+}
+
+/// Receives what is there; 0 is the end, nothing there is `EAGAIN`.
+pub(crate) fn receive(socket: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is ours for the length that is given.
+    unsafe {
+        call(
+            libc::SYS_recvfrom,
+            [socket.number() as usize, buffer.as_mut_ptr() as usize, buffer.len(), libc::MSG_DONTWAIT as usize, 0, 0],
+        )
+    }
+}
+
+/// Sends what fits; a full buffer is `EAGAIN`, a vanished peer `EPIPE`.
+pub(crate) fn send(socket: &Fd, bytes: &[u8]) -> Result<usize> {
+    // SAFETY: the kernel reads the bytes.
+    unsafe {
+        call(
+            libc::SYS_sendto,
+            [
+                socket.number() as usize,
+                bytes.as_ptr() as usize,
+                bytes.len(),
+                (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) as usize,
+                0,
+                0,
+            ],
+        )
+    }
+}
+
+/// Ends the sending direction, so that the peer reads everything and then the end.
+pub(crate) fn shut_down_sending(socket: &Fd) {
+    // SAFETY: numbers only.
+    let _ = unsafe { call(libc::SYS_shutdown, [socket.number() as usize, libc::SHUT_WR as usize]) };
+}
+
+/// One descriptor to wait for.
+pub(crate) type Waited = libc::pollfd;
+
+/// Waits until one of the descriptors is ready or `timeout` has passed (`None`: for ever).
+pub(crate) fn poll(waited: &mut [Waited], timeout: Option<Duration>) -> Result<usize> {
+    let limit = timeout.map(process::timespec);
+    let limit_address = limit.as_ref().map_or(0, |limit| core::ptr::from_ref(limit) as usize);
+    // SAFETY: the array and the time outlive the call.
+    unsafe { call(libc::SYS_ppoll, [waited.as_mut_ptr() as usize, waited.len(), limit_address, 0, 8]) }
+}
+
+/// A descriptor that becomes readable when one of `signals`, blocked in this thread, is sent to it (signalfd(2)).
+pub(crate) fn signal_fd(signals: Set) -> Result<Fd> {
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the kernel reads the set.
+    unsafe { call(libc::SYS_signalfd4, [usize::MAX, core::ptr::from_ref(&signals) as usize, 8, flags as usize]) }
+        .map(Fd::from_kernel)
+}

@@ -1,0 +1,76 @@
+//! Text of bounded length without allocation: paths, log lines.
+//!
+//! Context: any, signal handlers included. Text that does not fit is cut at the end, never an error.
+
+use core::ffi::CStr;
+use core::fmt::{self, Write};
+
+/// Up to `N - 1` bytes of text and a terminating NUL.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Text<N> {
+    pub(crate) const fn new() -> Self {
+        Text { bytes: [0; N], len: 0 }
+    }
+
+    /// Appends what fits.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let room = self.bytes.get_mut(self.len..N.saturating_sub(1)).unwrap_or_default();
+        let count = room.len().min(bytes.len());
+        for (slot, byte) in room.iter_mut().zip(bytes) {
+            *slot = *byte;
+        }
+        self.len += count;
+    }
+
+    /// Appends formatted text, as much as fits.
+    pub(crate) fn push_fmt(&mut self, what: fmt::Arguments<'_>) {
+        let _ = self.write_fmt(what);
+    }
+
+    /// The bytes so far.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// The text up to its first NUL, as a C string.
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+}
+
+impl<const N: usize> Write for Text<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl<const N: usize> fmt::Display for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.as_bytes().utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_cut() {
+        let mut text = Text::<8>::new();
+        text.push_fmt(format_args!("{}-{}", "abc", 123456));
+        assert_eq!(text.as_bytes(), b"abc-123");
+        assert_eq!(text.as_c_str().to_bytes(), b"abc-123");
+    }
+}

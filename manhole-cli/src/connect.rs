@@ -1,0 +1,288 @@
+//! Opens the connection: sends the signal, tries the paths until the time is over, checks who answers.
+//!
+//! Runs in the client. Nothing here waits longer than the timeout: the socket connects without blocking.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+
+use crate::args::{Connect, Target};
+use crate::failure::{Failure, TIMEOUT};
+use crate::peer::{self, Peer};
+use crate::{diagnose, find, process, send, signal};
+
+/// A connection to the process that was asked for.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// The connected socket.
+    pub(crate) stream: UnixStream,
+    /// Who listens.
+    pub(crate) peer: Peer,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const BETWEEN_WAKES: Duration = Duration::from_millis(200);
+
+/// Sends the signal, when there is one, and connects.
+///
+/// # Errors
+/// Status 1 when the signal cannot be sent or the peer is another one; 5 when the time is over.
+pub(crate) fn open(request: &Connect) -> Result<Connection, Failure> {
+    if let (Some(number), Some(pid)) = (request.signal, request.target.pid) {
+        send::to_process(pid, number).map_err(|error| cannot_signal(pid, number, &error))?;
+    }
+    let start = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut wake = Wake::default();
+    let mut told = Vec::new();
+    loop {
+        let round = try_all(&request.target, !request.raw, &mut told);
+        if let Some(connection) = round.connection {
+            return Ok(connection);
+        }
+        if let Some(reason) = round.refusal {
+            return Err(Failure::error(reason));
+        }
+        if let (true, Some(pid)) = (round.is_missing, request.target.pid) {
+            wake.the_listener(pid);
+        }
+        let left = request.timeout.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(timeout(&request.target, false));
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The failure that scripts know: the line of python-manhole's client, and below it what can be said about the cause.
+pub(crate) fn timeout(target: &Target, is_connected: bool) -> Failure {
+    let path = find::usual_path(target);
+    let mut text = format!("Failed to connect to '{}': Timeout", path.display());
+    if let Some(reason) = diagnose::why_silent(target, is_connected) {
+        text.push('\n');
+        text.push_str(&reason);
+    }
+    Failure {
+        status: TIMEOUT,
+        text,
+    }
+}
+
+fn cannot_signal(pid: i32, number: i32, error: &io::Error) -> Failure {
+    let owner = process::status(pid).and_then(|status| status.owner());
+    let remedy = match (error.raw_os_error(), owner) {
+        (Some(libc::EPERM), Some(uid)) => format!(
+            "; it belongs to {}: run manhole-cli as that user or as root",
+            process::user(uid)
+        ),
+        _ => String::new(),
+    };
+    Failure::error(format!(
+        "cannot send {} to process {pid}: {}{remedy}",
+        signal::name_of(number),
+        describe(error)
+    ))
+}
+
+#[derive(Default)]
+struct Round {
+    connection: Option<Connection>,
+    refusal: Option<String>,
+    is_missing: bool,
+}
+
+/// Tries each path once. Errors other than "nobody listens (yet)" are told once, and only for the path that the user knows of.
+fn try_all(target: &Target, is_structured: bool, told: &mut Vec<String>) -> Round {
+    let mut round = Round {
+        is_missing: true,
+        ..Round::default()
+    };
+    for (place, path) in find::candidates(target).iter().enumerate() {
+        match attempt(path, is_structured) {
+            Ok(stream) => {
+                let checked = peer::credentials(&stream)
+                    .and_then(|peer| peer::check(peer, target).map(|()| peer));
+                match checked {
+                    Ok(peer) => {
+                        round.connection = Some(Connection { stream, peer });
+                        return round;
+                    }
+                    Err(reason) => {
+                        let text = format!("'{}' is not used: {reason}", path.display());
+                        round.refusal.get_or_insert(text);
+                    }
+                }
+            }
+            Err(Errno::ENOENT) => {}
+            // Nobody listens, or its queue is full: that may change.
+            Err(Errno::ECONNREFUSED | Errno::EAGAIN) => round.is_missing = false,
+            Err(error) => {
+                round.is_missing = false;
+                let text = format!(
+                    "Failed to connect to '{}': {}",
+                    path.display(),
+                    explain(error, path)
+                );
+                if place == 0 && !told.contains(&text) {
+                    eprintln!("{text}");
+                    told.push(text);
+                }
+            }
+        }
+    }
+    round
+}
+
+fn explain(error: Errno, path: &Path) -> String {
+    let owner = std::fs::symlink_metadata(path).map(|file| process::user(file.uid()));
+    match (error, owner) {
+        (Errno::EACCES | Errno::EPERM, Ok(owner)) => {
+            format!("permission denied; it belongs to {owner}: run manhole-cli as that user or as root")
+        }
+        (Errno::EACCES | Errno::EPERM, Err(_)) => {
+            "permission denied on the way to it: run manhole-cli as the owner of the process or as root".to_owned()
+        }
+        (Errno::EPROTOTYPE, _) => "it is no stream socket, so no manhole".to_owned(),
+        _ => error.desc().to_owned(),
+    }
+}
+
+/// Connects once, without waiting. A structured client is known by the name that its socket is bound to.
+pub(crate) fn attempt(path: &Path, is_structured: bool) -> Result<UnixStream, Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd: OwnedFd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    if is_structured {
+        bind_name(&fd)?;
+    }
+    // The address holds 107 bytes; a longer path is reached from its directory.
+    let (_directory, address) = match UnixAddr::new(path) {
+        Err(Errno::ENAMETOOLONG) => {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+                return Err(Errno::ENAMETOOLONG);
+            };
+            let directory = File::open(parent)
+                .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+            let short = Path::new("/proc/self/fd")
+                .join(directory.as_fd().as_raw_fd().to_string())
+                .join(name);
+            let address = UnixAddr::new(&short)?;
+            (Some(directory), address)
+        }
+        other => (None, other?),
+    };
+    socket::connect(fd.as_raw_fd(), &address)?;
+    let stream = UnixStream::from(fd);
+    stream.set_nonblocking(false).map_err(|_| Errno::EIO)?;
+    Ok(stream)
+}
+
+/// Binds to `\0manhole-cli/1/PID/NUMBER`, with the next number when another namespace's process with our pid has it.
+fn bind_name(fd: &OwnedFd) -> Result<(), Errno> {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let mut result = Err(Errno::EADDRINUSE);
+    for _ in 0..100 {
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("manhole-cli/1/{}/{number}", std::process::id());
+        let address = UnixAddr::new_abstract(name.as_bytes())?;
+        result = socket::bind(fd.as_raw_fd(), &address);
+        if result != Err(Errno::EADDRINUSE) {
+            break;
+        }
+    }
+    result
+}
+
+/// Wakes an agent whose socket file somebody deleted: when woken it looks, and makes the file anew.
+#[derive(Default)]
+struct Wake {
+    last: Option<Instant>,
+}
+
+impl Wake {
+    fn the_listener(&mut self, pid: i32) {
+        if self.last.is_some_and(|last| last.elapsed() < BETWEEN_WAKES) {
+            return;
+        }
+        // SIGURG is ignored by default; only a thread of our own library gets it.
+        if process::has_library(pid) == Some(true) {
+            for tid in process::listening_threads(pid) {
+                // Not permitted, or just gone: then the timeout will say why nothing answers.
+                let _ = send::to_thread(pid, tid, libc::SIGURG);
+            }
+        }
+        self.last = Some(Instant::now());
+    }
+}
+
+/// The text of a system error without Rust's "(os error N)".
+pub(crate) fn describe(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_owned(),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_structured_client_has_a_name_and_a_text_client_has_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let _structured = attempt(&path, true).unwrap();
+        let _second = attempt(&path, true).unwrap();
+        let _text = attempt(&path, false).unwrap();
+        let prefix = format!("manhole-cli/1/{}/", std::process::id());
+        let mut names = Vec::new();
+        for _ in 0..2 {
+            let (_, address) = listener.accept().unwrap();
+            let name = String::from_utf8(address.as_abstract_name().unwrap().to_vec()).unwrap();
+            assert!(name.starts_with(&prefix), "{name}");
+            names.push(name);
+        }
+        assert_ne!(names[0], names[1]);
+        assert!(listener.accept().unwrap().1.is_unnamed());
+    }
+
+    #[test]
+    fn a_path_longer_than_an_address_is_reached() {
+        let directory = tempfile::tempdir().unwrap();
+        let short = directory.path().join("s");
+        let _listener = UnixListener::bind(&short).unwrap();
+        let deep = directory.path().join("d".repeat(120));
+        std::fs::create_dir(&deep).unwrap();
+        let path = deep.join("manhole");
+        std::os::unix::fs::symlink(&short, &path).unwrap();
+        assert!(attempt(&path, false).is_ok());
+    }
+
+    #[test]
+    fn nobody_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        assert_eq!(attempt(&path, true).unwrap_err(), Errno::ENOENT);
+        drop(UnixListener::bind(&path).unwrap());
+        // Another test's child may hold the descriptor between its fork and its exec.
+        let end = Instant::now() + Duration::from_secs(10);
+        while attempt(&path, true).is_ok() {
+            assert!(Instant::now() < end, "still connected");
+            std::thread::yield_now();
+        }
+        assert_eq!(attempt(&path, true).unwrap_err(), Errno::ECONNREFUSED);
+    }
+}
