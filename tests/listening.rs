@@ -47,7 +47,7 @@ fn the_socket_is_private() {
     // A host with the most careless umask.
     let script = format!("umask 0; exec {} plain", victims::c("closer").display());
     let victim = Host::new("/bin/sh").args(["-c", &script]).ready();
-    victim.text();
+    victim.text().0.end();
     let data = std::fs::metadata(victim.socket()).unwrap();
     assert!(data.file_type().is_socket());
     assert_eq!(data.permissions().mode() & 0o7777, 0o600);
