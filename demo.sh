@@ -28,7 +28,7 @@ exec 9>"$work/stdin" # the program ends when this end is closed
 finish() {
   exec 9>&-
   wait "$pid" 2>/dev/null || true
-  rm -rf "$work"
+  rm -rf "$work" "/tmp/manhole-$pid" # the program ends by _exit, which leaves its socket
 }
 trap finish EXIT
 
