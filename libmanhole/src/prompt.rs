@@ -2,7 +2,16 @@
 //!
 //! Context: the agent's thread.
 
-use crate::symbols::{Store, Symbols};
+mod completion;
+mod line;
+mod python;
+
+use line::Meaning;
+
+use crate::command::find::{self, Found};
+use crate::command::{Context, Session, dump_stacktraces, print};
+use crate::eval::{self, Reading};
+use crate::symbols::Store;
 
 /// What a line has led to.
 #[derive(Debug, Default)]
@@ -19,7 +28,7 @@ pub(crate) struct Answer {
 
 /// One client's prompt: its symbols, its last snapshot, its selected thread and frame, its history.
 pub(crate) struct Prompt<'s> {
-    _symbols: Symbols<'s>,
+    session: Session<'s>,
 }
 
 impl<'s> Prompt<'s> {
@@ -27,21 +36,267 @@ impl<'s> Prompt<'s> {
     pub(crate) const PROMPT: &'static str = ">>> ";
 
     pub(crate) fn new(store: &'s Store) -> Self {
-        Prompt { _symbols: Symbols::new(store) }
+        Prompt { session: Session::new(store) }
     }
 
     /// What a client sees on connect: the dump of all threads, its closing line, and the banner.
     pub(crate) fn greeting(&mut self) -> String {
-        String::new()
+        self.session.begin_line();
+        let mut context = Context::new(&mut self.session, &|| false);
+        dump_stacktraces::dump_all(&mut context);
+        let (mut text, _) = context.out.finish();
+        self.session.end_line();
+        text.push_str(&dump_stacktraces::banner());
+        text
     }
 
     /// Runs one line (without its newline). `interrupted` is asked now and then; true ends the command early.
-    pub(crate) fn run(&mut self, _line: &[u8], _interrupted: &dyn Fn() -> bool) -> Answer {
-        Answer::default()
+    pub(crate) fn run(&mut self, line: &[u8], interrupted: &dyn Fn() -> bool) -> Answer {
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim();
+        if line.is_empty() {
+            return Answer::default();
+        }
+        self.session.remember(line::kept(line));
+        self.session.begin_line();
+        let mut context = Context::new(&mut self.session, interrupted);
+        let error = obey(&mut context, line).err();
+        let quit = context.out.quit;
+        let (text, data) = context.out.finish();
+        self.session.end_line();
+        Answer { text, data, error, quit }
     }
 
     /// What may stand before the byte offset `cursor`: the offset where the replaced text starts, and the candidates.
-    pub(crate) fn complete(&mut self, _line: &str, cursor: usize) -> (usize, Vec<String>) {
-        (cursor, Vec::new())
+    pub(crate) fn complete(&mut self, line: &str, cursor: usize) -> (usize, Vec<String>) {
+        self.session.begin_line();
+        let result = completion::complete(&mut self.session, line, cursor);
+        self.session.end_line();
+        result
+    }
+}
+
+fn obey(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
+    match line::meaning(line) {
+        Meaning::Line(line) => obey_native(context, line),
+        Meaning::Say(text) => {
+            context.out.line(format_args!("{text}"));
+            Ok(())
+        }
+        Meaning::Quit => {
+            context.out.quit = true;
+            Ok(())
+        }
+        Meaning::Refused(reason) => Err(reason),
+    }
+}
+
+fn obey_native(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
+    let (word, _) = find::split_word(line);
+    match find::find(line) {
+        Found::Command(command, arguments) => (command.run)(context, arguments),
+        Found::Incomplete(first, rest) => Err(find::incomplete(first, rest)),
+        Found::Ambiguous(_) if context.session.has_symbol(word) => print_value(context, line),
+        Found::Ambiguous(word) => Err(find::ambiguous(word)),
+        Found::Unknown => print_value(context, line).map_err(|error| match line::looks_like_a_command(line) {
+            true if !context.session.has_symbol(word) => find::unknown(line),
+            _ => error,
+        }),
+    }
+}
+
+fn print_value(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
+    let value = eval::evaluate(line, Reading::Content, context)?;
+    print::show(context, value, None);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_prompt<T>(act: impl FnOnce(&mut Prompt<'_>) -> T) -> T {
+        let store = Store::default();
+        act(&mut Prompt::new(&store))
+    }
+
+    fn run(line: &str) -> Answer {
+        with_prompt(|prompt| prompt.run(line.as_bytes(), &|| false))
+    }
+
+    #[test]
+    fn what_upstream_s_clients_type() {
+        assert_eq!(run("print('FOOBAR')").text, "FOOBAR\n");
+        assert!(run("1234+2345").text.contains("3579"));
+        for line in ["exit()", "quit()", "exit", "quit", "q", "raise SystemExit()", "raise SystemExit", "sys.exit(0)"] {
+            let answer = run(line);
+            assert!(answer.quit && answer.error.is_none(), "{line}");
+        }
+        let answer = run("import os");
+        assert!(answer.error.unwrap().contains("no Python"));
+        assert!(run("dump_stacktraces()").text.ends_with("#############################################\n\n\n"));
+    }
+
+    #[test]
+    fn the_greeting_ends_with_the_banner() {
+        let text = with_prompt(|prompt| prompt.greeting());
+        assert!(text.contains("#############################################\n\n\n"));
+        assert!(text.ends_with("\nType \"help\" for the commands.\n(ManholeConsole)\n"), "{text}");
+        assert!(text.contains(&format!("process {}, user ", crate::sys::process::pid())));
+    }
+
+    #[test]
+    fn errors_help() {
+        let error = |line: &str| run(line).error.unwrap();
+        assert!(error("hlep").contains("did you mean \"help\""));
+        assert!(error("frobnicate 3").contains("help lists the commands"));
+        assert!(error("*8").contains("cannot access memory at address 0x8"));
+        assert!(error("d").contains("ambiguous"));
+        assert!(error("info theads").contains("threads"));
+        assert!(error("x/8gx 8").contains("cannot access memory"));
+        assert!(error("1 +").contains("ends"));
+        let long = "y".repeat(1 << 20);
+        assert!(error(&long).len() < 300);
+        assert!(error(&format!("print {long}")).len() < 300);
+        assert!(error(&format!("x/{long} 1")).len() < 300);
+        assert!(error(&format!("info {long}")).len() < 1000);
+        assert!(error(&format!("bt {long}")).len() < 300);
+    }
+
+    #[test]
+    fn empty_lines_and_bytes_that_are_not_utf_8() {
+        with_prompt(|prompt| {
+            for line in [&b""[..], b"   ", b"\r", b"\t"] {
+                let answer = prompt.run(line, &|| false);
+                assert!(answer.text.is_empty() && answer.error.is_none());
+            }
+            assert!(prompt.run(b"\xff\xfe\x00 bt", &|| false).error.is_some());
+        });
+    }
+
+    #[test]
+    fn the_history_is_this_session_s() {
+        with_prompt(|prompt| {
+            for i in 0..1100 {
+                prompt.run(format!("{i}").as_bytes(), &|| false);
+            }
+            let answer = prompt.run(b"history 2", &|| false);
+            assert_eq!(answer.text, " 1100  1099\n 1101  history 2\n");
+            let all = prompt.run(b"history", &|| false);
+            assert_eq!(all.text.lines().count(), 1000);
+            assert_eq!(all.data[999]["line"], "history");
+        });
+    }
+
+    #[test]
+    fn values_of_bare_lines_and_formats() {
+        assert_eq!(run("1 + 2").text, "= 3\n");
+        assert_eq!(run("p/x 255").text, "= 0xff\n");
+        assert_eq!(run("p/t 5").text, "= 101\n");
+        assert_eq!(run("p/c 65").text, "= 65 'A'\n");
+        assert_eq!(run("print (1 + 2)").text, "= 3\n");
+        assert_eq!(run("print(1 + 2)").text, "= 3\n");
+        let word = 42u64;
+        let answer = run(&format!("*{}", core::ptr::from_ref(&word) as u64));
+        assert_eq!(answer.text, "= 42 (0x2a)\n");
+        assert_eq!(answer.data["value"], 42);
+    }
+
+    #[test]
+    fn lists_answer_with_data() {
+        let maps = run("info maps").data;
+        assert!(maps.as_array().unwrap().iter().any(|mapping| mapping["path"] == "[stack]"));
+        assert!(run("info proc mappings").text.contains("[stack]"));
+        let limits = run("info limits").data;
+        assert!(limits.as_array().unwrap().iter().any(|limit| limit["limit"] == "Max open files"));
+        let fds = run("info fds").data;
+        assert!(!fds.as_array().unwrap().is_empty());
+        assert!(run("info signals").data["threads"].is_array());
+        assert!(run("info sharedlibrary").text.contains("libc.so.6"));
+        let help = run("help");
+        assert!(help.text.contains("info threads") && help.data.as_array().unwrap().len() > 20);
+        assert!(run("help bt").text.contains("-f"));
+        assert!(run("help info").text.contains("info maps"));
+        let bt = run("bt all").data;
+        assert!(bt["threads"].is_array() && bt["problems"].is_array());
+        let env = run("info env PATH");
+        assert_eq!(env.data["PATH"], std::env::var("PATH").unwrap());
+    }
+
+    #[test]
+    fn a_long_command_can_be_interrupted() {
+        let data = vec![0u8; 1 << 16];
+        let asked = core::cell::Cell::new(0);
+        let answer = with_prompt(|prompt| {
+            prompt.run(format!("x/60000xb {}", data.as_ptr() as u64).as_bytes(), &|| {
+                asked.set(asked.get() + 1);
+                asked.get() > 5
+            })
+        });
+        assert_eq!(answer.error.as_deref(), Some("interrupted"));
+        assert_eq!(answer.text.lines().count(), 5);
+    }
+
+    #[test]
+    fn random_lines_are_errors_or_answers() {
+        // A small generator of its own: the lines are the same in every run.
+        let mut state = 0x2545_f491_4f6c_dd1du64;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let words = [
+            "bt",
+            "info",
+            "x",
+            "/",
+            "print",
+            "thread",
+            "frame",
+            "up",
+            "-",
+            "8",
+            "*",
+            "(",
+            "'",
+            "$pc",
+            "help",
+            "all",
+            "+",
+            "x/s",
+            "disassemble",
+            ",",
+            "history",
+            "\"",
+            "&",
+            "<<",
+            "info line",
+            "info symbol",
+            "p/x",
+            "99999999999999999999",
+        ];
+        with_prompt(|prompt| {
+            for i in 0..5000 {
+                let mut line = Vec::new();
+                for _ in 0..next() % 12 {
+                    if i % 2 == 0 {
+                        line.push(next() as u8);
+                    } else {
+                        line.extend_from_slice(words[next() as usize % words.len()].as_bytes());
+                        line.push(b' ');
+                    }
+                }
+                let answer = prompt.run(&line, &|| false);
+                let blank = String::from_utf8_lossy(&line).trim().is_empty();
+                let said = answer.error.is_some() || !answer.text.is_empty() || answer.quit || !answer.data.is_null();
+                assert!(said || blank, "{:?}", String::from_utf8_lossy(&line));
+                assert!(answer.text.is_empty() || answer.text.ends_with('\n'));
+                let text = String::from_utf8_lossy(&line).into_owned();
+                let (start, _) = prompt.complete(&text, next() as usize % (text.len() + 2));
+                assert!(start <= text.len());
+            }
+        });
     }
 }

@@ -67,6 +67,13 @@ pub(crate) fn secure() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// The version of the C library, such as `2.41`.
+pub(crate) fn libc_version() -> &'static str {
+    // SAFETY: returns the address of a constant string of the library; takes no lock and allocates nothing.
+    let version = unsafe { core::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
+    version.to_str().unwrap_or("of unknown version")
+}
+
 /// Sends signal `signal` to thread `tid` of this process.
 pub(crate) fn signal_thread(tid: i32, signal: i32) -> Result<()> {
     // SAFETY: numbers only.

@@ -1,0 +1,105 @@
+//! The commands: what each does with the process, and the table of them.
+//!
+//! Context: the agent's thread. A command reads through [`Context`], writes its answer there, and gives an error as text.
+//! Capture, unwind and symbols do not know each other; `stacks` composes them.
+
+mod backtrace;
+mod descriptors;
+mod disassemble;
+pub(crate) mod dump_stacktraces;
+mod examine;
+pub(crate) mod find;
+mod frame;
+mod help;
+mod history;
+mod info_env;
+mod info_fds;
+mod info_limits;
+mod info_line;
+mod info_maps;
+mod info_registers;
+mod info_sharedlibrary;
+mod info_signals;
+mod info_symbol;
+mod info_threads;
+mod instructions;
+mod output;
+pub(crate) mod print;
+mod procfs;
+mod quit;
+mod session;
+mod sockets;
+pub(crate) mod stacks;
+mod state;
+mod thread;
+
+pub(crate) use session::{Context, Session};
+
+/// What the arguments of a command can be completed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Nothing,
+    Symbols,
+    Commands,
+    Threads,
+}
+
+/// A command of the prompt.
+pub(crate) struct Command {
+    /// Its names, each of one or more words; the first is the one that `help` shows.
+    pub(crate) names: &'static [&'static str],
+    /// The form of its arguments.
+    pub(crate) arguments: &'static str,
+    /// One line.
+    pub(crate) summary: &'static str,
+    /// What more there is to say; may be empty.
+    pub(crate) help: &'static str,
+    pub(crate) takes: Takes,
+    /// Does it, with the arguments as typed.
+    pub(crate) run: fn(&mut Context<'_, '_>, &str) -> Result<(), String>,
+}
+
+impl Command {
+    /// The first name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
+    }
+}
+
+/// Every command, in the order that `help` shows.
+pub(crate) static COMMANDS: &[&Command] = &[
+    &help::COMMAND,
+    &backtrace::COMMAND,
+    &backtrace::ALL,
+    &dump_stacktraces::COMMAND,
+    &info_threads::COMMAND,
+    &thread::COMMAND,
+    &frame::COMMAND,
+    &frame::UP,
+    &frame::DOWN,
+    &info_registers::COMMAND,
+    &print::COMMAND,
+    &examine::COMMAND,
+    &disassemble::COMMAND,
+    &info_symbol::COMMAND,
+    &info_line::COMMAND,
+    &info_sharedlibrary::COMMAND,
+    &info_maps::COMMAND,
+    &info_fds::COMMAND,
+    &info_env::COMMAND,
+    &info_limits::COMMAND,
+    &info_signals::COMMAND,
+    &history::COMMAND,
+    &quit::COMMAND,
+];
+
+/// Other spellings of first words that would be ambiguous: gdb's own choices.
+pub(crate) static SHORT: &[(&str, &str)] = &[
+    ("h", "help"),
+    ("i", "info"),
+    ("t", "thread"),
+    ("f", "frame"),
+    ("p", "print"),
+    ("q", "quit"),
+    ("inspect", "print"),
+];

@@ -1,0 +1,145 @@
+//! `bt` and `thread apply all bt`: stacks in gdb's order and form.
+//!
+//! Context: the agent's thread.
+
+use serde_json::json;
+
+use super::{Command, Context, Takes};
+use crate::render::Stack;
+use crate::render::frames::{Range, backtrace, stack_data, thread_line};
+use crate::render::quote::short;
+
+pub(super) static COMMAND: Command = Command {
+    names: &["bt", "backtrace", "where"],
+    arguments: "[N | -N | TID | all] [-f]",
+    summary: "show the stack of the selected thread, or of others",
+    help: "N        the innermost N frames\n\
+           -N       the outermost N frames\n\
+           TID      the stack of the thread with this kernel id\n\
+           all      the stacks of all threads, looked at anew\n\
+           -f       look again, and insist: threads whose stack cannot be read undisturbed are\n\
+           \x20        interrupted for a moment\n\
+           A number is a thread's id where one has it, else a count of frames.\n\
+           Frames marked ? belong to one of several stacks that fit what could be captured.",
+    takes: Takes::Threads,
+    run,
+};
+
+pub(super) static ALL: Command = Command {
+    names: &["thread apply all bt", "thread apply all backtrace", "thread apply all where"],
+    arguments: "[N | -N] [-f]",
+    summary: "show the stacks of all threads, looked at anew",
+    help: "The same as bt all.",
+    takes: Takes::Nothing,
+    run: |context, arguments| of_all(context, Asked::parse(arguments)?),
+};
+
+/// What the arguments ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    all: bool,
+    insist: bool,
+    number: Option<i64>,
+}
+
+impl Asked {
+    fn parse(arguments: &str) -> Result<Asked, String> {
+        let mut asked = Asked { all: false, insist: false, number: None };
+        for word in arguments.split_whitespace() {
+            match word {
+                "all" => asked.all = true,
+                "-f" | "-force" | "--force" => asked.insist = true,
+                // gdb's words for what is shown anyway.
+                "full" | "-full" => return Err("local variables are not understood yet: bt shows functions".to_owned()),
+                word => match word.parse() {
+                    Ok(number) if asked.number.is_none() => asked.number = Some(number),
+                    _ => {
+                        return Err(format!("\"{}\" is not understood: bt [N | -N | TID | all] [-f]", short(word, 40)));
+                    }
+                },
+            }
+        }
+        Ok(asked)
+    }
+
+    fn range(self) -> Range {
+        match self.number {
+            None => Range::All,
+            Some(count) if count < 0 => Range::Outermost(usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX)),
+            Some(count) => Range::Innermost(usize::try_from(count).unwrap_or(usize::MAX)),
+        }
+    }
+}
+
+fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
+    let asked = Asked::parse(arguments)?;
+    if asked.all {
+        return of_all(context, asked);
+    }
+    let named = match asked.number.and_then(|number| i32::try_from(number).ok()) {
+        Some(number) => context.look().stack(number).map(|stack| stack.thread.tid),
+        None => None,
+    };
+    let range = if named.is_some() { Range::All } else { asked.range() };
+    if asked.insist {
+        let tid = match named {
+            Some(tid) => tid,
+            None => context.selected()?.thread.tid,
+        };
+        context.look_at(tid, true);
+    }
+    context.say_age();
+    let stack = match named {
+        Some(tid) => context.look().stack(tid).cloned().ok_or_else(|| format!("thread {tid} is gone"))?,
+        None => context.selected()?,
+    };
+    if named.is_some() {
+        context.out.line(format_args!("{}", thread_line(&stack)));
+    }
+    show(context, &stack, range);
+    context.out.data = stack_data(&stack);
+    Ok(())
+}
+
+fn show(context: &mut Context<'_, '_>, stack: &Stack, range: Range) {
+    for line in backtrace(stack, range) {
+        context.out.line(format_args!("{line}"));
+    }
+}
+
+fn of_all(context: &mut Context<'_, '_>, asked: Asked) -> Result<(), String> {
+    context.look_again(asked.insist);
+    let look = context.look();
+    // gdb goes from the last thread to the first.
+    for stack in look.stacks.iter().rev() {
+        context.out.line(format_args!("\n{}", thread_line(stack)));
+        show(context, stack, asked.range());
+        if context.out.is_full() {
+            break;
+        }
+    }
+    let mut problems = look.problems.clone();
+    for problem in &problems {
+        context.out.line(format_args!("({problem})"));
+    }
+    problems.extend(context.session.symbols.problems());
+    context.out.data = json!({ "threads": look.stacks.iter().map(|stack| stack_data(stack)).collect::<Vec<_>>(), "problems": problems });
+    context.check()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        let asked = |text| Asked::parse(text).map(|asked| (asked.all, asked.insist, asked.range()));
+        assert_eq!(asked(""), Ok((false, false, Range::All)));
+        assert_eq!(asked("3"), Ok((false, false, Range::Innermost(3))));
+        assert_eq!(asked("-3 -f"), Ok((false, true, Range::Outermost(3))));
+        assert_eq!(asked("all -f"), Ok((true, true, Range::All)));
+        assert!(asked("1 2").is_err());
+        assert!(asked("x").unwrap_err().contains("\"x\""));
+        assert!(asked("full").unwrap_err().contains("local variables"));
+    }
+}

@@ -1,0 +1,40 @@
+//! `dump_stacktraces()` and the greeting: the dump in python-manhole's form.
+//!
+//! Context: the agent's thread.
+
+use serde_json::json;
+
+use super::{Command, Context, Takes, procfs};
+use crate::render::{dump, frames::stack_data};
+use crate::sys::process;
+
+pub(super) static COMMAND: Command = Command {
+    names: &["dump_stacktraces"],
+    arguments: "()",
+    summary: "show the dump of all threads that opened the session, anew",
+    help: "Outermost frame first; threads with the same stack are shown together. bt all shows gdb's form.",
+    takes: Takes::Nothing,
+    run: |context, _| {
+        dump_all(context);
+        context.check()
+    },
+};
+
+/// Looks at all threads and writes the dump.
+pub(crate) fn dump_all(context: &mut Context<'_, '_>) {
+    context.look_again(false);
+    let look = context.look();
+    let text = dump::dump(process::pid(), look.stacks.iter().map(|stack| &**stack), &look.problems);
+    let data = json!({
+        "threads": look.stacks.iter().filter(|stack| !stack.thread.own).map(|stack| stack_data(stack)).collect::<Vec<_>>(),
+        "problems": look.problems,
+    });
+    context.out.push(format_args!("{text}"));
+    context.out.data = data;
+}
+
+/// The lines after the dump that say where the client is.
+pub(crate) fn banner() -> String {
+    let program = procfs::link(format_args!("/proc/self/exe")).unwrap_or_else(|_| "a program".to_owned());
+    dump::banner(&program, process::pid(), process::euid(), env!("CARGO_PKG_VERSION"), process::libc_version())
+}

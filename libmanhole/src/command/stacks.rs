@@ -1,0 +1,160 @@
+//! A look at the threads: captured, unwound, named.
+//!
+//! Context: the agent's thread. The only place where capture, unwind and symbols meet.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::session::{Session, World};
+use super::state::Describer;
+use crate::capture::{self, Wanted};
+use crate::render::{Level, Place, Stack};
+use crate::snapshot::{End, Frame, Thread, Unwound};
+use crate::symbols::Symbols;
+use crate::sys::process;
+use crate::unwind::Unwinder;
+
+/// How often a stack is copied deeper: each round copies several times what there was, so a few reach any stack.
+const ROUNDS: usize = 8;
+
+/// All threads with their stacks, as they were at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Look {
+    /// When, on the monotonic clock.
+    pub(crate) taken: Duration,
+    /// The main thread first, then by ascending id.
+    pub(crate) stacks: Vec<Rc<Stack>>,
+    /// What could not be seen.
+    pub(crate) problems: Vec<String>,
+}
+
+impl Look {
+    /// The stack of the thread with this kernel id.
+    pub(crate) fn stack(&self, tid: i32) -> Option<&Rc<Stack>> {
+        self.stacks.iter().find(|stack| stack.thread.tid == tid)
+    }
+}
+
+impl Session<'_> {
+    /// Looks at all threads, or at one again.
+    pub(super) fn look_again(&mut self, wanted: Wanted, insist: bool, interrupted: &dyn Fn() -> bool) {
+        let (symbols, world) = self.parts();
+        let seen = take(symbols, world, wanted, insist, interrupted);
+        match (wanted, self.look.as_mut()) {
+            (Wanted::One(tid), Some(look)) => {
+                let look = Rc::make_mut(look);
+                look.stacks.retain(|stack| stack.thread.tid != tid);
+                look.stacks.extend(seen.stacks);
+                look.problems = seen.problems;
+                order(&mut look.stacks);
+            }
+            _ => self.look = Some(Rc::new(seen)),
+        }
+        self.level = 0;
+        if self.selected.is_some_and(|tid| self.look.as_ref().is_none_or(|look| look.stack(tid).is_none())) {
+            self.selected = None;
+        }
+    }
+
+    /// The last look; takes the first one.
+    pub(super) fn look_or_take(&mut self, interrupted: &dyn Fn() -> bool) -> Rc<Look> {
+        if self.look.is_none() {
+            self.look_again(Wanted::All, false, interrupted);
+        }
+        self.look.get_or_insert_default().clone()
+    }
+}
+
+fn take(
+    symbols: &mut Symbols<'_>,
+    world: &World,
+    wanted: Wanted,
+    insist: bool,
+    interrupted: &dyn Fn() -> bool,
+) -> Look {
+    let mut snapshot = capture::snapshot(&world.modules, wanted, insist);
+    let mut unwinder = Unwinder::new(&world.modules, &world.memory);
+    // Unwinding comes first for all threads: what must be copied deeper is soonest outdated.
+    let mut unwound = Vec::new();
+    for thread in &mut snapshot.threads {
+        unwound.push(if interrupted() { Err("interrupted".to_owned()) } else { unwind(&mut unwinder, thread, world) });
+    }
+    let mut describer = Describer::new();
+    let mut places = Places::default();
+    let mut stacks = Vec::new();
+    for (thread, unwound) in snapshot.threads.into_iter().zip(unwound) {
+        let state = describer.state(&thread, symbols, world);
+        let (frames, problem) = match unwound {
+            Ok(Unwound { frames, end: End::ThreadStart }) => (frames, None),
+            Ok(Unwound { frames, end: End::Lost(reason) }) => (frames, Some(reason)),
+            Ok(Unwound { frames, end: End::NeedsStack(address) }) => {
+                (frames, Some(format!("the stack at {address:#x} could not be copied")))
+            }
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        let levels = frames
+            .iter()
+            .enumerate()
+            .flat_map(|(index, frame)| Level::of_frame(index, frame, &places.of(symbols, world, frame)))
+            .collect();
+        stacks.push(Rc::new(Stack { number: 0, thread, state, frames, levels, problem }));
+    }
+    order(&mut stacks);
+    Look { taken: snapshot.taken, stacks, problems: snapshot.problems }
+}
+
+/// The main thread first, the others by id; numbered from 1.
+fn order(stacks: &mut [Rc<Stack>]) {
+    let main = process::pid();
+    stacks.sort_by_key(|stack| (stack.thread.tid != main, stack.thread.tid));
+    for (index, stack) in stacks.iter_mut().enumerate() {
+        Rc::make_mut(stack).number = index.saturating_add(1);
+    }
+}
+
+/// The frames of a thread, its stack copied as deep as it takes.
+fn unwind(unwinder: &mut Unwinder<'_>, thread: &mut Thread, world: &World) -> Result<Unwound, String> {
+    let mut rounds = 0;
+    loop {
+        let capture = thread.capture.as_ref().map_err(String::clone)?;
+        let unwound = unwinder.unwind(&capture.registers, &capture.stack);
+        let End::NeedsStack(address) = unwound.end else { return Ok(unwound) };
+        rounds += 1;
+        let failure = match capture::deepen(thread, &world.modules) {
+            Err(reason) => reason,
+            Ok(()) if rounds >= ROUNDS => format!("the stack at {address:#x} is too deep to be copied"),
+            Ok(()) => continue,
+        };
+        return Ok(Unwound { end: End::Lost(failure), ..unwound });
+    }
+}
+
+/// What addresses mean, each looked up once: the threads of a pool share almost all of their frames.
+#[derive(Default)]
+struct Places(BTreeMap<u64, Rc<[Place]>>);
+
+impl Places {
+    fn of(&mut self, symbols: &mut Symbols<'_>, world: &World, frame: &Frame) -> Rc<[Place]> {
+        if frame.is_signal_frame {
+            return Rc::new([]);
+        }
+        let address = frame.lookup_address();
+        if let Some(known) = self.0.get(&address) {
+            return known.clone();
+        }
+        let places: Rc<[Place]> = symbols
+            .locate(&world.modules, &world.memory, address)
+            .into_iter()
+            .map(|location| {
+                let source = match (&location.file, location.line) {
+                    (Some(file), Some(line)) => symbols.source_line(file, line),
+                    _ => None,
+                };
+                Place { location, source }
+            })
+            .collect();
+        self.0.insert(address, places.clone());
+        places
+    }
+}

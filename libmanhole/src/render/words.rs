@@ -1,0 +1,187 @@
+//! Words of memory in gdb's output formats.
+//!
+//! Context: the agent's thread. Pure.
+
+/// A format letter that stands for one value (`s` and `i` are no such: they decide their own length).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Hexadecimal,
+    Decimal,
+    Unsigned,
+    Octal,
+    Binary,
+    Address,
+    Character,
+    Float,
+    ZeroPadded,
+}
+
+impl Format {
+    /// The format of gdb's letter.
+    pub(crate) fn of_letter(letter: char) -> Option<Format> {
+        Some(match letter {
+            'x' => Format::Hexadecimal,
+            'd' => Format::Decimal,
+            'u' => Format::Unsigned,
+            'o' => Format::Octal,
+            't' => Format::Binary,
+            'a' => Format::Address,
+            'c' => Format::Character,
+            'f' => Format::Float,
+            'z' => Format::ZeroPadded,
+            _ => return None,
+        })
+    }
+}
+
+/// How wide hexadecimal and binary numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Padding {
+    /// To the size of the word, as `x` shows memory.
+    Full,
+    /// Not at all, as `print` shows values.
+    None,
+}
+
+/// The value of a word of `size` bytes (1, 2, 4 or 8; `value` holds it without sign).
+pub(crate) fn word(value: u64, size: usize, format: Format, padding: Padding) -> String {
+    let full = padding == Padding::Full;
+    match format {
+        Format::Hexadecimal if full => format!("0x{value:0width$x}", width = size.saturating_mul(2)),
+        Format::Hexadecimal => format!("0x{value:x}"),
+        Format::ZeroPadded => format!("0x{value:0width$x}", width = size.saturating_mul(2)),
+        Format::Decimal => signed(value, size).to_string(),
+        Format::Unsigned => value.to_string(),
+        Format::Octal if value == 0 => "0".to_owned(),
+        Format::Octal => format!("0{value:o}"),
+        Format::Binary if full => format!("{value:0width$b}", width = size.saturating_mul(8)),
+        Format::Binary => format!("{value:b}"),
+        Format::Address => format!("0x{value:x}"),
+        Format::Character => character(value),
+        Format::Float => float(value, size),
+    }
+}
+
+/// The value with the sign that its highest bit says.
+pub(crate) fn signed(value: u64, size: usize) -> i64 {
+    let unused = 64usize.saturating_sub(size.saturating_mul(8)).min(63) as u32;
+    ((value << unused) as i64) >> unused
+}
+
+fn character(value: u64) -> String {
+    // As gdb: the number and the character are those of the low byte.
+    let mut shown = String::new();
+    push_byte(&mut shown, value as u8, '\'');
+    format!("{} '{shown}'", signed(value, 1))
+}
+
+fn float(value: u64, size: usize) -> String {
+    match size {
+        4 => shown_float(f64::from(f32::from_bits(value as u32)), f32::from_bits(value as u32).to_string()),
+        8 => shown_float(f64::from_bits(value), f64::from_bits(value).to_string()),
+        _ => signed(value, size).to_string(),
+    }
+}
+
+/// Short where short is exact; exponents where the digits would fill the line.
+fn shown_float(value: f64, plain: String) -> String {
+    if value.is_nan() {
+        return if value.is_sign_negative() { "-nan".to_owned() } else { "nan".to_owned() };
+    }
+    let magnitude = value.abs();
+    if value.is_finite() && magnitude != 0.0 && !(1e-5..1e17).contains(&magnitude) {
+        format!("{value:e}")
+    } else {
+        plain
+    }
+}
+
+/// A C string in quotes; `cut` says that more follows.
+pub(crate) fn string(units: &[u32], cut: bool) -> String {
+    let mut shown = String::from("\"");
+    for &unit in units {
+        match u8::try_from(unit) {
+            Ok(byte) => push_byte(&mut shown, byte, '"'),
+            Err(_) => match char::from_u32(unit).filter(|character| !character.is_control()) {
+                Some(character) => shown.push(character),
+                None => shown.push_str(&format!("\\x{unit:x}")),
+            },
+        }
+    }
+    shown.push('"');
+    if cut {
+        shown.push_str("...");
+    }
+    shown
+}
+
+/// One byte of a character or string, escaped as C writes it. An octal escape always has three digits, so what follows
+/// it cannot be read as a part of it.
+fn push_byte(shown: &mut String, byte: u8, quote: char) {
+    match byte {
+        7 => shown.push_str("\\a"),
+        8 => shown.push_str("\\b"),
+        b'\t' => shown.push_str("\\t"),
+        b'\n' => shown.push_str("\\n"),
+        11 => shown.push_str("\\v"),
+        12 => shown.push_str("\\f"),
+        b'\r' => shown.push_str("\\r"),
+        27 => shown.push_str("\\033"),
+        b'\\' => shown.push_str("\\\\"),
+        32..=126 if char::from(byte) == quote => {
+            shown.push('\\');
+            shown.push(quote);
+        }
+        32..=126 => shown.push(char::from(byte)),
+        _ => shown.push_str(&format!("\\{byte:03o}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_as_gdb_shows_it() {
+        let table: [(u64, usize, char, &str); 24] = [
+            (0x68, 1, 'x', "0x68"),
+            (1, 4, 'x', "0x00000001"),
+            (0x12_3456_7890, 8, 'x', "0x0000001234567890"),
+            (0xffff_fffe, 4, 'd', "-2"),
+            (0xff, 1, 'd', "-1"),
+            (300, 4, 'd', "300"),
+            (0xff, 1, 'u', "255"),
+            (0xffff_fffe, 4, 'o', "037777777776"),
+            (0, 4, 'o', "0"),
+            (0x68, 1, 't', "01101000"),
+            (5, 4, 't', "00000000000000000000000000000101"),
+            (0x5555_5555_8060, 8, 'a', "0x555555558060"),
+            (104, 1, 'c', "104 'h'"),
+            (10, 1, 'c', "10 '\\n'"),
+            (0xff, 1, 'c', "-1 '\\377'"),
+            (0, 1, 'c', "0 '\\000'"),
+            (39, 1, 'c', "39 '\\''"),
+            (0xffff_fffe, 4, 'c', "-2 '\\376'"),
+            (0x400c_0000_0000_0000, 8, 'f', "3.5"),
+            (0x3fc0_0000, 4, 'f', "1.5"),
+            (0x7ff0_0000_0000_0000, 8, 'f', "inf"),
+            (0x7ff8_0000_0000_0000, 8, 'f', "nan"),
+            (1, 4, 'z', "0x00000001"),
+            (0xfe, 1, 'f', "-2"),
+        ];
+        for (value, size, letter, expected) in table {
+            let format = Format::of_letter(letter).unwrap();
+            assert_eq!(word(value, size, format, Padding::Full), expected, "{value:#x} {size} {letter}");
+        }
+        assert_eq!(word(5, 8, Format::Binary, Padding::None), "101");
+        assert_eq!(word(5, 8, Format::Hexadecimal, Padding::None), "0x5");
+        assert_eq!(word(1, 8, Format::Float, Padding::None), "5e-324");
+    }
+
+    #[test]
+    fn strings_are_escaped() {
+        let units: Vec<u32> = b"hello\n\tw\xff\x011\"".iter().map(|&byte| u32::from(byte)).collect();
+        assert_eq!(string(&units, false), "\"hello\\n\\tw\\377\\0011\\\"\"");
+        assert_eq!(string(&[0x263a, 0xd800], true), "\"☺\\xd800\"...");
+    }
+}
