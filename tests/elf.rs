@@ -33,11 +33,7 @@ fn needs_libc_and_the_loader_and_nothing_else() {
     let strings = sections.strings(file.endian(), file.data(), link).unwrap();
     let needed: BTreeSet<String> = entries
         .iter()
-<<<<<<< HEAD
-        .filter(|entry| u64::from(entry.d_tag(file.endian())) == u64::try_from(elf::DT_NEEDED).unwrap())
-=======
         .filter(|entry| entry.d_tag(file.endian()) == elf::DT_NEEDED)
->>>>>>> proof
         .map(|entry| String::from_utf8(entry.string(file.endian(), strings).unwrap().to_vec()).unwrap())
         .collect();
     let expected = ["ld-linux-x86-64.so.2", "libc.so.6"].map(str::to_owned).into();
@@ -49,21 +45,12 @@ fn binds_at_once_and_has_no_text_relocations() {
     let data = bytes();
     let file = File::parse(&*data).unwrap();
     let flags = |tag| dynamic(&file, tag).into_iter().fold(0, |all, value| all | value);
-<<<<<<< HEAD
-    let now = flags(elf::DT_FLAGS.into()) & u64::from(elf::DF_BIND_NOW) != 0
-        || flags(elf::DT_FLAGS_1.into()) & u64::from(elf::DF_1_NOW) != 0
-        || !dynamic(&file, elf::DT_BIND_NOW.into()).is_empty();
-    assert!(now, "BIND_NOW is not set: a first call would take the loader's lock");
-    assert!(dynamic(&file, elf::DT_TEXTREL.into()).is_empty(), "DT_TEXTREL");
-    assert_eq!(flags(elf::DT_FLAGS.into()) & u64::from(elf::DF_TEXTREL), 0, "DF_TEXTREL");
-=======
     let now = flags(elf::DT_FLAGS) & elf::DF_BIND_NOW.0 != 0
         || flags(elf::DT_FLAGS_1) & elf::DF_1_NOW.0 != 0
         || !dynamic(&file, elf::DT_BIND_NOW).is_empty();
     assert!(now, "BIND_NOW is not set: a first call would take the loader's lock");
     assert!(dynamic(&file, elf::DT_TEXTREL).is_empty(), "DT_TEXTREL");
     assert_eq!(flags(elf::DT_FLAGS) & elf::DF_TEXTREL.0, 0, "DF_TEXTREL");
->>>>>>> proof
 }
 
 #[test]
@@ -78,11 +65,7 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
         .map(|segment| segment.p_flags(endian))
         .collect();
     assert_eq!(stack.len(), 1, "one PT_GNU_STACK, or the kernel makes the host's stack executable");
-<<<<<<< HEAD
-    assert_eq!(stack[0] & elf::PF_X, 0, "the stack is executable");
-=======
     assert_eq!(stack[0] & elf::PF_X, elf::ProgramFlags(0), "the stack is executable");
->>>>>>> proof
     for segment in file.elf_program_headers() {
         let both = elf::PF_W | elf::PF_X;
         assert!(

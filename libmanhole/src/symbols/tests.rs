@@ -136,8 +136,16 @@ fn oneoff() {
     let step: usize = std::env::var("STEP").unwrap().parse().unwrap();
     for address in file.code().step_by(step) {
         let calls = lines.as_ref().map(|l| l.calls(address)).unwrap_or_default();
-        let symbol = table.as_ref().and_then(|t| { let t = t.as_ref().unwrap(); t.covering(address).map(|e| format!("{}+{}", String::from_utf8_lossy(t.name(e)), address - e.address)) });
+        let symbol = table.as_ref().and_then(|t| {
+            let t = t.as_ref().unwrap();
+            t.covering(address).map(|e| format!("{}+{}", String::from_utf8_lossy(t.name(e)), address - e.address))
+        });
         let names: Vec<String> = calls.iter().map(|c| c.function.clone().unwrap_or_default()).collect();
-        println!("@{address:#x}\t{}\t{}\t{}", names.join("|"), calls.first().and_then(|c| c.line).unwrap_or(0), symbol.unwrap_or_default());
+        println!(
+            "@{address:#x}\t{}\t{}\t{}",
+            names.join("|"),
+            calls.first().and_then(|c| c.line).unwrap_or(0),
+            symbol.unwrap_or_default()
+        );
     }
 }
