@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use manhole_tests::place;
-use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
+use object::read::elf::{Dyn, ElfFile64, ProgramHeader};
 use object::{Object, ObjectSymbol, elf};
 
 type File<'a> = ElfFile64<'a, object::Endianness>;
@@ -13,13 +13,13 @@ fn bytes() -> Vec<u8> {
 }
 
 /// The values of all entries of the dynamic section with this tag.
-fn dynamic(file: &File<'_>, tag: i64) -> Vec<u64> {
+fn dynamic(file: &File<'_>, tag: elf::DynamicTag) -> Vec<u64> {
     let endian = file.endian();
     let segments = file.elf_program_headers().iter();
     segments
         .filter_map(|segment| segment.dynamic(endian, file.data()).unwrap())
         .flatten()
-        .filter(|entry| i64::try_from(u64::from(entry.d_tag(endian))).unwrap() == tag)
+        .filter(|entry| entry.d_tag(endian) == tag)
         .map(|entry| entry.d_val(endian))
         .collect()
 }
@@ -33,7 +33,7 @@ fn needs_libc_and_the_loader_and_nothing_else() {
     let strings = sections.strings(file.endian(), file.data(), link).unwrap();
     let needed: BTreeSet<String> = entries
         .iter()
-        .filter(|entry| u64::from(entry.d_tag(file.endian())) == u64::try_from(elf::DT_NEEDED).unwrap())
+        .filter(|entry| entry.d_tag(file.endian()) == elf::DT_NEEDED)
         .map(|entry| String::from_utf8(entry.string(file.endian(), strings).unwrap().to_vec()).unwrap())
         .collect();
     let expected = ["ld-linux-x86-64.so.2", "libc.so.6"].map(str::to_owned).into();
@@ -45,12 +45,12 @@ fn binds_at_once_and_has_no_text_relocations() {
     let data = bytes();
     let file = File::parse(&*data).unwrap();
     let flags = |tag| dynamic(&file, tag).into_iter().fold(0, |all, value| all | value);
-    let now = flags(elf::DT_FLAGS.into()) & u64::from(elf::DF_BIND_NOW) != 0
-        || flags(elf::DT_FLAGS_1.into()) & u64::from(elf::DF_1_NOW) != 0
-        || !dynamic(&file, elf::DT_BIND_NOW.into()).is_empty();
+    let now = flags(elf::DT_FLAGS) & elf::DF_BIND_NOW.0 != 0
+        || flags(elf::DT_FLAGS_1) & elf::DF_1_NOW.0 != 0
+        || !dynamic(&file, elf::DT_BIND_NOW).is_empty();
     assert!(now, "BIND_NOW is not set: a first call would take the loader's lock");
-    assert!(dynamic(&file, elf::DT_TEXTREL.into()).is_empty(), "DT_TEXTREL");
-    assert_eq!(flags(elf::DT_FLAGS.into()) & u64::from(elf::DF_TEXTREL), 0, "DF_TEXTREL");
+    assert!(dynamic(&file, elf::DT_TEXTREL).is_empty(), "DT_TEXTREL");
+    assert_eq!(flags(elf::DT_FLAGS) & elf::DF_TEXTREL.0, 0, "DF_TEXTREL");
 }
 
 #[test]
@@ -58,14 +58,14 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
     let data = bytes();
     let file = File::parse(&*data).unwrap();
     let endian = file.endian();
-    let stack: Vec<u32> = file
+    let stack: Vec<elf::ProgramFlags> = file
         .elf_program_headers()
         .iter()
         .filter(|segment| segment.p_type(endian) == elf::PT_GNU_STACK)
         .map(|segment| segment.p_flags(endian))
         .collect();
     assert_eq!(stack.len(), 1, "one PT_GNU_STACK, or the kernel makes the host's stack executable");
-    assert_eq!(stack[0] & elf::PF_X, 0, "the stack is executable");
+    assert_eq!(stack[0] & elf::PF_X, elf::ProgramFlags(0), "the stack is executable");
     for segment in file.elf_program_headers() {
         let both = elf::PF_W | elf::PF_X;
         assert!(

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use manhole_options::{Options, Setting, Thread};
+use manhole_options::{Handler, Options, Setting, Thread};
 
 use crate::settings::{Destination, Settings};
 use crate::{arena, log, state, wake};
@@ -32,6 +32,10 @@ pub(crate) fn install(text: Option<&[u8]>) {
     if let Some(reason) = not_yet(&options) {
         return refuse(text, &reason);
     }
+    let without_effect = without_effect(&options);
+    if !without_effect.is_empty() {
+        log::problem(format_args!("These options have no effect in this version: {}", without_effect.join(", ")));
+    }
     if settings.patch_fork {
         log::event(format_args!("Patched fork, forkpty and daemon."));
     }
@@ -48,16 +52,36 @@ fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
     log::write(format!("Failed to manhole.install({}): {reason}\n", manhole_options::one_line(&text)).as_bytes());
 }
 
-/// Options whose meaning this version does not have yet: better no manhole than one that does something else.
+/// Options whose meaning this version does not have yet, and that change what a client meets: better no manhole than one
+/// that does something else.
 fn not_yet(options: &Options) -> Option<String> {
     let name = if options.activate_on.is_some() {
         "activate_on"
     } else if options.oneshot_on.is_some() {
         "oneshot_on"
+    } else if options.connection_handler == Handler::Exec {
+        "connection_handler=\"exec\""
     } else {
         return None;
     };
     Some(format!("{name} is not supported by this version: leave it out to have the manhole listen at once"))
+}
+
+/// Options that are given and have no effect yet.
+fn without_effect(options: &Options) -> Vec<&'static str> {
+    const LATER: [&str; 9] = [
+        "strict",
+        "sigmask",
+        "locals",
+        "redirect_stderr",
+        "start_timeout",
+        "oneshot_timeout",
+        "timeout",
+        "prompt",
+        "redirect",
+    ];
+    let given = |name: &&str| manhole_options::row(name).is_some_and(|row| row.show(options) != row.default_text());
+    LATER.into_iter().filter(given).collect()
 }
 
 fn settled(options: &Options) -> Settings {

@@ -19,6 +19,7 @@ mod tests;
 
 use code::CodeMap;
 use distance::Function;
+use search::Evidence;
 use step::{Caller, Halt};
 
 use crate::memory::Memory;
@@ -26,7 +27,7 @@ use crate::modules::Modules;
 use crate::snapshot::{Certainty, End, Frame, RBP, Registers, StackCopy, Unwound};
 
 /// Frames that are followed: an 8 MiB stack (the usual limit) of recursive frames of 48 bytes has fewer. Each takes about
-/// 300 bytes of ours, so the list stays below what a session may use.
+/// 300 bytes of ours, so the longest list takes 60 MiB.
 const MOST_FRAMES: usize = 200_000;
 
 /// Unwinds stacks of one look at the process; keeps what it has decoded for the next thread.
@@ -46,7 +47,8 @@ impl<'a> Unwinder<'a> {
     ///
     /// [`End::NeedsStack`] names the first missing byte. Between `stack.end()` and `stack.limit` it is the same stack: copy
     /// more of it and unwind again. Anywhere else the thread continues on another stack (below a handler on an alternate
-    /// signal stack, below a coroutine): copy that one and [`resume`](Self::resume) at the last frame.
+    /// signal stack, below a coroutine): copy that one and [`resume`](Self::resume) at the last frame,
+    /// a bounded number of times, as garbage could lead around in circles.
     pub(crate) fn unwind(&mut self, registers: &Registers, stack: &StackCopy) -> Unwound {
         let Some(pc) = registers.pc() else {
             return Unwound { frames: Vec::new(), end: End::Lost("no program counter was captured".to_owned()) };
@@ -135,10 +137,7 @@ impl<'a> Unwinder<'a> {
     ) -> Option<(u64, Result<Caller, Halt>)> {
         let described = code.described.as_ref().filter(|described| described.starts_function)?;
         let distance = code.distance(register, || {
-            /// A function that is larger is not worth the time.
-            const LIMIT: u64 = 64 << 10;
-            let size = described.end.checked_sub(described.start).filter(|&size| size <= LIMIT)?;
-            let bytes = self.memory.bytes(described.start, usize::try_from(size).ok()?).ok()?;
+            let bytes = x86_64::function_code(self.memory, described.start, described.end)?;
             let function = Function { code: &bytes, start: described.start };
             let distance = function.distance(register, frame.pc, frame.is_return_address)?;
             // Code and call frame information must agree on where the frame is.
@@ -147,21 +146,43 @@ impl<'a> Unwinder<'a> {
                 _ => Some(distance),
             }
         })?;
-        let value = frame.registers.sp()?.checked_add_signed(distance.from_sp)?;
-        let mut trial = frame.clone();
-        trial.registers.set(register, Some(value));
-        let step = step::step(self.memory, &mut self.code, code, &trial, stack);
-        match &step {
-            Ok(caller) => x86_64::call_before(self.memory, caller.frame.pc).map(|_| (value, step)),
-            Err(Halt::NeedsStack(_)) => Some((value, step)),
-            _ => None,
+        let least = frame.registers.sp()?.checked_add_signed(distance.from_sp)?;
+        let mut found = None;
+        for value in (0..=distance.slack).step_by(8).filter_map(|more| least.checked_add(more)) {
+            let mut trial = frame.clone();
+            trial.registers.set(register, Some(value));
+            let step = step::step(self.memory, &mut self.code, code, &trial, stack);
+            let fits = match &step {
+                // With one value, any call will do: a function may have been jumped to by the one that was called.
+                Ok(caller) if distance.slack == 0 => x86_64::call_before(self.memory, caller.frame.pc).is_some(),
+                Ok(caller) => self.evidence(caller.frame.pc, code).is_some(),
+                Err(Halt::NeedsStack(_)) => true,
+                Err(_) => false,
+            };
+            if fits && found.replace((value, step)).is_some() {
+                // Two that fit: the search will weigh them.
+                return None;
+            }
         }
+        found
     }
 
-    /// What to say when a register that was derived from code leads to frames that end in nowhere: search for a stack that
-    /// reaches the thread's start; if there is none, keep the frames, but as a guess.
+    /// What to say when a register that was derived from code leads to frames that end in nowhere. Code does not lie, but
+    /// our reading of it could: unless a call that names the function vouches for it, the frames are a guess, and where
+    /// even the call names another function, a stack that reaches the thread's start is looked for.
     fn doubt(&mut self, frames: &mut Vec<Frame>, end: End, derived: Derived, stack: &StackCopy) -> End {
-        let kept = frames.clone();
+        let (Some(frame), Some(caller)) = (frames.get(derived.at), frames.get(derived.at + 1)) else { return end };
+        let code = self.code.at(frame.pc, frame.is_return_address);
+        let evidence = self.evidence(caller.pc, &code);
+        if evidence == Some(Evidence::Strong) {
+            return end;
+        }
+        let mut kept = frames.clone();
+        kept.iter_mut().skip(derived.at + 1).for_each(|frame| frame.certainty = Certainty::Uncertain);
+        if evidence == Some(Evidence::Open) {
+            *frames = kept;
+            return end;
+        }
         frames.truncate(derived.at + 1);
         if let Some(frame) = frames.last_mut() {
             frame.registers.set(derived.register, None);
@@ -170,7 +191,6 @@ impl<'a> Unwinder<'a> {
         match self.search(frames, derived.at, derived.register, stack) {
             End::Lost(_) => {
                 *frames = kept;
-                frames.iter_mut().skip(derived.at + 1).for_each(|frame| frame.certainty = Certainty::Uncertain);
                 end
             }
             found => found,

@@ -37,9 +37,13 @@ impl TextClient {
         let deadline = Instant::now() + self.patience;
         let mut got = Vec::new();
         loop {
-            // At the start of a line only: a source line in a dump may hold the prompt's text.
-            let ended = got.ends_with(PROMPT.as_bytes())
-                && (got.len() == PROMPT.len() || got.ends_with(format!("\n{PROMPT}").as_bytes()));
+            // At the start of a line only, as a source line in a dump may hold the prompt's text; or after another
+            // prompt, when the answer is empty and a notice came between.
+            let mut before = got.as_slice();
+            while let Some(rest) = before.strip_suffix(PROMPT.as_bytes()) {
+                before = rest;
+            }
+            let ended = before.len() < got.len() && (before.is_empty() || before.ends_with(b"\n"));
             if ended && !self.more_is_there() {
                 got.truncate(got.len() - PROMPT.len());
                 return String::from_utf8(got).expect("the answer is UTF-8");

@@ -213,6 +213,16 @@ impl Victim {
         }
     }
 
+    /// Whether its stdout ends, in time.
+    pub fn output_ends(&mut self) -> bool {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => self.said.push(line),
+                Err(error) => return error == RecvTimeoutError::Disconnected,
+            }
+        }
+    }
+
     /// Says a line to its stdin and gives the line that it answers.
     ///
     /// # Panics

@@ -15,9 +15,11 @@ use super::elf::ElfFile;
 use super::{Store, budget, names};
 use functions::Functions;
 use rows::Rows;
+use scopes::Scopes;
 
 mod functions;
 mod rows;
+mod scopes;
 
 type Reader<'s> = EndianSlice<'s, LittleEndian>;
 
@@ -47,6 +49,7 @@ struct Parsed<'s> {
     unit: gimli::Unit<Reader<'s>>,
     functions: OnceCell<Functions>,
     rows: OnceCell<Rows>,
+    scopes: OnceCell<Scopes>,
 }
 
 struct UnitRange {
@@ -174,7 +177,7 @@ impl<'s> Lines<'s> {
             return if known { vec![Call { function: None, file, line, start: None }] } else { Vec::new() };
         };
         let mut calls = Vec::new();
-        let name = |offset| self.name(unit, offset).map(|name| names::shown(name.slice()));
+        let name = |entry| self.name(parsed, entry);
         for inlined in functions::inlined_at(unit, function.entry, address).into_iter().rev() {
             calls.push(Call { function: name(inlined.entry), file, line, start: None });
             file = inlined.call_file.and_then(|file| rows::file_name(unit, file));
@@ -184,35 +187,42 @@ impl<'s> Lines<'s> {
         calls
     }
 
-    /// The linkage name of the function at this entry, or of what it was made from; else its plain name.
-    fn name(&self, unit: UnitRef<'_, Reader<'s>>, entry: gimli::UnitOffset) -> Option<Reader<'s>> {
+    /// The name of the function at this entry: its linkage name demangled, else its plain name in its scope.
+    fn name(&self, unit: &Parsed<'s>, entry: gimli::UnitOffset) -> Option<String> {
         const STEPS: usize = 16;
-        let (mut unit, mut entry, mut plain) = (unit, entry, None);
+        let (mut parsed, mut entry, mut plain) = (unit, entry, None);
         for _ in 0..STEPS {
-            let names = functions::Names::read(unit, entry);
-            if names.linkage.is_some() {
-                return names.linkage;
+            let unit = UnitRef::new(&self.dwarf, &parsed.unit);
+            let found = functions::Names::read(unit, entry);
+            if let Some(name) = found.linkage.and_then(|linkage| names::of_linkage(linkage.slice())) {
+                return Some(name);
             }
-            plain = plain.or(names.plain);
-            match names.origin {
+            if let Some(name) = found.plain {
+                // The last entry that has a name is the declaration, which stands in the scope.
+                plain = Some((parsed, entry, name));
+            }
+            match found.origin {
                 Some(gimli::AttributeValue::UnitRef(offset)) => entry = offset,
                 Some(gimli::AttributeValue::DebugInfoRef(offset)) => {
                     let after = self.units.partition_point(|unit| unit.offset <= offset.0);
                     let Some(other) = after.checked_sub(1).and_then(|at| self.units.get(at)) else { break };
-                    let Some(parsed) = self.parsed(other) else { break };
+                    let Some(other_parsed) = self.parsed(other) else { break };
                     let Some(offset) = offset.to_unit_offset(&other.header) else { break };
-                    (unit, entry) = (UnitRef::new(&self.dwarf, &parsed.unit), offset);
+                    (parsed, entry) = (other_parsed, offset);
                 }
                 _ => break,
             }
         }
-        plain
+        let (parsed, entry, name) = plain?;
+        let unit = UnitRef::new(&self.dwarf, &parsed.unit);
+        let prefix = parsed.scopes.get_or_init(|| Scopes::parse(unit)).prefix(unit, entry);
+        Some(prefix + &String::from_utf8_lossy(name.slice()))
     }
 
     fn parsed<'a>(&'a self, unit: &'a Unit<'s>) -> Option<&'a Parsed<'s>> {
         let parse = || {
             let unit = self.dwarf.unit(unit.header.clone()).ok()?;
-            Some(Box::new(Parsed { unit, functions: OnceCell::new(), rows: OnceCell::new() }))
+            Some(Box::new(Parsed { unit, functions: OnceCell::new(), rows: OnceCell::new(), scopes: OnceCell::new() }))
         };
         unit.parsed.get_or_init(parse).as_deref()
     }

@@ -11,8 +11,18 @@ const LIMIT: usize = 16 << 10;
 
 /// The name without parameter list, hash and symbol version, template arguments kept: what a stack shows.
 pub(super) fn shown(raw: &[u8]) -> String {
-    let name = String::from_utf8_lossy(without_version(raw));
-    rust(&name).or_else(|| cpp(&name, DemangleOptions::new().no_params().no_return_type())).unwrap_or(name.into_owned())
+    let name = without_version(raw);
+    demangled(name).unwrap_or_else(|| String::from_utf8_lossy(name).into_owned())
+}
+
+/// The same for a linkage name out of DWARF; `None` for one in a mangling that is not understood.
+pub(super) fn of_linkage(raw: &[u8]) -> Option<String> {
+    demangled(raw).or_else(|| (!is_mangled(raw)).then(|| String::from_utf8_lossy(raw).into_owned()))
+}
+
+fn demangled(name: &[u8]) -> Option<String> {
+    let name = core::str::from_utf8(name).ok()?;
+    rust(name).or_else(|| cpp(name, DemangleOptions::new().no_params().no_return_type()))
 }
 
 /// Whether `wanted` is this symbol's name: as in the table, as shown, or in full with its parameters.
@@ -74,7 +84,38 @@ fn cpp(name: &str, options: DemangleOptions) -> Option<String> {
         return None;
     }
     let symbol = cpp_demangle::Symbol::new(name).ok()?;
-    bounded(|out| symbol.structured_demangle(out, &options)).filter(|text| !text.is_empty())
+    bounded(|out| symbol.structured_demangle(out, &options)).filter(|text| !text.is_empty()).map(as_gdb_spells)
+}
+
+/// Integers as template arguments the way gdb and c++filt write them, and no traces of empty argument packs.
+fn as_gdb_spells(mut text: String) -> String {
+    const TYPES: [(&str, &str); 6] = [
+        ("(int)", ""),
+        ("(unsigned int)", "u"),
+        ("(long)", "l"),
+        ("(unsigned long)", "ul"),
+        ("(long long)", "ll"),
+        ("(unsigned long long)", "ull"),
+    ];
+    for (kind, suffix) in TYPES {
+        let mut from = 0;
+        while let Some(at) = text.get(from..).and_then(|rest| rest.find(kind)).map(|at| at + from) {
+            let digits = at + kind.len();
+            let number = text.get(digits..).unwrap_or_default();
+            let length = number.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(number.len());
+            if length > 0 {
+                text.insert_str(digits + length, suffix);
+                text.replace_range(at..digits, "");
+            }
+            from = at + 1;
+        }
+    }
+    for (kind, value) in [("(bool)0", "false"), ("(bool)1", "true"), (", , ", ", "), (", , ", ", "), (", >", ">")] {
+        if text.contains(kind) {
+            text = text.replace(kind, value);
+        }
+    }
+    text
 }
 
 fn bounded(print: impl FnOnce(&mut Bounded) -> fmt::Result) -> Option<String> {

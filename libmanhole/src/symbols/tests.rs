@@ -124,3 +124,28 @@ fn lines_agree_with_addr2line() {
         assert!(same > 1000);
     }
 }
+
+#[test]
+#[ignore = "one-off"]
+fn oneoff() {
+    let path = std::env::var("ELF").unwrap();
+    let store = Store::default();
+    let file = elf::ElfFile::open(path.as_bytes()).unwrap();
+    let table = table::Table::of_file(&file, |b| store.keep(b));
+    let lines = lines::Lines::load(&store, &file, "x").map(|l| l.unwrap());
+    let step: usize = std::env::var("STEP").unwrap().parse().unwrap();
+    for address in file.code().step_by(step) {
+        let calls = lines.as_ref().map(|l| l.calls(address)).unwrap_or_default();
+        let symbol = table.as_ref().and_then(|t| {
+            let t = t.as_ref().unwrap();
+            t.covering(address).map(|e| format!("{}+{}", String::from_utf8_lossy(t.name(e)), address - e.address))
+        });
+        let names: Vec<String> = calls.iter().map(|c| c.function.clone().unwrap_or_default()).collect();
+        println!(
+            "@{address:#x}\t{}\t{}\t{}",
+            names.join("|"),
+            calls.first().and_then(|c| c.line).unwrap_or(0),
+            symbol.unwrap_or_default()
+        );
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Context: the agent's thread.
 
-use core::cell::RefCell;
+use core::cell::{OnceCell, RefCell};
 use core::hash::{BuildHasherDefault, Hasher};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -23,6 +23,8 @@ pub(super) struct Code {
     pub(super) is_program_entry: bool,
     /// Distances of registers from the stack pointer, as far as they were asked for.
     distances: RefCell<Vec<(u16, Option<Distance>)>>,
+    /// Where jumps lead out of the function, once asked for.
+    exits: OnceCell<Option<Vec<u64>>>,
 }
 
 impl Code {
@@ -38,6 +40,11 @@ impl Code {
         let found = find();
         self.distances.borrow_mut().push((register, found));
         found
+    }
+
+    /// The exits that `find` gives, found once.
+    pub(super) fn exits(&self, find: impl FnOnce() -> Option<Vec<u64>>) -> Option<&[u64]> {
+        self.exits.get_or_init(find).as_deref()
     }
 }
 
@@ -89,7 +96,7 @@ impl<'a> CodeMap<'a> {
         let is_program_entry = module
             .and_then(|module| address.checked_sub(module.entry))
             .is_some_and(|past| past < ENTRY && described.is_none());
-        Code { is_executable, described, is_program_entry, distances: RefCell::default() }
+        Code { is_executable, described, is_program_entry, distances: RefCell::default(), exits: OnceCell::new() }
     }
 }
 

@@ -19,6 +19,8 @@ use crate::snapshot::RSP;
 pub(super) struct Distance {
     /// The register minus the stack pointer, in bytes.
     pub(super) from_sp: i64,
+    /// It may be up to this much more, as the function has aligned the stack pointer.
+    pub(super) slack: u64,
     /// The frame address (the stack pointer before the call) minus the register, where the code tells.
     pub(super) to_cfa: Option<i64>,
 }
@@ -35,13 +37,20 @@ impl Function<'_> {
     /// address, at the call that ends there.
     pub(super) fn distance(&self, register: u16, pc: u64, is_return_address: bool) -> Option<Distance> {
         let sought = *general().get(usize::from(register))?;
-        let values = Flow::of(self, pc, is_return_address)?.at_pc?;
-        let (sp, value) = (values.get(Register::RSP)?, values.get(sought)?);
+        let flow = Flow::of(self, pc, is_return_address)?;
+        let values = flow.at_pc?;
+        let (mut sp, value) = (values.get(Register::RSP)?, values.get(sought)?);
+        let mut slack = 0;
+        if sp.symbol != value.symbol {
+            let (before, most) = flow.alignments.get(&sp.symbol).copied().flatten()?;
+            sp = Place { symbol: before.symbol, offset: before.offset.checked_add(sp.offset)? };
+            slack = most;
+        }
         if sp.symbol != value.symbol {
             return None;
         }
         let to_cfa = (value.symbol == ENTRY).then(|| value.offset.checked_neg()).flatten();
-        Some(Distance { from_sp: value.offset.checked_sub(sp.offset)?, to_cfa })
+        Some(Distance { from_sp: value.offset.checked_sub(sp.offset)?, slack, to_cfa })
     }
 }
 
@@ -132,6 +141,9 @@ struct Flow<'a> {
     at_tables: Option<Values>,
     at_calls: Option<Values>,
     at_pc: Option<Values>,
+    /// Symbols that stand for an aligned stack pointer: where it was before, and how far down it went at most. `None` if
+    /// that differs from way to way.
+    alignments: BTreeMap<u64, Option<(Place, u64)>>,
     factory: InstructionInfoFactory,
     /// Instructions that may still be looked at.
     budget: usize,
@@ -150,6 +162,7 @@ impl<'a> Flow<'a> {
             at_tables: None,
             at_calls: None,
             at_pc: None,
+            alignments: BTreeMap::new(),
             factory: InstructionInfoFactory::new(),
             // Each instruction of the largest function that is looked at, a few times.
             budget: 60_000,
@@ -180,7 +193,7 @@ impl<'a> Flow<'a> {
     fn find_leaders(&mut self) -> Vec<u64> {
         let mut hidden = Vec::new();
         for instruction in self.decoder(self.function.start) {
-            match instruction.flow_control() {
+            match flow_of(&instruction) {
                 FlowControl::ConditionalBranch => {
                     self.leaders.insert(instruction.near_branch_target());
                     self.leaders.insert(instruction.next_ip());
@@ -249,7 +262,7 @@ impl<'a> Flow<'a> {
                 self.reach(instruction.ip(), &values);
                 return Some(());
             }
-            let flow = instruction.flow_control();
+            let flow = flow_of(&instruction);
             let is_call = matches!(flow, FlowControl::Call | FlowControl::IndirectCall);
             let is_here = match self.is_return_address {
                 false => instruction.ip() == self.pc,
@@ -337,6 +350,11 @@ impl<'a> Flow<'a> {
             _ => {}
         }
         let symbol = instruction.ip().wrapping_sub(self.function.start).wrapping_add(1);
+        if instruction.mnemonic() == Mnemonic::And && target == RSP {
+            let aligned = values.get(RSP).zip(immediate().and_then(most_lost));
+            let known = self.alignments.entry(symbol).or_insert(aligned);
+            *known = known.filter(|known| aligned == Some(*known));
+        }
         let mut new_sp = false;
         for used in self.factory.info(instruction).used_registers() {
             let written =
@@ -351,6 +369,18 @@ impl<'a> Flow<'a> {
             values.restart_sp(symbol);
         }
     }
+}
+
+/// How far a mask moves a stack pointer (a multiple of 8) down at most, if it aligns to no more than vectors need.
+fn most_lost(mask: i64) -> Option<u64> {
+    const LARGEST: u64 = 256;
+    let alignment = mask.unsigned_abs();
+    (mask < 0 && alignment.is_power_of_two() && alignment <= LARGEST).then(|| alignment.saturating_sub(8))
+}
+
+/// Where an instruction leads; the decoder counts system calls as calls.
+fn flow_of(instruction: &Instruction) -> FlowControl {
+    if instruction.mnemonic() == Mnemonic::Syscall { FlowControl::Next } else { instruction.flow_control() }
 }
 
 /// Where the stack pointer is after `cmp rsp, limit; jne back`.

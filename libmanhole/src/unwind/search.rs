@@ -18,8 +18,8 @@ const STEPS: usize = 50_000;
 
 /// How well a candidate's caller fits the function that it would have called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Evidence {
-    /// The call names another function: possible if that one has jumped here (a tail call).
+pub(super) enum Evidence {
+    /// The call names another function, which may have jumped here instead of calling (a tail call).
     Weak,
     /// The call goes through a register or memory.
     Open,
@@ -148,17 +148,52 @@ impl Unwinder<'_> {
         end
     }
 
-    /// How well a return address fits the function at `code`; `None` if no call stands before it.
-    fn evidence(&mut self, return_address: u64, code: &code::Code) -> Option<Evidence> {
+    /// How many jumps lead from a call's target to a function, at least; 0 if it is the target, or if a jump stub leads from
+    /// one to the other. `None` if there is no way.
+    fn way_to(&mut self, target: u64, function: u64) -> Option<usize> {
+        /// Functions that are read for one answer; beyond, anything is possible.
+        const FUNCTIONS: usize = 32;
+        let mut ways = vec![x86_64::through_stub(self.memory, target)];
+        if target == function || ways.contains(&function) {
+            return Some(0);
+        }
+        let mut next = 0;
+        while let Some(&entry) = ways.get(next) {
+            next += 1;
+            let code = self.code.at(entry, false);
+            // Without its extent a function may jump anywhere, and so may one which jumps through a register or memory.
+            let Some(described) = &code.described else { return Some(next) };
+            let Some(exits) = code.exits(|| x86_64::exits(self.memory, described.start, described.end)) else {
+                return Some(next);
+            };
+            for exit in exits.iter().map(|&exit| x86_64::through_stub(self.memory, exit)) {
+                if exit == function {
+                    return Some(next);
+                }
+                if !ways.contains(&exit) {
+                    ways.push(exit);
+                }
+            }
+            if ways.len() > FUNCTIONS {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    /// How well a return address fits the function at `code`; `None` if no call stands before it, or one that cannot have
+    /// led here.
+    pub(super) fn evidence(&mut self, return_address: u64, code: &code::Code) -> Option<Evidence> {
         let call = x86_64::call_before(self.memory, return_address)?;
         // A part that was moved away is jumped to, so the call names something else.
         let Some(described) = code.described.as_ref().filter(|described| described.starts_function) else {
             return Some(Evidence::Open);
         };
         Some(match call {
-            Call::Direct(target) if target == described.start => Evidence::Strong,
-            Call::Direct(target) if x86_64::through_stub(self.memory, target) == described.start => Evidence::Strong,
-            Call::Direct(_) => Evidence::Weak,
+            Call::Direct(target) => match self.way_to(target, described.start)? {
+                0 => Evidence::Strong,
+                _ => Evidence::Weak,
+            },
             Call::Indirect(Some(target)) if target == described.start => Evidence::Strong,
             Call::Indirect(_) => Evidence::Open,
         })

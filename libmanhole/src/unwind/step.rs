@@ -66,7 +66,6 @@ impl From<Missing> for No {
 }
 
 /// A caller that has not been checked.
-
 struct Proposed {
     registers: Registers,
     cfa: u64,
@@ -111,6 +110,10 @@ fn by_pushed(skip: u64, frame: &Frame, stack: &StackCopy) -> Result<Proposed, No
     Ok(Proposed { registers, cfa, certainty, through_signal: false, needs_call: true })
 }
 
+/// A thread's first frames lie this close to the end of its stack's mapping; above them are its thread-local variables,
+/// or the program's arguments. Elsewhere a zero is just a number.
+const FIRST_FRAMES: u64 = 16 << 10;
+
 /// By the frame pointer, in code without call frame information.
 fn by_frame_pointer(memory: &Memory, frame: &Frame, stack: &StackCopy) -> Result<Proposed, No> {
     let entry = if frame.is_return_address { None } else { x86_64::entry_at(memory, frame.pc) };
@@ -120,11 +123,11 @@ fn by_frame_pointer(memory: &Memory, frame: &Frame, stack: &StackCopy) -> Result
         Some(Entry::Framed) | None => {}
     }
     let rbp = frame.registers.get(RBP).ok_or(Missing::Register(RBP))?;
-    if rbp == 0 {
-        // The psABI asks the first frame of a thread for this ("Process Initialization").
+    let sp = frame.registers.sp().ok_or(Missing::Register(RSP))?;
+    if rbp == 0 && frame.is_return_address && stack.limit.checked_sub(sp).is_some_and(|rest| rest < FIRST_FRAMES) {
+        // The psABI asks the first frame of a thread for a zero rbp ("Process Initialization").
         return Err(No::Caller(None));
     }
-    let sp = frame.registers.sp().ok_or(Missing::Register(RSP))?;
     if !rbp.is_multiple_of(8) || rbp < sp || rbp >= stack.limit {
         return Err(Missing::Sense("no call frame information, and rbp points to no frame").into());
     }

@@ -47,6 +47,33 @@ pub(super) fn through_stub(memory: &Memory, address: u64) -> u64 {
     word_now(instruction.ip_rel_memory_address()).unwrap_or(address)
 }
 
+/// Where the jumps of the function in `start..end` lead that leave it; `None` if one's target is not in the instruction,
+/// or if the function is too large to read.
+pub(super) fn exits(memory: &Memory, start: u64, end: u64) -> Option<Vec<u64>> {
+    let code = function_code(memory, start, end)?;
+    let mut exits = Vec::new();
+    for instruction in Decoder::with_ip(64, &code, start, DecoderOptions::NONE) {
+        match instruction.flow_control() {
+            FlowControl::IndirectBranch => return None,
+            FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch => {
+                let target = instruction.near_branch_target();
+                if !(start..end).contains(&target) && !exits.contains(&target) {
+                    exits.push(target);
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(exits)
+}
+
+/// The code of the function in `start..end`, if it is not so large that reading it takes too long.
+pub(super) fn function_code(memory: &Memory, start: u64, end: u64) -> Option<Vec<u8>> {
+    const LIMIT: u64 = 64 << 10;
+    let size = end.checked_sub(start).filter(|&size| size <= LIMIT)?;
+    memory.bytes(start, usize::try_from(size).ok()?).ok()
+}
+
 /// Whether a `rt_sigreturn` system call stands at `address`: what a signal handler returns to.
 pub(super) fn is_signal_return(memory: &Memory, address: u64) -> bool {
     let mut code = [0; 9];

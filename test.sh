@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Runs all tests: sets up what they need, builds the shipped files, unit tests, then integration tests with real programs.
+#
+#   ./test.sh [FILTER...]     arguments go to the integration tests, e.g. `./test.sh locks::`
+#
+# What the tests need beyond Rust, gcc and python3 is installed on Debian as root, else named with the command that
+# installs it; the tests that need it then say "skipped" (with CI=true they fail).
+# MANHOLE_TEST_DUMPS=N sets how many dumps the witnesses of disturbance go through (1000 with CI=true, else 200).
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# program or file, and the Debian package that has it
+needs=(
+  gdb:gdb nginx:nginx-light redis-server:redis-server eu-stack:elfutils g++:g++ nc:netcat-openbsd socat:socat
+  psql:postgresql node:nodejs setpriv:util-linux /usr/lib/debug/.build-id:libc6-dbg /usr/bin/python3:python3
+)
+missing=()
+for need in "${needs[@]}"; do
+  thing=${need%%:*}
+  if [[ $thing == /* ]]; then
+    [[ -e $thing ]] || missing+=("${need#*:}")
+  else
+    PATH=$PATH:/usr/sbin:/sbin command -v "$thing" >/dev/null || missing+=("${need#*:}")
+  fi
+done
+if ((${#missing[@]})); then
+  if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    echo "installing: ${missing[*]}" >&2
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+      echo "could not install all of: ${missing[*]}" >&2
+  else
+    echo "some tests will be skipped; for all of them: sudo apt-get install ${missing[*]}" >&2
+  fi
+fi
+
+cargo build --release --workspace
+cargo test --release --workspace --exclude manhole-tests
+cargo test --release -p manhole-tests --lib
+cargo test --release -p manhole-tests --test all -- --test-threads "${MANHOLE_TEST_THREADS:-2}" "$@"
