@@ -74,7 +74,7 @@ impl Modules {
     /// Looks at what is mapped now.
     pub(crate) fn read(memory: &Memory) -> sys::Result<Modules> {
         const LIMIT: usize = 256 << 20;
-        let text = fd::read_file(c"/proc/self/maps", LIMIT)?;
+        let text = fd::read_file(c"/proc/thread-self/maps", LIMIT)?;
         let mappings: Vec<Mapping> = text.split(|&byte| byte == b'\n').filter_map(parse).collect();
         let mut modules: Vec<Module> = mappings
             .iter()

@@ -2,7 +2,7 @@
 //!
 //! Context: the agent's thread.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Command, Context, Takes, procfs};
 use crate::render::{dump, frames::stack_data};
@@ -16,6 +16,7 @@ pub(super) static COMMAND: Command = Command {
     takes: Takes::Nothing,
     run: |context, _| {
         dump_all(context);
+        context.out.data = data(context);
         context.check()
     },
 };
@@ -25,16 +26,20 @@ pub(crate) fn dump_all(context: &mut Context<'_, '_>) {
     context.look_again(false);
     let look = context.look();
     let text = dump::dump(process::pid(), look.stacks.iter().map(|stack| &**stack), &look.problems);
-    let data = json!({
+    context.out.push(format_args!("{text}"));
+}
+
+/// The last look as data.
+fn data(context: &mut Context<'_, '_>) -> Value {
+    let look = context.look();
+    json!({
         "threads": look.stacks.iter().filter(|stack| !stack.thread.own).map(|stack| stack_data(stack)).collect::<Vec<_>>(),
         "problems": look.problems,
-    });
-    context.out.push(format_args!("{text}"));
-    context.out.data = data;
+    })
 }
 
 /// The lines after the dump that say where the client is.
 pub(crate) fn banner() -> String {
-    let program = procfs::link(format_args!("/proc/self/exe")).unwrap_or_else(|_| "a program".to_owned());
+    let program = procfs::link(format_args!("/proc/thread-self/exe")).unwrap_or_else(|_| "a program".to_owned());
     dump::banner(&program, process::pid(), process::euid(), env!("CARGO_PKG_VERSION"), process::libc_version())
 }

@@ -22,8 +22,8 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
     let entries = match live(context) {
         Ok(entries) => entries,
         Err(reason) => {
-            let content = procfs::text(format_args!("/proc/self/environ"))
-                .map_err(|error| format!("{reason}, and /proc/self/environ cannot be read: {error}"))?;
+            let content = procfs::text(format_args!("/proc/thread-self/environ"))
+                .map_err(|error| format!("{reason}, and /proc/thread-self/environ cannot be read: {error}"))?;
             context.out.line(format_args!("({reason}: this is the environment at the program's start)"));
             content.split('\0').filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
         }
@@ -47,7 +47,7 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
 fn live(context: &mut Context<'_, '_>) -> Result<Vec<String>, String> {
     const MOST: u64 = 100_000;
     const LONGEST: usize = 1 << 20;
-    let program = procfs::link(format_args!("/proc/self/exe")).unwrap_or_default();
+    let program = procfs::link(format_args!("/proc/thread-self/exe")).unwrap_or_default();
     let found = context.session.find("environ");
     // The program's own copy wins over the library's: that is how the loader binds it.
     let symbol = found

@@ -16,8 +16,8 @@ pub(super) static COMMAND: Command = Command {
 };
 
 fn run(context: &mut Context<'_, '_>, _arguments: &str) -> Result<(), String> {
-    let table = procfs::text(format_args!("/proc/self/limits"))
-        .map_err(|error| format!("/proc/self/limits cannot be read: {error}"))?;
+    let table = procfs::text(format_args!("/proc/thread-self/limits"))
+        .map_err(|error| format!("/proc/thread-self/limits cannot be read: {error}"))?;
     context.out.push(format_args!("{table}"));
     context.out.data = Value::Array(table.lines().skip(1).filter_map(row).collect());
     Ok(())

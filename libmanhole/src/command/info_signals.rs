@@ -20,8 +20,8 @@ pub(super) static COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_, '_>, _arguments: &str) -> Result<(), String> {
     let dispositions = dispositions(context);
-    let status = procfs::text(format_args!("/proc/self/status"))
-        .map_err(|error| format!("/proc/self/status cannot be read: {error}"))?;
+    let status = procfs::text(format_args!("/proc/thread-self/status"))
+        .map_err(|error| format!("/proc/thread-self/status cannot be read: {error}"))?;
     let shared = procfs::hex_field(&status, "ShdPnd").unwrap_or(0);
     context.out.line(format_args!("Pending for the process: {}", names::signals(shared)));
     let threads = threads(context)?;

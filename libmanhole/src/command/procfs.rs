@@ -59,8 +59,8 @@ mod tests {
 
     #[test]
     fn status_of_this_process() {
-        let status = text(format_args!("/proc/self/status")).unwrap();
-        assert_eq!(field(&status, "Pid").unwrap().parse(), Ok(sys::process::pid()));
+        let status = text(format_args!("/proc/thread-self/status")).unwrap();
+        assert_eq!(field(&status, "Pid").unwrap().parse(), Ok(sys::process::tid()));
         assert!(hex_field(&status, "SigBlk").is_some());
         assert_eq!(field(&status, "Nothing"), None);
     }
