@@ -1,4 +1,4 @@
-//! What is mapped where: `/proc/self/maps` and the ELF headers in memory.
+//! What is mapped where: `/proc/thread-self/maps` and the ELF headers in memory.
 //!
 //! Context: the agent's thread. The loader is not asked (`dl_iterate_phdr`, `dladdr`): its locks may be held for ever.
 //! Headers are read through [`Memory`], so a library that goes away while we look is left out, not a crash.
@@ -6,7 +6,7 @@
 use crate::memory::Memory;
 use crate::sys::{self, fd};
 
-/// A line of `/proc/self/maps` (proc_pid_maps(5)).
+/// A line of `/proc/thread-self/maps` (proc_pid_maps(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mapping {
     pub(crate) start: u64,
@@ -74,6 +74,7 @@ impl Modules {
     /// Looks at what is mapped now.
     pub(crate) fn read(memory: &Memory) -> sys::Result<Modules> {
         const LIMIT: usize = 256 << 20;
+        // Not `self`: that is the main thread, and once it has ended its list is empty.
         let text = fd::read_file(c"/proc/thread-self/maps", LIMIT)?;
         let mappings: Vec<Mapping> = text.split(|&byte| byte == b'\n').filter_map(parse).collect();
         let mut modules: Vec<Module> = mappings
@@ -113,7 +114,7 @@ impl Modules {
     }
 }
 
-/// One line of `/proc/self/maps`; a malformed one is left out.
+/// One line of `/proc/thread-self/maps`; a malformed one is left out.
 fn parse(line: &[u8]) -> Option<Mapping> {
     let line = String::from_utf8_lossy(line);
     let mut fields = line.splitn(6, ' ');

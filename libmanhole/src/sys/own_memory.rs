@@ -1,7 +1,7 @@
 //! The process's own memory, through the kernel: a bad address is an error, never a fault.
 //!
 //! Context: any thread, signal handlers included. `process_vm_readv` on ourselves works with `PR_SET_DUMPABLE` 0, where
-//! `/proc/self/mem` does not; the latter stands in where a sandbox refuses the call.
+//! `/proc/thread-self/mem` does not; the latter stands in where a sandbox refuses the call.
 
 use super::{Errno, Result, call, process};
 
@@ -30,7 +30,8 @@ fn vector(nr: libc::c_long, local: &libc::iovec, address: u64, len: usize) -> Re
         call(
             nr,
             [
-                process::pid() as usize,
+                // Not the process id: a main thread that has ended has no memory any more, and the kernel looks there.
+                process::tid() as usize,
                 core::ptr::from_ref(local) as usize,
                 1,
                 core::ptr::from_ref(&remote) as usize,
@@ -42,5 +43,5 @@ fn vector(nr: libc::c_long, local: &libc::iovec, address: u64, len: usize) -> Re
 }
 
 fn read_through_file(address: u64, buffer: &mut [u8]) -> Result<usize> {
-    super::fd::Fd::open(c"/proc/self/mem", libc::O_RDONLY)?.read_at(buffer, address)
+    super::fd::Fd::open(c"/proc/thread-self/mem", libc::O_RDONLY)?.read_at(buffer, address)
 }
