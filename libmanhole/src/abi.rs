@@ -4,6 +4,7 @@
 //! The constructor runs before `main`, single-threaded as a rule; the destructor inside `exit`; the interposed functions
 //! on any thread. Nothing here waits, but the destructor where `daemon_connection=False` asks for it.
 #![allow(unsafe_code)]
+#![allow(unreachable_pub, reason = "the loader sees them")]
 #![cfg(not(test))]
 
 use core::ffi::{c_char, c_int};
