@@ -203,6 +203,10 @@ fn load<'a, 's>(
             }
         }
         let table = table.or_else(|| table::Table::of_memory(modules, memory, module, |bytes| store.keep(bytes)));
+        // Hundreds of modules must not hold hundreds of descriptors.
+        for file in [&mut files.main, &mut files.debug].into_iter().flatten() {
+            file.close();
+        }
         Loaded {
             table: table.unwrap_or_else(table::Table::empty),
             lines: LineState::Unread(files),

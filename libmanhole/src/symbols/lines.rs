@@ -236,8 +236,9 @@ impl<'s> Lines<'s> {
                 continue;
             };
             let mut entries = header.entries();
-            while let Ok(Some(entry)) = entries.next() {
-                self.add_range(&mut ranges, entry.range(), unit);
+            while let Ok(Some(entry)) = entries.next_raw() {
+                let end = entry.address().saturating_add(entry.length());
+                self.add_range(&mut ranges, entry.address()..end, unit);
                 if let Some(indexed) = indexed.get_mut(unit) {
                     *indexed = true;
                 }
@@ -257,15 +258,15 @@ impl<'s> Lines<'s> {
             let Some(parsed) = self.parsed(unit) else { continue };
             let Ok(mut found) = self.dwarf.unit_ranges(&parsed.unit) else { continue };
             while let Ok(Some(range)) = found.next() {
-                self.add_range(&mut ranges, range, i);
+                self.add_range(&mut ranges, range.begin..range.end, i);
             }
         }
         sorted(ranges)
     }
 
-    fn add_range(&self, ranges: &mut Vec<UnitRange>, range: gimli::Range, unit: usize) {
-        if range.begin < range.end && self.code.contains(&range.begin) {
-            ranges.push(UnitRange { range: range.begin..range.end, unit, reach: 0 });
+    fn add_range(&self, ranges: &mut Vec<UnitRange>, range: Range<u64>, unit: usize) {
+        if range.start < range.end && self.code.contains(&range.start) {
+            ranges.push(UnitRange { range, unit, reach: 0 });
         }
     }
 }
