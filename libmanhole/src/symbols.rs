@@ -82,7 +82,7 @@ struct Loaded<'s> {
 
 enum LineState<'s> {
     /// Not asked for yet; the files that may have them.
-    Unread(files::Files),
+    Unread(Box<files::Files>),
     Read(Box<lines::Lines<'s>>),
     None,
 }
@@ -209,7 +209,7 @@ fn load<'a, 's>(
         }
         Loaded {
             table: table.unwrap_or_else(table::Table::empty),
-            lines: LineState::Unread(files),
+            lines: LineState::Unread(Box::new(files)),
             located: BTreeMap::new(),
         }
     })

@@ -137,11 +137,10 @@ impl<'s> Lines<'s> {
             return Vec::new();
         }
         let by_index = self.calls_in(&self.ranges, address);
-        if by_index.iter().any(|call| call.function.is_some()) {
+        if !by_index.is_empty() {
             return by_index;
         }
-        let by_units = self.calls_in(self.all_ranges.get_or_init(|| self.ranges_by_units(|_| true)), address);
-        if by_units.is_empty() { by_index } else { by_units }
+        self.calls_in(self.all_ranges.get_or_init(|| self.ranges_by_units(|_| true)), address)
     }
 
     fn calls_in(&self, ranges: &[UnitRange], address: u64) -> Vec<Call> {
@@ -221,7 +220,7 @@ impl<'s> Lines<'s> {
 
     fn parsed<'a>(&'a self, unit: &'a Unit<'s>) -> Option<&'a Parsed<'s>> {
         let parse = || {
-            let unit = self.dwarf.unit(unit.header.clone()).ok()?;
+            let unit = self.dwarf.unit(unit.header).ok()?;
             Some(Box::new(Parsed { unit, functions: OnceCell::new(), rows: OnceCell::new(), scopes: OnceCell::new() }))
         };
         unit.parsed.get_or_init(parse).as_deref()

@@ -74,7 +74,8 @@ pub(super) fn without_version(raw: &[u8]) -> &[u8] {
 
 fn rust(name: &str) -> Option<String> {
     // The older scheme looks like C++'s but for the hash `17h…` at the end; elsewhere C++ is meant.
-    if !name.starts_with("_R") && !(name.starts_with("_ZN") && name.contains("17h")) {
+    let is_rust = name.starts_with("_R") || (name.starts_with("_ZN") && name.contains("17h"));
+    if !is_rust {
         return None;
     }
     let demangled = rustc_demangle::try_demangle(name).ok()?;

@@ -125,7 +125,7 @@ fn this_program_has_functions_lines_and_inlined_functions() {
     assert!(Path::new(&file).ends_with(file!()), "{file}");
     let text = symbols.source_line(&file, outer_line);
     assert_eq!(text.as_deref(), Some("let (address, line) = inlined_here();"));
-    assert_eq!(symbols.problems(), [String::new(); 0]);
+    assert_eq!(symbols.problems(), Vec::<String>::new());
     // The second answer comes from the cache.
     assert_eq!(symbols.locate(&look.modules, &look.memory, address), found);
 }
@@ -159,7 +159,7 @@ fn the_vdso_has_its_functions() {
     let located = symbols.locate(&look.modules, &look.memory, symbol.address + 1);
     assert_eq!((located.len(), located[0].offset, located[0].object.as_str()), (1, 1, "[vdso]"));
     assert!(located[0].function.as_deref().unwrap().ends_with("clock_gettime"));
-    assert_eq!(symbols.problems(), [String::new(); 0]);
+    assert_eq!(symbols.problems(), Vec::<String>::new());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn assert_full(library: &Library) {
     assert!(seen.contains("inlined"), "{seen:?}");
     let hidden = symbols.find(&look.modules, &look.memory, "hidden");
     assert!(hidden.iter().any(|symbol| Path::new(&symbol.object) == library.path), "{hidden:?}");
-    assert_eq!(symbols.problems(), [String::new(); 0]);
+    assert_eq!(symbols.problems(), Vec::<String>::new());
 }
 
 /// Only the exported names are known.

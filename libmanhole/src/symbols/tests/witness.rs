@@ -190,9 +190,10 @@ fn measure() {
             start.elapsed()
         };
         let (first, all, again) = (ask(&addresses[..1]), ask(&addresses), ask(&addresses));
+        let miss = ask(&[module.bias + 0x26065]);
         let more = resident() - before;
         eprintln!(
-            "{what}: table {table:?}, first lines {first:?}, {} more {all:?}, again {again:?}, +{more} MiB",
+            "{what}: table {table:?}, first lines {first:?}, {} more {all:?}, again {again:?}, one in no unit {miss:?}, +{more} MiB",
             addresses.len() - 1
         );
     }
