@@ -89,12 +89,3 @@ fn guarded(place: &str, act: impl FnOnce()) {
         state::turn_off();
     }
 }
-
-/// The host's environment block, as the loader left it.
-pub(crate) fn environment() -> *mut *mut c_char {
-    unsafe extern "C" {
-        static mut environ: *mut *mut c_char;
-    }
-    // SAFETY: libc's variable; read in the constructor, before the host has other threads.
-    unsafe { environ }
-}
