@@ -4,6 +4,7 @@
 //! The constructor runs before `main`, single-threaded as a rule; the destructor inside `exit`; the interposed functions
 //! on any thread. Nothing here waits, but the destructor where `daemon_connection=False` asks for it.
 #![allow(unsafe_code)]
+#![allow(unreachable_pub, reason = "the loader sees them")]
 #![cfg(not(test))]
 
 use core::ffi::{c_char, c_int};
@@ -87,13 +88,4 @@ fn guarded(place: &str, act: impl FnOnce()) {
         log::problem(format_args!("internal error in {place}: the manhole is off"));
         state::turn_off();
     }
-}
-
-/// The host's environment block, as the loader left it.
-pub(crate) fn environment() -> *mut *mut c_char {
-    unsafe extern "C" {
-        static mut environ: *mut *mut c_char;
-    }
-    // SAFETY: libc's variable; read in the constructor, before the host has other threads.
-    unsafe { environ }
 }

@@ -123,7 +123,6 @@ pub(crate) fn give_back() {
 }
 
 /// Puts an empty arena in the place of the inherited one. Called by the only thread of a freshly forked child.
-#[cfg(not(test))]
 pub(crate) fn start_afresh() {
     // SAFETY: only `install::process_is_forked` comes here, and the child of a fork has one thread (fork(2)).
     unsafe { ARENA.reset(empty()) };

@@ -177,7 +177,6 @@ pub(crate) fn take_dump_request() -> bool {
 }
 
 /// In a forked child: a capture that was under way in the parent is none of its business.
-#[cfg(not(test))]
 pub(crate) fn forget() {
     shots::forget();
 }

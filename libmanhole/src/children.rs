@@ -13,9 +13,12 @@ pub(crate) struct Environment(*mut *mut c_char);
 
 impl Environment {
     /// The block as the loader left it.
-    #[cfg(not(test))]
     pub(crate) fn of_process() -> Self {
-        Environment(crate::abi::environment())
+        unsafe extern "C" {
+            static mut environ: *mut *mut c_char;
+        }
+        // SAFETY: libc's variable; read in the constructor, before the host has other threads.
+        Environment(unsafe { environ })
     }
 
     /// The value of a variable, for as long as the host leaves its environment alone.

@@ -9,7 +9,6 @@ use manhole_options::{Handler, Options, Setting, Thread};
 
 use crate::settings::{Destination, Settings};
 use crate::{arena, log, state, wake};
-#[cfg(not(test))]
 use crate::{capture, listener};
 
 /// Reads the options and starts the manhole. A failure is one line of the log, and the host runs without.
@@ -118,7 +117,6 @@ fn start(delay: Duration) {
 /// In the child of a fork, where no thread of ours exists: forgets the parent's manhole and starts one of its own.
 ///
 /// The calling thread is the only one, so nothing here can be seen half done.
-#[cfg(not(test))]
 pub(crate) fn process_is_forked() {
     if !state::is_on() {
         return;
@@ -134,7 +132,6 @@ pub(crate) fn process_is_forked() {
 }
 
 /// In `exit`: the socket goes, and a connected client is waited for unless the options say otherwise.
-#[cfg(not(test))]
 pub(crate) fn process_exits() {
     if !state::is_on() || state::agent() == 0 || state::on_agent_thread() || !listener::is_of_this_process() {
         return;

@@ -131,7 +131,6 @@ fn remove_stale(path: &Text<PATH>) -> Result<(), Failure> {
 }
 
 /// Whether the socket that is noted was made by this process, not by the parent whose memory was copied.
-#[cfg_attr(test, allow(dead_code, reason = "called by the exported functions, which tests leave out"))]
 pub(crate) fn is_of_this_process() -> bool {
     BOUND.try_lock().is_none_or(|bound| bound.as_ref().is_none_or(|bound| bound.pid == process::pid()))
 }
@@ -149,7 +148,6 @@ pub(crate) fn unlink_own() {
 }
 
 /// Forgets the parent's socket. Called by the only thread of a freshly forked child.
-#[cfg(not(test))]
 pub(crate) fn forget() {
     BOUND.forget(None);
 }

@@ -9,6 +9,7 @@ use crate::text::Text;
 /// The longest path of a unix socket, with its NUL (unix(7)).
 pub(crate) const PATH: usize = 108;
 
+#[expect(clippy::large_enum_variant, reason = "no heap: it is read in every context")]
 /// Where the log goes.
 #[derive(Clone, Copy)]
 pub(crate) enum Destination {

@@ -8,8 +8,6 @@ use core::time::Duration;
 /// rsi, rdi, rbp, rsp, r8 to r15, and 16 for the return address, which is the instruction pointer.
 pub(crate) const REGISTERS: usize = 17;
 
-/// DWARF's number of the frame base register.
-pub(crate) const RBX: u16 = 3;
 /// DWARF's number of rbp.
 pub(crate) const RBP: u16 = 6;
 /// DWARF's number of the stack pointer.

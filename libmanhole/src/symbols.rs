@@ -82,7 +82,7 @@ struct Loaded<'s> {
 
 enum LineState<'s> {
     /// Not asked for yet; the files that may have them.
-    Unread(files::Files),
+    Unread(Box<files::Files>),
     Read(Box<lines::Lines<'s>>),
     None,
 }
@@ -203,9 +203,13 @@ fn load<'a, 's>(
             }
         }
         let table = table.or_else(|| table::Table::of_memory(modules, memory, module, |bytes| store.keep(bytes)));
+        // Hundreds of modules must not hold hundreds of descriptors.
+        for file in [&mut files.main, &mut files.debug].into_iter().flatten() {
+            file.close();
+        }
         Loaded {
             table: table.unwrap_or_else(table::Table::empty),
-            lines: LineState::Unread(files),
+            lines: LineState::Unread(Box::new(files)),
             located: BTreeMap::new(),
         }
     })

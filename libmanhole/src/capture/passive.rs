@@ -13,6 +13,7 @@ pub(super) const RED_ZONE: u64 = 128;
 /// How much of a stack is copied at first; most are smaller.
 pub(super) const FIRST_COPY: u64 = 64 * 1024;
 
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment, on the stack")]
 /// What one try has given.
 pub(super) enum Try {
     /// The thread was off the processor all the time.

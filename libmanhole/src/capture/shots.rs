@@ -60,7 +60,6 @@ impl Drop for Loan {
 }
 
 /// In a forked child: the loan that the parent had at the moment of the fork is given back here as well.
-#[cfg(not(test))]
 pub(super) fn forget() {
     let number = TAKEN.swap(0, Ordering::AcqRel);
     if number == 0 {

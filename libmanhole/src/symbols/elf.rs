@@ -67,6 +67,11 @@ impl ElfFile {
         Ok(elf)
     }
 
+    /// Gives the descriptor back until the next reading.
+    pub(super) fn close(&mut self) {
+        self.file.close();
+    }
+
     /// Device and inode.
     pub(super) fn identity(&self) -> (u64, u64) {
         self.file.identity()

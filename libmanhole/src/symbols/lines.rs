@@ -137,11 +137,10 @@ impl<'s> Lines<'s> {
             return Vec::new();
         }
         let by_index = self.calls_in(&self.ranges, address);
-        if by_index.iter().any(|call| call.function.is_some()) {
+        if !by_index.is_empty() {
             return by_index;
         }
-        let by_units = self.calls_in(self.all_ranges.get_or_init(|| self.ranges_by_units(|_| true)), address);
-        if by_units.is_empty() { by_index } else { by_units }
+        self.calls_in(self.all_ranges.get_or_init(|| self.ranges_by_units(|_| true)), address)
     }
 
     fn calls_in(&self, ranges: &[UnitRange], address: u64) -> Vec<Call> {
@@ -221,7 +220,7 @@ impl<'s> Lines<'s> {
 
     fn parsed<'a>(&'a self, unit: &'a Unit<'s>) -> Option<&'a Parsed<'s>> {
         let parse = || {
-            let unit = self.dwarf.unit(unit.header.clone()).ok()?;
+            let unit = self.dwarf.unit(unit.header).ok()?;
             Some(Box::new(Parsed { unit, functions: OnceCell::new(), rows: OnceCell::new(), scopes: OnceCell::new() }))
         };
         unit.parsed.get_or_init(parse).as_deref()
@@ -236,8 +235,9 @@ impl<'s> Lines<'s> {
                 continue;
             };
             let mut entries = header.entries();
-            while let Ok(Some(entry)) = entries.next() {
-                self.add_range(&mut ranges, entry.range(), unit);
+            while let Ok(Some(entry)) = entries.next_raw() {
+                let end = entry.address().saturating_add(entry.length());
+                self.add_range(&mut ranges, entry.address()..end, unit);
                 if let Some(indexed) = indexed.get_mut(unit) {
                     *indexed = true;
                 }
@@ -257,15 +257,15 @@ impl<'s> Lines<'s> {
             let Some(parsed) = self.parsed(unit) else { continue };
             let Ok(mut found) = self.dwarf.unit_ranges(&parsed.unit) else { continue };
             while let Ok(Some(range)) = found.next() {
-                self.add_range(&mut ranges, range, i);
+                self.add_range(&mut ranges, range.begin..range.end, i);
             }
         }
         sorted(ranges)
     }
 
-    fn add_range(&self, ranges: &mut Vec<UnitRange>, range: gimli::Range, unit: usize) {
-        if range.begin < range.end && self.code.contains(&range.begin) {
-            ranges.push(UnitRange { range: range.begin..range.end, unit, reach: 0 });
+    fn add_range(&self, ranges: &mut Vec<UnitRange>, range: Range<u64>, unit: usize) {
+        if range.start < range.end && self.code.contains(&range.start) {
+            ranges.push(UnitRange { range, unit, reach: 0 });
         }
     }
 }

@@ -41,7 +41,9 @@ pub(super) fn matches(raw: &[u8], wanted: &str, hint: &str) -> bool {
 pub(super) fn hint(text: &str) -> &str {
     // `std` has abbreviations, operators and special names are not spelled out.
     const NOT_LITERAL: [&str; 6] = ["std", "operator", "string", "allocator", "basic_string", "anonymous"];
-    let plain = text.split('<').next().unwrap_or(text);
+    // Neither have parameters and template arguments: `int` is one letter.
+    let scoped = text.rsplit("(anonymous namespace)::").next().unwrap_or(text);
+    let plain = scoped.split(['<', '(']).next().unwrap_or(scoped);
     if plain.contains("operator") || plain.contains('{') || plain.contains(' ') {
         return "";
     }
@@ -63,7 +65,7 @@ pub(super) fn contains(whole: &[u8], part: &[u8]) -> bool {
 }
 
 /// `name@VERSION` and `name@@VERSION` of GNU symbol versions.
-fn without_version(raw: &[u8]) -> &[u8] {
+pub(super) fn without_version(raw: &[u8]) -> &[u8] {
     match raw.iter().position(|&byte| byte == b'@') {
         Some(at) if at > 0 => raw.get(..at).unwrap_or(raw),
         _ => raw,
@@ -72,7 +74,8 @@ fn without_version(raw: &[u8]) -> &[u8] {
 
 fn rust(name: &str) -> Option<String> {
     // The older scheme looks like C++'s but for the hash `17h…` at the end; elsewhere C++ is meant.
-    if !name.starts_with("_R") && !(name.starts_with("_ZN") && name.contains("17h")) {
+    let is_rust = name.starts_with("_R") || (name.starts_with("_ZN") && name.contains("17h"));
+    if !is_rust {
         return None;
     }
     let demangled = rustc_demangle::try_demangle(name).ok()?;
@@ -134,5 +137,65 @@ impl fmt::Write for Bounded {
         }
         self.0.push_str(text);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_as_people_wrote_them() {
+        for (raw, expected) in [
+            ("main", "main"),
+            ("clock_nanosleep@@GLIBC_2.17", "clock_nanosleep"),
+            ("memcpy@GLIBC_2.2.5", "memcpy"),
+            ("foo.constprop.0", "foo.constprop.0"),
+            ("_ZN3foo3bar17h0123456789abcdefE", "foo::bar"),
+            (
+                "_ZN4core3ptr42drop_in_place$LT$alloc..string..String$GT$17h0123456789abcdefE",
+                "core::ptr::drop_in_place<alloc::string::String>",
+            ),
+            ("_RNvC6_123foo3bar", "123foo::bar"),
+            ("_ZN2ns1fEi", "ns::f"),
+            ("_ZNK2ns3BoxIiLi3EEclEi", "ns::Box<int, 3>::operator()"),
+            ("_ZNK2ns3BoxIiLi3EEltERKS1_", "ns::Box<int, 3>::operator<"),
+            ("_ZNK2ns3BoxIiLi3EEcvbEv", "ns::Box<int, 3>::operator bool"),
+            ("_ZN2ns3BoxIiLi3EEC4Ei", "ns::Box<int, 3>::Box"),
+            ("_ZN2ns3BoxIiLi3EED2Ev", "ns::Box<int, 3>::~Box"),
+            ("_ZN12_GLOBAL__N_16Hidden3getEi", "(anonymous namespace)::Hidden::get"),
+            ("_Z1fILm0EEvv", "f<0ul>"),
+            ("_Z1fILb1EEvv", "f<true>"),
+            ("_ZNSt6vectorIiSaIiEE9push_backERKi", "std::vector<int, std::allocator<int> >::push_back"),
+            ("_Z", "_Z"),
+            ("_ZN", "_ZN"),
+            ("_R", "_R"),
+            ("@", "@"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(raw.as_bytes()), expected, "{raw}");
+        }
+        assert_eq!(shown(b"a\xffb"), "a\u{fffd}b");
+        assert_eq!(of_linkage(b"_ZSt14__relocate_a_1Iwhatever"), None);
+        assert_eq!(of_linkage(b"__GI_abort").as_deref(), Some("__GI_abort"));
+    }
+
+    #[test]
+    fn a_name_matches_in_three_spellings() {
+        let matches = |raw: &str, wanted: &str| matches(raw.as_bytes(), wanted, hint(wanted));
+        assert!(matches("_ZN2ns1fEi", "_ZN2ns1fEi"));
+        assert!(matches("_ZN2ns1fEi", "ns::f"));
+        assert!(matches("_ZN2ns1fEi", "ns::f(int)"));
+        assert!(matches("_ZNSt6vectorIiSaIiEE9push_backERKi", "std::vector<int, std::allocator<int> >::push_back"));
+        assert!(matches("memcpy@@GLIBC_2.14", "memcpy"));
+        assert!(matches("_ZN12_GLOBAL__N_16Hidden3getEi", "(anonymous namespace)::Hidden::get(int)"));
+        assert!(!matches("_ZN2ns1fEi", "f"));
+        assert!(!matches("memcpy", "memcp"));
+    }
+
+    #[test]
+    fn what_expands_without_end_is_not_shown() {
+        let bomb = format!("_Z1fI{}EvT_", "St4pairI".repeat(40) + "iiE");
+        assert!(shown(bomb.as_bytes()).len() <= LIMIT);
     }
 }

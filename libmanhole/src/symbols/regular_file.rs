@@ -7,31 +7,23 @@ use std::ffi::CString;
 
 use crate::sys::fd::{Fd, Stat};
 
-/// An open regular file.
+/// A regular file: open, or to be opened again for each reading.
 pub(super) struct RegularFile {
-    fd: Fd,
+    path: Vec<u8>,
+    fd: Option<Fd>,
     stat: Stat,
 }
 
 impl RegularFile {
     /// Opens what stands at `path` for reading; the error names what is in the way.
     pub(super) fn open(path: &[u8]) -> Result<RegularFile, String> {
-        let path = CString::new(path).map_err(|_| "a path with a zero byte cannot be opened".to_owned())?;
-        let name = Fd::open(&path, libc::O_PATH).map_err(|e| format!("cannot be opened: {e}"))?;
-        let stat = name.stat().map_err(|e| format!("cannot be looked at: {e}"))?;
-        if !stat.is_regular() {
-            return Err("is not a regular file".to_owned());
-        }
-        // thread-self: the agent's thread has a descriptor table of its own.
-        let link = CString::new(format!("/proc/thread-self/fd/{}", name.number())).unwrap_or_default();
-        let flags = libc::O_RDONLY | libc::O_NONBLOCK;
-        let fd = Fd::open(&link, flags).or_else(|_| Fd::open(&path, flags));
-        let fd = fd.map_err(|e| format!("cannot be opened for reading: {e}"))?;
-        match fd.stat() {
-            Ok(now) if now.is_regular() => Ok(RegularFile { fd, stat: now }),
-            Ok(_) => Err("is not a regular file".to_owned()),
-            Err(e) => Err(format!("cannot be looked at: {e}")),
-        }
+        let (fd, stat) = open(path)?;
+        Ok(RegularFile { path: path.to_owned(), fd: Some(fd), stat })
+    }
+
+    /// Gives the descriptor back. Reading opens the file again, if it is still the same.
+    pub(super) fn close(&mut self) {
+        self.fd = None;
     }
 
     /// Device and inode.
@@ -50,11 +42,42 @@ impl RegularFile {
             return Err(format!("the file ends before {len} bytes at {offset:#x}"));
         }
         let mut bytes = zeroed(len)?;
-        let n = self.fd.read_at_fully(&mut bytes, offset).map_err(|e| format!("cannot be read: {e}"))?;
+        let again;
+        let fd = match &self.fd {
+            Some(fd) => fd,
+            None => {
+                let (fd, stat) = open(&self.path)?;
+                if (stat.identity, stat.size) != (self.stat.identity, self.stat.size) {
+                    return Err("the file was replaced".to_owned());
+                }
+                again = fd;
+                &again
+            }
+        };
+        let n = fd.read_at_fully(&mut bytes, offset).map_err(|e| format!("cannot be read: {e}"))?;
         if n as u64 != len {
             return Err(format!("the file was cut short at {:#x}", offset.saturating_add(n as u64)));
         }
         Ok(bytes)
+    }
+}
+
+fn open(path: &[u8]) -> Result<(Fd, Stat), String> {
+    let path = CString::new(path).map_err(|_| "a path with a zero byte cannot be opened".to_owned())?;
+    let name = Fd::open(&path, libc::O_PATH).map_err(|e| format!("cannot be opened: {e}"))?;
+    let stat = name.stat().map_err(|e| format!("cannot be looked at: {e}"))?;
+    if !stat.is_regular() {
+        return Err("is not a regular file".to_owned());
+    }
+    // thread-self: the agent's thread has a descriptor table of its own.
+    let link = CString::new(format!("/proc/thread-self/fd/{}", name.number())).unwrap_or_default();
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK;
+    let fd = Fd::open(&link, flags).or_else(|_| Fd::open(&path, flags));
+    let fd = fd.map_err(|e| format!("cannot be opened for reading: {e}"))?;
+    match fd.stat() {
+        Ok(now) if now.is_regular() => Ok((fd, now)),
+        Ok(_) => Err("is not a regular file".to_owned()),
+        Err(e) => Err(format!("cannot be looked at: {e}")),
     }
 }
 

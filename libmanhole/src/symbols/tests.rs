@@ -1,151 +1,333 @@
-//! The symbols of this very test program and of small libraries that the tests build.
+//! The symbols of this very test program, of libc, and of small libraries that the tests build and load.
 //!
 //! Context: test.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use super::*;
 
+mod corrupt;
+mod witness;
+
+/// A look at this process.
+struct Look {
+    memory: Memory,
+    modules: Modules,
+}
+
+impl Look {
+    fn now() -> Look {
+        let memory = Memory::new();
+        let modules = Modules::read(&memory).unwrap();
+        Look { memory, modules }
+    }
+
+    fn module(&self, name: &str) -> &Module {
+        self.modules.modules.iter().find(|module| module.name().starts_with(name)).unwrap()
+    }
+}
+
+/// A library that is built and loaded; it stays loaded.
+struct Library {
+    directory: tempfile::TempDir,
+    path: PathBuf,
+    handle: *mut libc::c_void,
+}
+
+const SOURCE: &str = r#"
+volatile int sink;
+static __attribute__((noinline)) int hidden(int x) { sink = x; return sink + 1; }
+static inline __attribute__((always_inline)) int inlined(int x) { sink = x * 3; return sink; }
+__attribute__((visibility("hidden"))) int discarded(int x) {
+#define M sink = x; sink *= 3; x ^= sink;
+#define M8 M M M M M M M M
+#define M64 M8 M8 M8 M8 M8 M8 M8 M8
+    M64 M64 M64 M64 M64 M64 M64 M64
+    return x;
+}
+__attribute__((noinline)) int first(int x) { return inlined(x) + hidden(x); }
+int exported(int x) { return first(x) + 1; }
+int variable = 7;
+"#;
+
+impl Library {
+    /// Builds `SOURCE` with the given flags, lets `change` work on the file, and loads it.
+    fn new(flags: &[&str], change: impl FnOnce(&Path)) -> Library {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("source.c");
+        std::fs::write(&source, SOURCE).unwrap();
+        // The name is the test's own, for the loader knows libraries by it.
+        let name = format!("lib{}.so", directory.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.'));
+        let path = directory.path().join(name);
+        run(Command::new("gcc").args(["-shared", "-fPIC", "-O1"]).args(flags).arg(&source).arg("-o").arg(&path));
+        change(&path);
+        let c_path = CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: the library has no constructors.
+        let handle = unsafe { libc::dlopen(c_path.as_ptr(), libc::RTLD_NOW) };
+        assert!(!handle.is_null());
+        Library { directory, path, handle }
+    }
+
+    fn address(&self, name: &str) -> u64 {
+        let name = CString::new(name).unwrap();
+        // SAFETY: the library is loaded.
+        let address = unsafe { libc::dlsym(self.handle, name.as_ptr()) };
+        assert!(!address.is_null());
+        address as u64
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn tool(name: &str, arguments: &[&str], path: &Path) {
+    run(Command::new(name).args(arguments).arg(path));
+}
+
+/// The address of an instruction that is inlined into the caller, and its line.
+#[inline(always)]
+fn inlined_here() -> (u64, u32) {
+    let address: u64;
+    let line = line!() + 2;
+    // SAFETY: reads the instruction pointer only.
+    unsafe { core::arch::asm!("lea {}, [rip]", out(reg) address, options(nomem, nostack)) };
+    (address - 1, line)
+}
+
 #[inline(never)]
-fn ordinary(value: u64) -> u64 {
-    core::hint::black_box(value) + 1
+fn outer() -> (u64, u32, u32) {
+    let (address, line) = inlined_here();
+    (address, line, line!() - 1)
 }
 
 #[test]
-fn symbols_of_libc_are_found_by_address_and_name() {
-    let (store, memory) = (Store::default(), Memory::new());
-    let modules = Modules::read(&memory).unwrap();
+fn this_program_has_functions_lines_and_inlined_functions() {
+    let (store, look) = (Store::default(), Look::now());
+    let mut symbols = Symbols::new(&store);
+    let (address, line, outer_line) = outer();
+    let found = symbols.locate(&look.modules, &look.memory, address);
+    let start = outer as *const () as u64;
+    let location = |function: &str, line, inlined| Location {
+        function: Some(format!("manhole::symbols::tests::{function}")),
+        offset: address - start,
+        object: std::env::current_exe().unwrap().to_str().unwrap().to_owned(),
+        file: found[0].file.clone(),
+        line: Some(line),
+        inlined,
+    };
+    assert_eq!(found, [location("inlined_here", line, true), location("outer", outer_line, false)]);
+    let file = found[0].file.clone().unwrap();
+    assert!(Path::new(&file).ends_with(file!()), "{file}");
+    let text = symbols.source_line(&file, outer_line);
+    assert_eq!(text.as_deref(), Some("let (address, line) = inlined_here();"));
+    assert_eq!(symbols.problems(), Vec::<String>::new());
+    // The second answer comes from the cache.
+    assert_eq!(symbols.locate(&look.modules, &look.memory, address), found);
+}
+
+#[test]
+fn libc_by_address_by_name_and_by_prefix() {
+    let (store, look) = (Store::default(), Look::now());
     let mut symbols = Symbols::new(&store);
     let address = libc::getpid as *const () as u64;
-    let symbol = symbols.symbol_at(&modules, &memory, address).unwrap();
-    assert_eq!(symbol.address, address);
-    assert!(symbol.name.trim_start_matches('_').ends_with("getpid"), "{symbol:?}");
-    let found = symbols.find(&modules, &memory, "getpid");
+    let symbol = symbols.symbol_at(&look.modules, &look.memory, address + 1).unwrap();
+    assert!(symbol.address == address && symbol.is_function && symbol.size > 1, "{symbol:?}");
+    assert!(symbol.name.ends_with("getpid") && symbol.object.ends_with("libc.so.6"), "{symbol:?}");
+    let found = symbols.find(&look.modules, &look.memory, "getpid");
     assert!(found.iter().any(|symbol| symbol.address == address && symbol.is_function), "{found:?}");
-    let here = symbols.locate(&modules, &memory, ordinary as *const () as u64);
-    assert_eq!(ordinary(1), 2);
-    eprintln!("{here:?} {:?}", symbols.problems());
+    let names = symbols.complete(&look.modules, &look.memory, "getpi", 10);
+    assert!(names.contains(&"getpid".to_owned()) && names.iter().all(|name| name.starts_with("getpi")), "{names:?}");
+    let names = symbols.complete(&look.modules, &look.memory, "manhole::symbols::tests::libc_by", 10);
+    assert!(names.contains(&"manhole::symbols::tests::libc_by_address_by_name_and_by_prefix".to_owned()), "{names:?}");
+    assert_eq!(symbols.complete(&look.modules, &look.memory, "get", 3).len(), 3);
+    assert!(symbols.find(&look.modules, &look.memory, "manhole::symbols::tests::outer").len() == 1);
+    assert!(symbols.find(&look.modules, &look.memory, "no_such_symbol_anywhere").is_empty());
 }
 
 #[test]
-#[ignore = "prints times and memory, for people"]
-fn measure() {
-    let rss = || {
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-        statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4 / 1024
+fn the_vdso_has_its_functions() {
+    let (store, look) = (Store::default(), Look::now());
+    let mut symbols = Symbols::new(&store);
+    let found = symbols.find(&look.modules, &look.memory, "__vdso_clock_gettime");
+    let [symbol] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((symbol.object.as_str(), symbol.is_function), ("[vdso]", true));
+    let located = symbols.locate(&look.modules, &look.memory, symbol.address + 1);
+    assert_eq!((located.len(), located[0].offset, located[0].object.as_str()), (1, 1, "[vdso]"));
+    assert!(located[0].function.as_deref().unwrap().ends_with("clock_gettime"));
+    assert_eq!(symbols.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn code_in_no_module_is_in_no_object() {
+    let (store, look) = (Store::default(), Look::now());
+    let mut symbols = Symbols::new(&store);
+    for address in [0, 8, u64::MAX] {
+        assert_eq!(symbols.locate(&look.modules, &look.memory, address), [Location::default()]);
+        assert_eq!(symbols.symbol_at(&look.modules, &look.memory, address), None);
+    }
+}
+
+/// `first` with the inlined function and the static one that it calls.
+fn assert_full(library: &Library) {
+    let (store, look) = (Store::default(), Look::now());
+    let mut symbols = Symbols::new(&store);
+    let start = library.address("first");
+    let mut seen = BTreeSet::new();
+    for address in start..start + 12 {
+        let located = symbols.locate(&look.modules, &look.memory, address);
+        let last = located.last().unwrap();
+        assert_eq!((last.function.as_deref(), last.offset, last.inlined), (Some("first"), address - start, false));
+        assert_eq!(last.line, Some(12), "{located:?}");
+        assert!(last.file.as_deref().unwrap().ends_with("/source.c"));
+        for location in &located[..located.len() - 1] {
+            assert!(location.inlined && location.line == Some(4), "{located:?}");
+        }
+        seen.extend(located.into_iter().filter_map(|location| location.function));
+    }
+    assert!(seen.contains("inlined"), "{seen:?}");
+    let hidden = symbols.find(&look.modules, &look.memory, "hidden");
+    assert!(hidden.iter().any(|symbol| Path::new(&symbol.object) == library.path), "{hidden:?}");
+    assert_eq!(symbols.problems(), Vec::<String>::new());
+}
+
+/// Only the exported names are known.
+fn assert_stripped(library: &Library) -> Vec<String> {
+    let (store, look) = (Store::default(), Look::now());
+    let mut symbols = Symbols::new(&store);
+    let start = library.address("first");
+    let module = look.modules.module(start).unwrap();
+    let located = symbols.locate(&look.modules, &look.memory, start + 1);
+    let expected = Location {
+        function: Some("first".to_owned()),
+        offset: 1,
+        object: library.path.to_str().unwrap().to_owned(),
+        ..Location::default()
     };
-    for what in ["libc.so.6", "manhole"] {
-        let (store, memory) = (Store::default(), Memory::new());
-        let modules = Modules::read(&memory).unwrap();
-        let module = modules.modules.iter().find(|module| module.name().starts_with(what)).unwrap();
-        let mut symbols = Symbols::new(&store);
-        let before = (rss(), std::time::Instant::now());
-        symbols.symbol_at(&modules, &memory, module.start + 0x50000);
-        let table = before.1.elapsed();
-        let entries = symbols.loaded.values().next().unwrap().table.entries();
-        let mut functions: Vec<u64> =
-            entries.iter().filter(|e| e.is_function && e.size > 8).map(|e| e.address).collect();
-        functions.dedup();
-        let step = functions.len() / 50;
-        let addresses: Vec<u64> =
-            functions.iter().step_by(step).map(|at| at.wrapping_add(module.bias).wrapping_add(5)).collect();
-        let start = std::time::Instant::now();
-        symbols.locate(&modules, &memory, addresses[0]);
-        let first = start.elapsed();
-        for &address in &addresses {
-            symbols.locate(&modules, &memory, address);
-        }
-        let cold = start.elapsed();
-        let start = std::time::Instant::now();
-        for &address in &addresses {
-            symbols.locate(&modules, &memory, address);
-        }
-        eprintln!(
-            "{what}: table {table:?}; first {first:?}; {} addresses cold {cold:?}, warm {:?}; +{} MiB",
-            addresses.len(),
-            start.elapsed(),
-            rss() - before.0
-        );
-    }
+    assert_eq!(located, [expected]);
+    // `hidden` lies before `first` and `discarded`, which are sized: no name is better than a wrong one.
+    let found = symbols.find(&look.modules, &look.memory, "hidden");
+    assert!(!found.iter().any(|symbol| symbol.object == module.path));
+    let data = symbols.symbol_at(&look.modules, &look.memory, library.address("variable") + 3).unwrap();
+    assert_eq!((data.name.as_str(), data.size, data.is_function), ("variable", 4, false));
+    symbols.problems()
 }
 
-/// Another reader of DWARF as the witness: the same functions, files and lines on all of libc and of this program.
 #[test]
-fn lines_agree_with_addr2line() {
-    let (store, memory) = (Store::default(), Memory::new());
-    let modules = Modules::read(&memory).unwrap();
-    for what in ["libc.so.6", "manhole"] {
-        let module = modules.modules.iter().find(|module| module.name().starts_with(what)).unwrap();
-        let mut files = files::find(&modules, &memory, module);
-        let main = files.main.take().unwrap();
-        let file = if main.debug_section("info").is_some() { main } else { files.debug.take().unwrap() };
-        let lines = lines::Lines::load(&store, &file, what).unwrap().unwrap();
-        let section =
-            |name: &str| -> &[u8] { file.debug_section(name).map_or(&[], |s| store.keep(file.content(s).unwrap())) };
-        let reader = |name: &str| gimli::EndianSlice::new(section(name), gimli::LittleEndian);
-        let context = addr2line::Context::from_sections(
-            reader("abbrev").into(),
-            reader("addr").into(),
-            gimli::DebugAranges::from(reader("aranges")),
-            reader("info").into(),
-            reader("line").into(),
-            reader("line_str").into(),
-            reader("ranges").into(),
-            reader("rnglists").into(),
-            reader("str").into(),
-            reader("str_offsets").into(),
-            reader("none"),
-        )
-        .unwrap();
-        let code = file.code();
-        let (mut same, mut different) = (0, Vec::new());
-        for address in code.step_by(if what == "manhole" { 997 } else { 211 }) {
-            let mut theirs = Vec::new();
-            let mut frames = context.find_frames(address).skip_all_loads().unwrap();
-            while let Ok(Some(frame)) = frames.next() {
-                let location = frame.location.as_ref();
-                theirs.push((
-                    frame.function.map(|function| names::shown(function.name.slice())),
-                    location.and_then(|l| l.file).map(str::to_owned),
-                    location.and_then(|l| l.line),
-                ));
-            }
-            let ours: Vec<_> =
-                lines.calls(address).into_iter().map(|call| (call.function, call.file, call.line)).collect();
-            if ours == theirs {
-                same += 1;
-            } else {
-                different.push((address, ours, theirs));
-            }
-        }
-        eprintln!("{what}: {same} same, {} different", different.len());
-        for (address, ours, theirs) in different.iter().take(12) {
-            eprintln!("{address:#x}\n   ours   {ours:?}\n   theirs {theirs:?}");
-        }
-        assert!(same > 1000);
+fn a_library_with_debug_information() {
+    assert_full(&Library::new(&["-g"], |_| ()));
+    assert_full(&Library::new(&["-g", "-gdwarf-4", "-Wl,--hash-style=sysv"], |_| ()));
+    assert_full(&Library::new(&["-g", "-Wl,--build-id=none"], |_| ()));
+}
+
+#[test]
+fn compressed_debug_sections() {
+    assert_full(&Library::new(&["-g", "-gz=zlib"], |_| ()));
+}
+
+#[test]
+fn a_stripped_library_has_exported_names_only() {
+    for hash in ["gnu", "sysv"] {
+        let library = Library::new(&[&format!("-Wl,--hash-style={hash}")], |path| tool("strip", &[], path));
+        let name = library.path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(assert_stripped(&library), [format!("no debug information, so no lines, for {name}")]);
     }
 }
 
 #[test]
-#[ignore = "one-off"]
-fn oneoff() {
-    let path = std::env::var("ELF").unwrap();
-    let store = Store::default();
-    let file = elf::ElfFile::open(path.as_bytes()).unwrap();
-    let table = table::Table::of_file(&file, |b| store.keep(b));
-    let lines = lines::Lines::load(&store, &file, "x").map(|l| l.unwrap());
-    let step: usize = std::env::var("STEP").unwrap().parse().unwrap();
-    for address in file.code().step_by(step) {
-        let calls = lines.as_ref().map(|l| l.calls(address)).unwrap_or_default();
-        let symbol = table.as_ref().and_then(|t| {
-            let t = t.as_ref().unwrap();
-            t.covering(address).map(|e| format!("{}+{}", String::from_utf8_lossy(t.name(e)), address - e.address))
-        });
-        let names: Vec<String> = calls.iter().map(|c| c.function.clone().unwrap_or_default()).collect();
-        println!(
-            "@{address:#x}\t{}\t{}\t{}",
-            names.join("|"),
-            calls.first().and_then(|c| c.line).unwrap_or(0),
-            symbol.unwrap_or_default()
-        );
+fn separate_debug_files_are_found_by_link() {
+    let split = |path: &Path, place: &str| {
+        let debug = path.parent().unwrap().join(place).join("some.debug");
+        std::fs::create_dir_all(debug.parent().unwrap()).unwrap();
+        run(Command::new("objcopy").arg("--only-keep-debug").arg(path).arg(&debug));
+        tool("strip", &[], path);
+        let link = format!("--add-gnu-debuglink={}", debug.display());
+        run(Command::new("objcopy").arg(link).arg(path));
+        debug
+    };
+    for place in [".", ".debug"] {
+        assert_full(&Library::new(&["-g"], |path| drop(split(path, place))));
     }
+    // Without build ids the checksum decides.
+    let flags = ["-g", "-gz=zlib", "-Wl,--build-id=none"];
+    assert_full(&Library::new(&flags, |path| drop(split(path, "."))));
+    let other = Library::new(&flags, |path| {
+        let debug = split(path, ".");
+        let mut bytes = std::fs::read(&debug).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&debug, bytes).unwrap();
+    });
+    assert_eq!(assert_stripped(&other).len(), 1);
+}
+
+#[test]
+fn a_file_that_was_replaced_is_not_believed() {
+    for (flags, expected) in [
+        (&["-g"][..], "the file was replaced since it was loaded (build id "),
+        (&["-g", "-Wl,--build-id=none"][..], "the file was replaced since it was loaded;"),
+    ] {
+        let library = Library::new(flags, |_| ());
+        let new = library.directory.path().join("new");
+        let source = library.directory.path().join("source.c");
+        run(Command::new("gcc").args(["-shared", "-fPIC", "-O0"]).args(flags).arg(source).arg("-o").arg(&new));
+        // With privileges the kernel still has a link to the old file; then all is known and nothing is wrong.
+        std::fs::rename(&new, &library.path).unwrap();
+        let look = Look::now();
+        let module = look.modules.module(library.address("first")).unwrap();
+        let mapping = look.modules.mapping(module.start).unwrap();
+        let link = format!("/proc/self/map_files/{:x}-{:x}", mapping.start, mapping.end);
+        if std::fs::File::open(link).is_ok() {
+            assert_full(&library);
+        } else {
+            let problems = assert_stripped(&library);
+            assert!(problems[0].contains(expected) && problems[0].contains(module.name()), "{problems:?}");
+        }
+    }
+}
+
+#[test]
+fn a_replaced_file_is_recognised_by_its_build_id() {
+    let library = Library::new(&["-g"], |_| ());
+    let look = Look::now();
+    let mut module = look.modules.module(library.address("first")).unwrap().clone();
+    *module.build_id.last_mut().unwrap() ^= 1;
+    let files = files::find(&look.modules, &look.memory, &module);
+    assert!(files.main.is_none() && files.debug.is_none());
+    assert!(files.problems[0].contains("the file was replaced since it was loaded (build id "), "{:?}", files.problems);
+}
+
+#[test]
+fn what_the_linker_has_discarded_is_not_found() {
+    // GNU ld leaves discarded functions at address 0, where this one would reach over all others.
+    let library = Library::new(&["-g", "-ffunction-sections", "-Wl,--gc-sections"], |_| ());
+    let module = Look::now().module(library.path.file_name().unwrap().to_str().unwrap()).clone();
+    assert!(library.address("first") - module.start < 0x3000, "the discarded function is too small to matter");
+    assert_full(&library);
+}
+
+#[test]
+fn zstd_is_named_as_the_reason() {
+    let library = Library::new(&["-g"], |path| {
+        // Marks a section as compressed by zstd, whether or not the tools here can do so.
+        run(Command::new("objcopy").arg("--compress-debug-sections=zlib").arg(path));
+        let mut bytes = std::fs::read(path).unwrap();
+        let file = elf::ElfFile::open(path.to_str().unwrap().as_bytes()).unwrap();
+        let header = file.raw(file.debug_section("info").unwrap()).unwrap();
+        let at = bytes.windows(24).position(|window| window == &header[..24]).unwrap();
+        bytes[at] = 2;
+        std::fs::write(path, bytes).unwrap();
+    });
+    let (store, look) = (Store::default(), Look::now());
+    let mut symbols = Symbols::new(&store);
+    let located = symbols.locate(&look.modules, &look.memory, library.address("first"));
+    assert_eq!((located[0].function.as_deref(), located[0].line), (Some("first"), None));
+    let problems = symbols.problems();
+    assert!(
+        problems.iter().any(|line| line.contains("zstd-compressed debug sections are not read yet")),
+        "{problems:?}"
+    );
 }

@@ -51,12 +51,7 @@ impl Fd {
 
     /// Opens `path` with `flags` and `O_CLOEXEC`.
     pub(crate) fn open(path: &CStr, flags: i32) -> Result<Fd> {
-        open_at(libc::AT_FDCWD, path, flags)
-    }
-
-    /// Opens `path` relative to this directory.
-    pub(crate) fn open_in(&self, path: &CStr, flags: i32) -> Result<Fd> {
-        open_at(self.number, path, flags)
+        open_path(path, flags)
     }
 
     /// Reads once; 0 is the end.
@@ -217,11 +212,11 @@ fn close_all() -> Result<()> {
     Ok(())
 }
 
-fn open_at(directory: i32, path: &CStr, flags: i32) -> Result<Fd> {
+fn open_path(path: &CStr, flags: i32) -> Result<Fd> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
     retrying(|| {
         // SAFETY: the path is a C string.
-        unsafe { call(libc::SYS_openat, [directory as usize, path.as_ptr() as usize, flags as usize, 0o600]) }
+        unsafe { call(libc::SYS_openat, [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags as usize, 0o600]) }
     })
     .map(Fd::from_kernel)
 }

@@ -53,7 +53,6 @@ impl<T> Lock<T> {
     }
 
     /// [`Lock::reset`] for values that own nothing.
-    #[cfg(not(test))]
     pub(crate) fn forget(&self, value: T)
     where
         T: Copy,

@@ -17,12 +17,6 @@ pub(crate) fn read(address: u64, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// Copies `bytes` to `address`; returns how many could be written.
-pub(crate) fn write(address: u64, bytes: &[u8]) -> Result<usize> {
-    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    vector(libc::SYS_process_vm_writev, &local, address, bytes.len())
-}
-
 fn vector(nr: libc::c_long, local: &libc::iovec, address: u64, len: usize) -> Result<usize> {
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: len };
     // SAFETY: the local vector describes memory of the caller; the remote one is checked by the kernel.
