@@ -23,7 +23,7 @@ use passive::Try;
 use task::{Look, Position, Task};
 
 use crate::modules::Modules;
-use crate::snapshot::{Capture, Snapshot, State, Thread};
+use crate::snapshot::{Capture, Snapshot, StackCopy, State, Thread};
 use crate::sys::{directory, process, signal};
 use crate::{log, state};
 
@@ -158,6 +158,21 @@ pub(crate) fn deepen(thread: &mut Thread, modules: &Modules) -> Result<(), Strin
         Try::Taken(_, capture) if capture.stamp == *stamp => Err("no more of the stack can be read".to_owned()),
         _ => Err("the thread has run since its stack was copied".to_owned()),
     }
+}
+
+/// Copies the part of another stack of the thread that starts at `address`: the one that a handler on the alternate stack, or
+/// a coroutine, has left for the time being. Only for a thread that provably has not run since its capture.
+pub(crate) fn other_stack(thread: &Thread, modules: &Modules, address: u64) -> Result<StackCopy, String> {
+    const SIZE: u64 = 256 * 1024;
+    let stamp = thread.capture.as_ref().ok().and_then(|capture| capture.stamp);
+    if stamp.is_none() {
+        return Err(format!("it was running, so its other stack at {address:#x} cannot be read as it was"));
+    }
+    let stack = passive::copy(address, modules, SIZE);
+    if Task::new(thread.tid).stamp() != stamp {
+        return Err("the thread has run since its stack was copied".to_owned());
+    }
+    Ok(stack)
 }
 
 /// Prepares the signal that asks for a dump in the log; 0 for none.

@@ -186,7 +186,8 @@ impl Frame {
 pub(crate) enum End {
     /// At the thread's true start.
     ThreadStart,
-    /// It needs stack at this address, which was not copied but could exist.
+    /// It needs stack at this address, which was not copied. Between the end of the copy and the limit of its mapping it is
+    /// the same stack, which has to be copied deeper; anywhere else it is another one, on which the walk can be resumed.
     NeedsStack(u64),
     /// It could not go on, for this reason.
     Lost(String),

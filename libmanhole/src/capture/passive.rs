@@ -46,7 +46,7 @@ pub(super) fn take(task: &Task, modules: &Modules, size: u64) -> Try {
 }
 
 /// Copies the stack from the red zone up, at most `size` bytes of its mapping.
-fn copy(sp: u64, modules: &Modules, size: u64) -> StackCopy {
+pub(super) fn copy(sp: u64, modules: &Modules, size: u64) -> StackCopy {
     let start = sp.saturating_sub(RED_ZONE);
     let limit = limit(sp, modules);
     let len = limit.saturating_sub(start).min(size) as usize;

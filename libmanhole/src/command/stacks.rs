@@ -18,6 +18,12 @@ use crate::unwind::Unwinder;
 /// How often a stack is copied deeper: each round copies several times what there was, so a few reach any stack.
 const ROUNDS: usize = 8;
 
+/// How many pieces of other stacks a walk may need; a coroutine deeper than this is told as such.
+const WINDOWS: usize = 64;
+
+/// How far below the address that is missing the frame to go on from may have its stack pointer, in bytes.
+const NEAR: u64 = 64 * 1024;
+
 /// All threads with their stacks, as they were at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Look {
@@ -113,13 +119,16 @@ fn order(stacks: &mut [Rc<Stack>]) {
     }
 }
 
-/// The frames of a thread, its stack copied as deep as it takes.
+/// The frames of a thread, its stack copied as deep as it takes, and its other stacks where it has left them.
 fn unwind(unwinder: &mut Unwinder<'_>, thread: &mut Thread, world: &World) -> Result<Unwound, String> {
     let mut rounds = 0;
     loop {
         let capture = thread.capture.as_ref().map_err(String::clone)?;
         let unwound = unwinder.unwind(&capture.registers, &capture.stack);
         let End::NeedsStack(address) = unwound.end else { return Ok(unwound) };
+        if !(capture.stack.start..capture.stack.limit).contains(&address) {
+            return Ok(across(unwinder, thread, world, unwound));
+        }
         rounds += 1;
         let failure = match capture::deepen(thread, &world.modules) {
             Err(reason) => reason,
@@ -128,6 +137,25 @@ fn unwind(unwinder: &mut Unwinder<'_>, thread: &mut Thread, world: &World) -> Re
         };
         return Ok(Unwound { end: End::Lost(failure), ..unwound });
     }
+}
+
+/// Goes on where a stack continues on another one: below a handler on the alternate stack, below a coroutine.
+fn across(unwinder: &mut Unwinder<'_>, thread: &Thread, world: &World, mut unwound: Unwound) -> Unwound {
+    for _ in 0..WINDOWS {
+        let End::NeedsStack(address) = unwound.end else { return unwound };
+        let Some(last) = unwound.frames.pop() else { return unwound };
+        let from = last.registers.sp().filter(|&sp| sp <= address && address - sp < NEAR).unwrap_or(address);
+        let more = match capture::other_stack(thread, &world.modules, from) {
+            Ok(stack) => unwinder.resume(&last, &stack),
+            Err(reason) => Unwound { frames: vec![last], end: End::Lost(reason) },
+        };
+        unwound.frames.extend(more.frames);
+        unwound.end = more.end;
+    }
+    if let End::NeedsStack(address) = unwound.end {
+        unwound.end = End::Lost(format!("the stacks are too many or too deep, at {address:#x}"));
+    }
+    unwound
 }
 
 /// What addresses mean, each looked up once: the threads of a pool share almost all of their frames.
