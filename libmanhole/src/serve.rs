@@ -16,7 +16,7 @@ use crate::sys::fd::{self, Fd};
 use crate::sys::signal::Set;
 use crate::sys::socket::{self, Peer, Waited};
 use crate::sys::{Errno, process};
-use crate::{access, arena, capture, log, state};
+use crate::{access, capture, log, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
 const QUEUE: usize = 16;
@@ -39,7 +39,6 @@ pub(crate) fn serve() {
         if let Some(client) = server.queue.pop_front() {
             server.session(client);
         }
-        arena::give_back();
         while state::is_exiting() {
             process::sleep(STALL);
         }

@@ -17,14 +17,34 @@ pub(crate) fn map(size: usize) -> Result<*mut u8> {
     Ok(address as *mut u8)
 }
 
+/// Maps `size` bytes (a power of two, a multiple of [`PAGE`]) of zeroes at a multiple of `size`.
+pub(crate) fn map_aligned(size: usize) -> Result<*mut u8> {
+    let first = map(size)?;
+    if (first as usize).is_multiple_of(size) {
+        return Ok(first);
+    }
+    // SAFETY: the mapping made above; nothing refers to it.
+    unsafe { unmap(first, size) }?;
+    let wide = map(2 * size)?;
+    let start = (wide as usize).next_multiple_of(size);
+    let before = start - wide as usize;
+    // SAFETY: the parts of the new mapping before and after the aligned piece; nothing refers to them.
+    unsafe {
+        if before > 0 {
+            unmap(wide, before)?;
+        }
+        unmap((start + size) as *mut u8, size - before)?;
+    }
+    Ok(start as *mut u8)
+}
+
 /// Changes the size of a mapping, which may move.
 ///
 /// # Safety
 /// `address` and `old` describe a mapping of [`map`] that nothing else refers to.
-pub(crate) unsafe fn remap(address: *mut u8, old: usize, new: usize, may_move: bool) -> Result<*mut u8> {
-    let flags = if may_move { libc::MREMAP_MAYMOVE } else { 0 };
+pub(crate) unsafe fn remap(address: *mut u8, old: usize, new: usize) -> Result<*mut u8> {
     // SAFETY: the caller owns the mapping.
-    let moved = unsafe { call(libc::SYS_mremap, [address as usize, old, new, flags as usize]) }?;
+    let moved = unsafe { call(libc::SYS_mremap, [address as usize, old, new, libc::MREMAP_MAYMOVE as usize]) }?;
     Ok(moved as *mut u8)
 }
 
