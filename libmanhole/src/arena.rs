@@ -263,14 +263,12 @@ fn given(address: *mut u8) -> *mut u8 {
 /// Makes sure that small allocations will work: an error here means that the agent stays off.
 pub(crate) fn reserve() -> Result<(), ()> {
     let mut slabs = SLABS.lock();
-    for class in 0..=SPARE {
-        let block = slabs.take(class);
-        if block.is_null() {
-            return Err(());
-        }
-        // SAFETY: taken above, used by nobody.
-        unsafe { slabs.give(block) };
+    let block = slabs.take(0);
+    if block.is_null() {
+        return Err(());
     }
+    // SAFETY: taken above, used by nobody; its slab stays as the spare one.
+    unsafe { slabs.give(block) };
     Ok(())
 }
 

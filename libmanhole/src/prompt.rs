@@ -42,7 +42,7 @@ impl<'s> Prompt<'s> {
     /// What a client sees on connect: the dump of all threads, its closing line, and the banner.
     pub(crate) fn greeting(&mut self) -> String {
         self.session.begin_line();
-        let mut context = Context::new(&mut self.session, &|| false);
+        let mut context = Context::new(&mut self.session, false, &|| false);
         dump_stacktraces::dump_all(&mut context);
         let (mut text, _) = context.out.finish();
         self.session.end_line();
@@ -50,8 +50,8 @@ impl<'s> Prompt<'s> {
         text
     }
 
-    /// Runs one line (without its newline). `interrupted` is asked now and then; true ends the command early.
-    pub(crate) fn run(&mut self, line: &[u8], interrupted: &dyn Fn() -> bool) -> Answer {
+    /// Runs one line (without its newline) for its text, and for its data too when they are wanted. `interrupted` is asked now and then; true ends the command early.
+    pub(crate) fn run(&mut self, line: &[u8], wants_data: bool, interrupted: &dyn Fn() -> bool) -> Answer {
         let line = String::from_utf8_lossy(line);
         let line = line.trim();
         if line.is_empty() {
@@ -59,7 +59,7 @@ impl<'s> Prompt<'s> {
         }
         self.session.remember(line::kept(line));
         self.session.begin_line();
-        let mut context = Context::new(&mut self.session, interrupted);
+        let mut context = Context::new(&mut self.session, wants_data, interrupted);
         let error = obey(&mut context, line).err();
         let quit = context.out.quit;
         let (text, data) = context.out.finish();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn run(line: &str) -> Answer {
-        with_prompt(|prompt| prompt.run(line.as_bytes(), &|| false))
+        with_prompt(|prompt| prompt.run(line.as_bytes(), true, &|| false))
     }
 
     #[test]
@@ -167,10 +167,10 @@ mod tests {
     fn empty_lines_and_bytes_that_are_not_utf_8() {
         with_prompt(|prompt| {
             for line in [&b""[..], b"   ", b"\r", b"\t"] {
-                let answer = prompt.run(line, &|| false);
+                let answer = prompt.run(line, true, &|| false);
                 assert!(answer.text.is_empty() && answer.error.is_none());
             }
-            assert!(prompt.run(b"\xff\xfe\x00 bt", &|| false).error.is_some());
+            assert!(prompt.run(b"\xff\xfe\x00 bt", true, &|| false).error.is_some());
         });
     }
 
@@ -178,11 +178,11 @@ mod tests {
     fn the_history_is_this_session_s() {
         with_prompt(|prompt| {
             for i in 0..1100 {
-                prompt.run(format!("{i}").as_bytes(), &|| false);
+                prompt.run(format!("{i}").as_bytes(), true, &|| false);
             }
-            let answer = prompt.run(b"history 2", &|| false);
+            let answer = prompt.run(b"history 2", true, &|| false);
             assert_eq!(answer.text, " 1100  1099\n 1101  history 2\n");
-            let all = prompt.run(b"history", &|| false);
+            let all = prompt.run(b"history", true, &|| false);
             assert_eq!(all.text.lines().count(), 1000);
             assert_eq!(all.data[999]["line"], "history");
         });
@@ -228,7 +228,7 @@ mod tests {
         let data = vec![0u8; 1 << 16];
         let asked = core::cell::Cell::new(0);
         let answer = with_prompt(|prompt| {
-            prompt.run(format!("x/60000xb {}", data.as_ptr() as u64).as_bytes(), &|| {
+            prompt.run(format!("x/60000xb {}", data.as_ptr() as u64).as_bytes(), true, &|| {
                 asked.set(asked.get() + 1);
                 asked.get() > 5
             })
@@ -288,7 +288,7 @@ mod tests {
                         line.push(b' ');
                     }
                 }
-                let answer = prompt.run(&line, &|| false);
+                let answer = prompt.run(&line, true, &|| false);
                 let blank = String::from_utf8_lossy(&line).trim().is_empty();
                 let said = answer.error.is_some() || !answer.text.is_empty() || answer.quit || !answer.data.is_null();
                 assert!(said || blank, "{:?}", String::from_utf8_lossy(&line));

@@ -2,7 +2,7 @@
 //!
 //! Context: the agent's thread. Says what is to be done next; the event loop does the waiting.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::client::{Client, Line};
 use crate::prompt::{Answer, Prompt};
@@ -115,7 +115,7 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
 
 fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
     let answer = match line {
-        Line::Whole(line) => prompt.run(&line, &|| client.interrupts(&Value::Null)),
+        Line::Whole(line) => prompt.run(&line, false, &|| client.interrupts(&Value::Null)),
         Line::TooLong => Answer { error: Some(TOO_LONG.to_owned()), ..Answer::default() },
     };
     let mut reply = answer.text;
@@ -147,10 +147,9 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
             client.reply(&wire::done(&id, Prompt::PROMPT));
         }
         Ok(Request::Run { id, line, as_data }) => {
-            let answer = prompt.run(line.as_bytes(), &|| client.interrupts(&id));
+            let answer = prompt.run(line.as_bytes(), as_data, &|| client.interrupts(&id));
             if as_data {
-                let data = if answer.data.is_null() { json!({ "text": answer.text }) } else { answer.data };
-                client.reply(&wire::data(&id, &data));
+                client.reply(&wire::data(&id, &answer.data));
             } else if !answer.text.is_empty() {
                 client.reply(&wire::text(&id, &answer.text));
             }

@@ -123,7 +123,10 @@ fn of_all(context: &mut Context<'_, '_>, asked: Asked) -> Result<(), String> {
         context.out.line(format_args!("({problem})"));
     }
     problems.extend(context.session.symbols.problems());
-    context.out.data = json!({ "threads": look.stacks.iter().map(|stack| stack_data(stack)).collect::<Vec<_>>(), "problems": problems });
+    if context.out.wants_data() {
+        let threads: Vec<_> = look.stacks.iter().map(|stack| stack_data(stack)).collect();
+        context.out.data = json!({ "threads": threads, "problems": problems });
+    }
     context.check()
 }
 

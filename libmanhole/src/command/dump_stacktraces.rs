@@ -16,7 +16,9 @@ pub(super) static COMMAND: Command = Command {
     takes: Takes::Nothing,
     run: |context, _| {
         dump_all(context);
-        context.out.data = data(context);
+        if context.out.wants_data() {
+            context.out.data = data(context);
+        }
         context.check()
     },
 };

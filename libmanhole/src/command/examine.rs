@@ -303,7 +303,7 @@ mod tests {
         let mut session = Session::new(&store);
         let mut all = Vec::new();
         for line in lines {
-            let mut context = Context::new(&mut session, &|| false);
+            let mut context = Context::new(&mut session, true, &|| false);
             let error = run(&mut context, line).err();
             let (text, _) = context.out.finish();
             let values: Vec<&str> = text.lines().filter_map(|line| line.split_once(":\t")).map(|(_, v)| v).collect();

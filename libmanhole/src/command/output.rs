@@ -16,12 +16,24 @@ const LIMIT: usize = 16 << 20;
 pub(crate) struct Output {
     text: String,
     is_cut: bool,
+    /// Whether the client asked for data: making them costs more than the text.
+    wants_data: bool,
     pub(crate) data: Value,
     /// Whether the client wants to leave.
     pub(crate) quit: bool,
 }
 
 impl Output {
+    /// An empty answer, as text or as data.
+    pub(crate) fn new(wants_data: bool) -> Self {
+        Output { wants_data, ..Output::default() }
+    }
+
+    /// Whether data are asked for; a command whose data are small need not ask.
+    pub(crate) fn wants_data(&self) -> bool {
+        self.wants_data
+    }
+
     /// Appends formatted text.
     pub(crate) fn push(&mut self, what: Arguments<'_>) {
         if !self.is_full() {
@@ -48,8 +60,10 @@ impl Output {
         if self.is_cut {
             self.text.push_str("\n(cut here: an answer has at most 16 MiB)\n");
         }
-        let data = if self.data.is_null() { serde_json::json!({ "text": self.text }) } else { self.data };
-        (self.text, data)
+        if self.data.is_null() && self.wants_data {
+            self.data = serde_json::json!({ "text": self.text });
+        }
+        (self.text, self.data)
     }
 }
 
@@ -72,7 +86,7 @@ mod tests {
 
     #[test]
     fn text_stands_for_data_that_is_not_there() {
-        let mut output = Output::default();
+        let mut output = Output::new(true);
         output.line(format_args!("hello"));
         assert_eq!(output.finish().1, serde_json::json!({ "text": "hello\n" }));
     }

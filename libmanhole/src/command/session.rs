@@ -196,8 +196,8 @@ pub(crate) struct Context<'c, 's> {
 }
 
 impl<'c, 's> Context<'c, 's> {
-    pub(crate) fn new(session: &'c mut Session<'s>, interrupted: &'c dyn Fn() -> bool) -> Self {
-        Context { session, out: Output::default(), interrupted }
+    pub(crate) fn new(session: &'c mut Session<'s>, wants_data: bool, interrupted: &'c dyn Fn() -> bool) -> Self {
+        Context { session, out: Output::new(wants_data), interrupted }
     }
 
     /// An error when the client wants the command to end.
