@@ -1,7 +1,8 @@
 //! Our stacks against gdb's, frame by frame: every difference, in words. Runs in the test process.
 //!
-//! Program counters must be equal, for every frame that is not inlined. Names must be equal up to spelling (arguments,
-//! template parameters, versions), or belong to the same function: both start at the same address, as aliases do.
+//! Program counters must be equal, for every frame that is not inlined, and so must be what kind of frame it is. Names must
+//! be equal up to spelling (arguments, template parameters, versions), or belong to the same function: both start at the
+//! same address, as aliases do. What else gdb spells its own way is listed at `same_name`.
 
 use crate::{Thread, gdb};
 
@@ -60,8 +61,11 @@ fn first_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
         if !a.inlined && a.pc != b.pc {
             return Some(format!("frame {n}: the program counters differ"));
         }
-        if b.signal {
-            continue; // gdb names it <signal handler called>; we name the function that it returns to
+        if a.signal != b.signal {
+            return Some(format!("frame {n}: a signal's trampoline or not"));
+        }
+        if b.signal && a.certain {
+            continue; // it has the pc of the handler's return, and no function of the program; gdb makes a name up
         }
         let same_start = !a.inlined && b.start.is_some_and(|start| a.pc.checked_sub(a.offset) == Some(start));
         if !same_name(a.function.as_deref(), b.name.as_deref()) && !same_start {
@@ -78,10 +82,19 @@ fn first_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
     }
 }
 
+/// Whether two names mean the same function.
+///
+/// For Rust gdb makes names from the debug information's scopes: `io::{impl#5}::read<File>` or `io::Read::read<File>` for
+/// `<File as io::Read>::read`, `{closure#1}` and `{closure_env#1}` for `{{closure}}`. These have neither type nor trait in
+/// common with the symbol, so only the last component, the method, is compared; closures are compared with their parents.
 fn same_name(ours: Option<&str>, theirs: Option<&str>) -> bool {
     match (ours, theirs) {
         (None, None) => true,
-        (Some(a), Some(b)) => plain(a) == plain(b) || last_part(a) == last_part(b),
+        (Some(a), Some(b)) => {
+            let (a, b) = (closures_alike(a), closures_alike(b));
+            let of_a_trait = |name: &str| name.starts_with('<') || name.contains("{impl#");
+            plain(&a) == plain(&b) || ((of_a_trait(&a) || of_a_trait(&b)) && last_part(&a) == last_part(&b))
+        }
         _ => false,
     }
 }
@@ -109,14 +122,31 @@ pub fn plain(name: &str) -> String {
     let cut = cut.split(".part").next().unwrap_or(cut);
     let cut = cut.split(".cold").next().unwrap_or(cut);
     let cut = cut.split(" [clone").next().unwrap_or(cut);
-    cut.trim().trim_end_matches("const").trim().to_owned()
+    cut.trim().trim_end_matches("const").trim().trim_end_matches("::").to_owned()
 }
 
-/// The last component of a qualified name: gdb writes `{impl#1}` and `{closure_env#0}` where the symbol has the types.
+/// All spellings of a closure as `{closure}`, without its number, which the symbol may lack.
+fn closures_alike(name: &str) -> String {
+    let mut text = String::new();
+    let mut rest = name;
+    while let Some((before, after)) = rest.split_once('{') {
+        text += before;
+        let inside = after.trim_start_matches('{');
+        let Some((part, after)) = inside.split_once('}').filter(|(part, _)| part.starts_with("closure")) else {
+            text.push('{');
+            rest = after;
+            continue;
+        };
+        text += if part == "closure" || part.contains('#') { "{closure}" } else { part };
+        rest = after.trim_start_matches('}');
+    }
+    text + rest
+}
+
+/// The last component of a qualified name.
 fn last_part(name: &str) -> String {
-    let plain = plain(&name.replace("{closure_env#", "{closure#"));
-    let last = plain.rsplit("::").next().unwrap_or(&plain).to_owned();
-    if last.starts_with("{closure") || last.starts_with("{{closure") { "{closure}".into() } else { last }
+    let plain = plain(name);
+    plain.rsplit("::").next().unwrap_or(&plain).to_owned()
 }
 
 #[cfg(test)]
@@ -130,6 +160,14 @@ mod tests {
         assert_eq!(plain("work.constprop.0"), "work");
         assert!(same_name(Some("pool_rs::main::{{closure}}"), Some("pool_rs::main::{closure#1}")));
         assert!(same_name(Some("<pool_rs::Lock as pool_rs::Work>::run"), Some("pool_rs::{impl#1}::run")));
+        assert!(same_name(
+            Some("std::panicking::catch_unwind::do_call::<main::{closure#0}, i32>"),
+            Some("std::panicking::catch_unwind::do_call<main::{closure_env#0}, i32>")
+        ));
+        assert!(same_name(Some("a::main::{{closure}}::{{closure}}"), Some("a::main::{closure#1}::{closure#0}<usize>")));
+        assert!(!same_name(Some("a::main::{{closure}}"), Some("a::other::{closure#0}")));
+        assert!(!same_name(Some("<a::Lock as a::Work>::run"), Some("a::{impl#1}::stop")));
+        assert!(!same_name(Some("a::run"), Some("b::run")));
         assert!(!same_name(Some("read"), Some("write")));
     }
 }

@@ -183,8 +183,11 @@ static void start(void *(*body)(void *), const char *name, size_t stack) {
     if (pthread_create(&thread, &attributes, body, (void *)name)) _exit(3);
 }
 
-static void *until_the_end(void *unused) {
-    (void)unused;
+static void *until_the_end(void *name) { // as a thread of its own it has a name
+    if (name) {
+        announce(name);
+        arrive();
+    }
     char line[64];
     while (read(0, line, sizeof line) > 0) {}
     if (vfork_child) kill(vfork_child, SIGKILL);
@@ -234,6 +237,7 @@ int main(int argc, char **argv) {
     if (zombie_leader) {
         start(until_the_end, "stdin", 0);
         threads++;
+        while (__atomic_load_n(&up, __ATOMIC_SEQ_CST) < 11 + with_vfork) usleep(1000);
     }
     printf("ready pid=%d threads=%d vfork_child=%d\n", getpid(), threads, vfork_child);
     fflush(stdout);
