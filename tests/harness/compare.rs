@@ -33,11 +33,84 @@ pub fn differences(ours: &[Thread], truth: &[gdb::Thread]) -> Vec<Difference> {
     found
 }
 
+/// How far stacks that cannot all be certain are right.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// What is told as a fact and is not so. Must be empty.
+    pub lies: Vec<Difference>,
+    /// gdb's frames, inlined ones not counted.
+    pub frames: usize,
+    /// Those of them that we show without a mark.
+    pub certain: usize,
+    /// Those that we show, with a mark.
+    pub uncertain: usize,
+    /// The threads that are right to their ends, without a mark.
+    pub whole: usize,
+}
+
+impl Judgement {
+    /// How many of a hundred frames are shown without a mark.
+    #[must_use]
+    pub fn percent_certain(&self) -> usize {
+        (self.certain * 100).checked_div(self.frames).unwrap_or(0)
+    }
+}
+
+/// Judges stacks that may be marked as uncertain: whatever has no mark must be as gdb has it, a stack may end early only with
+/// a mark or a problem, and what is marked may be wrong.
+#[must_use]
+pub fn judge(ours: &[Thread], truth: &[gdb::Thread]) -> Judgement {
+    let mut judgement = Judgement::default();
+    for theirs in truth.iter().filter(|thread| !thread.name.starts_with("Manhole")) {
+        let Some(thread) = ours.iter().find(|thread| thread.tid == theirs.tid) else {
+            let what = "gdb has this thread, we do not".to_owned();
+            judgement.lies.push(Difference { tid: theirs.tid, what });
+            continue;
+        };
+        let real: Vec<&crate::structured::Frame> = thread.frames.iter().filter(|frame| !frame.inlined).collect();
+        let true_ones: Vec<&gdb::Frame> = theirs.frames.iter().filter(|frame| !frame.inlined).collect();
+        judgement.frames += true_ones.len();
+        for (n, frame) in real.iter().enumerate() {
+            let right = true_ones.get(n).is_some_and(|theirs| theirs.pc == frame.pc && theirs.signal == frame.signal);
+            match (right, frame.certain) {
+                (true, true) => judgement.certain += 1,
+                (true, false) => judgement.uncertain += 1,
+                (false, false) => {}
+                (false, true) => {
+                    let what = show_both(&format!("{:#x} is told as a fact", frame.pc), thread, theirs);
+                    judgement.lies.push(Difference { tid: theirs.tid, what });
+                }
+            }
+        }
+        // Up to the first mark everything must be equal, names and inlined frames included.
+        let marked = thread.frames.iter().position(|frame| !frame.certain);
+        let mut start = thread.clone();
+        start.frames.truncate(marked.unwrap_or(usize::MAX));
+        match first_difference(&start, theirs) {
+            None => judgement.whole += 1,
+            Some(what) if what.ends_with(MORE_IN_GDB) && (marked.is_some() || thread.problem.is_some()) => {}
+            Some(what) => {
+                judgement.lies.push(Difference { tid: theirs.tid, what: show_both(&what, thread, theirs) });
+            }
+        }
+    }
+    judgement
+}
+
+const MORE_IN_GDB: &str = "gdb has more";
+
 fn stack_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
-    let what = first_difference(ours, theirs)?;
-    let left: Vec<String> = ours.frames.iter().map(|f| show(f.pc, f.function.as_deref(), f.inlined)).collect();
+    first_difference(ours, theirs).map(|what| show_both(&what, ours, theirs))
+}
+
+fn show_both(what: &str, ours: &Thread, theirs: &gdb::Thread) -> String {
+    let left: Vec<String> = ours
+        .frames
+        .iter()
+        .map(|f| show(f.pc, f.function.as_deref(), f.inlined) + if f.certain { "" } else { " ?" })
+        .collect();
     let right: Vec<String> = theirs.frames.iter().map(|f| show(f.pc, f.name.as_deref(), f.inlined)).collect();
-    Some(format!(
+    format!(
         "{what}\n  ours ({}, {}, complete: {}, problem: {:?}):\n    {}\n  gdb (error: {:?}):\n    {}",
         ours.name,
         ours.state,
@@ -46,7 +119,7 @@ fn stack_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
         left.join("\n    "),
         theirs.error,
         right.join("\n    ")
-    ))
+    )
 }
 
 fn show(pc: u64, name: Option<&str>, inlined: bool) -> String {
@@ -76,7 +149,7 @@ fn first_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
         }
     }
     match ours.frames.len().cmp(&theirs.frames.len()) {
-        std::cmp::Ordering::Less => Some(format!("ours ends after {} frames, gdb has more", ours.frames.len())),
+        std::cmp::Ordering::Less => Some(format!("ours ends after {} frames, {MORE_IN_GDB}", ours.frames.len())),
         std::cmp::Ordering::Greater => Some(format!("gdb ends after {} frames, ours has more", theirs.frames.len())),
         std::cmp::Ordering::Equal => None,
     }
@@ -169,5 +242,48 @@ mod tests {
         assert!(!same_name(Some("<a::Lock as a::Work>::run"), Some("a::{impl#1}::stop")));
         assert!(!same_name(Some("a::run"), Some("b::run")));
         assert!(!same_name(Some("read"), Some("write")));
+    }
+
+    fn ours(frames: &[(u64, bool)]) -> Thread {
+        let frame = |&(pc, certain): &(u64, bool)| crate::structured::Frame {
+            pc,
+            function: Some(format!("f{pc}")),
+            offset: 0,
+            file: None,
+            line: 0,
+            object: None,
+            inlined: false,
+            certain,
+            signal: false,
+        };
+        Thread {
+            tid: 1,
+            name: "t".into(),
+            state: "blocked in read()".into(),
+            frames: frames.iter().map(frame).collect(),
+            complete: true,
+            problem: None,
+        }
+    }
+
+    fn theirs(pcs: &[u64]) -> gdb::Thread {
+        let frame =
+            |&pc: &u64| gdb::Frame { pc, name: Some(format!("f{pc}")), inlined: false, start: None, signal: false };
+        gdb::Thread { tid: 1, name: "t".into(), frames: pcs.iter().map(frame).collect(), error: None }
+    }
+
+    #[test]
+    fn what_has_no_mark_must_be_true() {
+        let truth = [theirs(&[1, 2, 3])];
+        let lies = |frames: &[(u64, bool)]| judge(&[ours(frames)], &truth).lies.len();
+        assert_eq!(lies(&[(1, true), (2, true), (3, true)]), 0);
+        assert_eq!(lies(&[(1, true), (9, false), (8, false)]), 0, "marked as uncertain");
+        assert_eq!(lies(&[(1, true), (2, false), (9, true)]), 1, "certain again, and wrong");
+        assert!(lies(&[(1, true), (9, true), (3, true)]) > 0, "told as a fact");
+        assert!(lies(&[(1, true), (2, true)]) > 0, "ends early, without a word");
+        assert!(lies(&[(1, true), (2, true), (3, true), (4, true)]) > 0, "goes on after the end");
+        assert_eq!(judge(&[], &truth).lies.len(), 1, "not listed");
+        assert_eq!(differences(&[ours(&[(1, true), (2, false), (3, true)])], &truth).len(), 1, "right, but marked");
+        assert_eq!(differences(&[ours(&[(1, true), (2, true), (3, true)])], &truth).len(), 0);
     }
 }

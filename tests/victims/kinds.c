@@ -121,7 +121,7 @@ FRAME static void coroutine_inner(int depth) {
     else block();
     __asm__ volatile("");
 }
-static void coroutine_main(void) { coroutine_inner(3); }
+static void coroutine_main(void) { coroutine_inner(3); __asm__ volatile(""); }
 static void *coroutine(void *name) {
     announce(name);
     char *memory = mmap(NULL, 4096 + 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
