@@ -330,6 +330,57 @@ fn node() {
     compare("node", victim.pid(), 5);
 }
 
+/// In compiled JavaScript gdb is wrong: it knows neither the frames' sizes nor the frame pointers. node itself knows its stack.
+#[test]
+fn node_in_javascript_by_its_own_word() {
+    let _turn = turn::shared();
+    if !requires::installed("node", "nodejs") {
+        return;
+    }
+    for (flags, rounds, interpreted) in [
+        (&["--no-opt", "--no-sparkplug"][..], "2", true),
+        (&["--no-opt", "--always-sparkplug"], "2", false),
+        // Functions that the compiler has inlined have no frames of their own.
+        (&["--no-turbo-inlining"], "20000", false),
+    ] {
+        let mut victim = Host::new(requires::program("node").unwrap())
+            .args(flags)
+            .arg(victims::script("javascript.js"))
+            .arg(rounds)
+            .ends_by(Signal::SIGTERM)
+            .ready();
+        let said = victim.said();
+        let trace = said.iter().find_map(|line| line.strip_prefix("trace ")).expect("node's own trace");
+        let told: Vec<&str> = trace.split('|').collect();
+        assert!(told.starts_with(&["inner", "middle", "middle"]) && told.len() > 8, "{trace}");
+        let main = wait_for("the main thread to block", PATIENCE, || {
+            let main = victim.stacks().into_iter().find(|thread| thread.tid == victim.pid())?;
+            (main.state.contains("blocked") && main.is_in("v8::internal::Builtin_AtomicsWait")).then_some(main)
+        });
+        assert!(main.complete && main.problem.is_none(), "{flags:?}: {main:#?}");
+        let names = main.functions();
+        let at = |name: &str| {
+            names
+                .iter()
+                .position(|function| compare::plain(function) == name)
+                .unwrap_or_else(|| panic!("no {name}: {names:#?}"))
+        };
+        // The builtin, its entry from JavaScript, JavaScript, and the entry into JavaScript from C++.
+        let javascript = at("v8::internal::Builtin_AtomicsWait") + 2..at("Builtins_JSEntryTrampoline");
+        assert_eq!(javascript.len(), told.len(), "{flags:?}: {trace}\n{main:#?}");
+        let named = names.get(javascript.clone()).unwrap();
+        let interpreter = named.iter().filter(|name| **name == "Builtins_InterpreterEntryTrampoline").count();
+        assert!(!interpreted || interpreter == told.len(), "{flags:?}: {names:#?}");
+        // `middle` calls itself from one place, five times.
+        let recursion: Vec<u64> =
+            main.frames.get(javascript.start + 2..javascript.start + 7).unwrap().iter().map(|f| f.pc).collect();
+        assert!(recursion.iter().all(|pc| *pc == recursion[0]), "{flags:?}: {recursion:x?}");
+        // C++ again, with its own unwind information, out to the start.
+        assert!(at("node::Start") > javascript.end && names.last() == Some(&"_start"), "{names:#?}");
+        assert!(victim.runs());
+    }
+}
+
 #[test]
 fn bash() {
     let _turn = turn::shared();
