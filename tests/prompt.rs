@@ -266,10 +266,20 @@ fn the_structured_mode_keeps_its_promises() {
     assert!(candidates.get("candidates").unwrap().as_array().unwrap().contains(&json!("threads")), "{candidates}");
     assert_eq!(candidates.get("start"), Some(&json!(5)));
 
-    for bad in ["not json", "{}", "[1,2]", "{\"id\":7}", "{\"id\":8,\"run\":5}", "{\"id\":\"x\",\"run\":\"bt\"}"] {
+    for bad in ["not json", "{}", "[1,2]", "{\"id\":7}", "{\"id\":8,\"run\":5}"] {
         client.send(bad);
         let line = client.line();
         assert!(line.get("error").is_some() || line.get("done") == Some(&json!("error")), "{bad}: {line}");
+    }
+    // The id is of the client's choice.
+    client.send("{\"id\":\"x\",\"run\":\"print 6*7\"}");
+    loop {
+        let line = client.line();
+        assert_eq!(line.get("id"), Some(&json!("x")), "{line}");
+        if let Some(done) = line.get("done") {
+            assert_eq!(done, "ok");
+            break;
+        }
     }
     for command in
         ["bt", "info threads", "info sharedlibrary", "info maps", "info fds", "info signals", "print 6*7", "help"]

@@ -111,34 +111,30 @@ fn stacks_that_lead_astray() {
     if !with_gdb() {
         return;
     }
-    for flags in [
-        &["-O2", "-g"][..],
-        &["-O0", "-g"],
-        &["-O2", "-g", "-fno-omit-frame-pointer"],
-        &["-O1", "-g", "-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"],
-        &["-O3", "-g", "-fcf-protection=full"],
+    // The registers of a blocked thread are known in part only. Where a frame's size is not known either (alloca), more than
+    // one stack is consistent, and what lies behind it must be marked. How much stays certain is a floor, build by build.
+    for (flags, percent, whole) in [
+        (&["-O2", "-g"][..], 35, 1),
+        (&["-O0", "-g"], 100, 43),
+        (&["-O2", "-g", "-fno-omit-frame-pointer"], 85, 37),
+        (&["-O1", "-g", "-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"], 85, 37),
+        (&["-O3", "-g", "-fcf-protection=full"], 35, 1),
     ] {
         let victim = Host::new(victims::c_with("stale", flags)).ready();
         let ours = victim.stacks();
-        let truth = gdb::stacks(victim.pid());
-        // Uncertain frames may be wrong, certain ones may not.
-        for thread in &ours {
-            let Some(theirs) = truth.iter().find(|theirs| theirs.tid == thread.tid) else {
-                continue;
-            };
-            let real = theirs.frames.iter().filter(|frame| !frame.inlined);
-            for (frame, theirs) in thread.frames.iter().filter(|frame| !frame.inlined).zip(real) {
-                assert!(
-                    frame.pc == theirs.pc || !frame.certain,
-                    "{flags:?}: {} {:#x} is told as a fact; gdb: {:?} {:#x}\n{thread:#?}",
-                    frame.function.as_deref().unwrap_or("?"),
-                    frame.pc,
-                    theirs.name,
-                    theirs.pc
-                );
-            }
-        }
-        compare(&format!("stale {flags:?}"), victim.pid(), 43);
+        let blocked = ours.iter().filter(|t| !t.name.starts_with("Manhole") && !t.state.starts_with("running")).count();
+        assert_eq!(blocked, 43, "{flags:?}: all threads are blocked");
+        let judgement = compare::judge(&ours, &gdb::stacks(victim.pid()));
+        let lies: Vec<String> = judgement.lies.iter().map(|lie| format!("thread {}: {}", lie.tid, lie.what)).collect();
+        assert!(lies.is_empty(), "{flags:?}: {} lies:\n{}", lies.len(), lies.join("\n\n"));
+        assert!(
+            judgement.percent_certain() >= percent && judgement.whole >= whole,
+            "{flags:?}: of {} frames {} are certain, {} uncertain and right; {} of 43 threads are certain to their ends",
+            judgement.frames,
+            judgement.certain,
+            judgement.uncertain,
+            judgement.whole
+        );
     }
 }
 
@@ -151,15 +147,30 @@ fn hard_kinds() {
     let victim = Host::new(victims::c("kinds")).arg("no-vfork").ready();
     let ours = victim.stacks();
     let truth = gdb::stacks(victim.pid());
-    // The 100,000 frames may be cut with a reason, and gdb does not unwind a coroutine's end as we do.
-    let left_out: Vec<i32> =
-        ours.iter().filter(|t| ["deep", "coroutine"].contains(&t.name.as_str())).map(|t| t.tid).collect();
+    // The 100,000 frames may be cut with a reason, and gdb does not unwind a coroutine's end as we do. What lies behind the
+    // over-aligned frame and those of alloca may be marked, as their sizes are in a register that nobody has saved.
+    let left_out: Vec<i32> = ours
+        .iter()
+        .filter(|t| ["deep", "coroutine", "alloca_frames"].contains(&t.name.as_str()))
+        .map(|t| t.tid)
+        .collect();
     let differences: Vec<String> = compare::differences(&ours, &truth)
         .into_iter()
         .filter(|difference| !left_out.contains(&difference.tid))
         .map(|difference| format!("thread {}: {}", difference.tid, difference.what))
         .collect();
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+    // Those that were left out for their marks are right as far as they have none.
+    let only = |name: &str| -> Vec<gdb::Thread> {
+        let tids: Vec<i32> = ours.iter().filter(|thread| thread.name == name).map(|thread| thread.tid).collect();
+        truth.iter().filter(|thread| tids.contains(&thread.tid)).cloned().collect()
+    };
+    let judgement = compare::judge(&ours, &only("alloca_frames"));
+    assert!(judgement.lies.is_empty(), "{:?}", judgement.lies);
+    assert!(judgement.certain >= 3 && judgement.frames == 8, "{judgement:?}");
+    let judgement = compare::judge(&ours, &only("deep"));
+    assert!(judgement.lies.is_empty(), "{:.4000}", format!("{:?}", judgement.lies));
+    assert!(judgement.certain >= 1000, "{}", judgement.certain);
 }
 
 #[test]
@@ -317,6 +328,57 @@ fn node() {
     let program = "console.log('ready pid=' + process.pid); process.stdin.resume(); process.stdin.on('end', () => process.exit(0));";
     let victim = Host::new(requires::program("node").unwrap()).args(["-e", program]).ready();
     compare("node", victim.pid(), 5);
+}
+
+/// In compiled JavaScript gdb is wrong: it knows neither the frames' sizes nor the frame pointers. node itself knows its stack.
+#[test]
+fn node_in_javascript_by_its_own_word() {
+    let _turn = turn::shared();
+    if !requires::installed("node", "nodejs") {
+        return;
+    }
+    for (flags, rounds, interpreted) in [
+        (&["--no-opt", "--no-sparkplug"][..], "2", true),
+        (&["--no-opt", "--always-sparkplug"], "2", false),
+        // Functions that the compiler has inlined have no frames of their own.
+        (&["--no-turbo-inlining"], "20000", false),
+    ] {
+        let mut victim = Host::new(requires::program("node").unwrap())
+            .args(flags)
+            .arg(victims::script("javascript.js"))
+            .arg(rounds)
+            .ends_by(Signal::SIGTERM)
+            .ready();
+        let said = victim.said();
+        let trace = said.iter().find_map(|line| line.strip_prefix("trace ")).expect("node's own trace");
+        let told: Vec<&str> = trace.split('|').collect();
+        assert!(told.starts_with(&["inner", "middle", "middle"]) && told.len() > 8, "{trace}");
+        let main = wait_for("the main thread to block", PATIENCE, || {
+            let main = victim.stacks().into_iter().find(|thread| thread.tid == victim.pid())?;
+            (main.state.contains("blocked") && main.is_in("v8::internal::Builtin_AtomicsWait")).then_some(main)
+        });
+        assert!(main.complete && main.problem.is_none(), "{flags:?}: {main:#?}");
+        let names = main.functions();
+        let at = |name: &str| {
+            names
+                .iter()
+                .position(|function| compare::plain(function) == name)
+                .unwrap_or_else(|| panic!("no {name}: {names:#?}"))
+        };
+        // The builtin, its entry from JavaScript, JavaScript, and the entry into JavaScript from C++.
+        let javascript = at("v8::internal::Builtin_AtomicsWait") + 2..at("Builtins_JSEntryTrampoline");
+        assert_eq!(javascript.len(), told.len(), "{flags:?}: {trace}\n{main:#?}");
+        let named = names.get(javascript.clone()).unwrap();
+        let interpreter = named.iter().filter(|name| **name == "Builtins_InterpreterEntryTrampoline").count();
+        assert!(!interpreted || interpreter == told.len(), "{flags:?}: {names:#?}");
+        // `middle` calls itself from one place, five times.
+        let recursion: Vec<u64> =
+            main.frames.get(javascript.start + 2..javascript.start + 7).unwrap().iter().map(|f| f.pc).collect();
+        assert!(recursion.iter().all(|pc| *pc == recursion[0]), "{flags:?}: {recursion:x?}");
+        // C++ again, with its own unwind information, out to the start.
+        assert!(at("node::Start") > javascript.end && names.last() == Some(&"_start"), "{names:#?}");
+        assert!(victim.runs());
+    }
 }
 
 #[test]

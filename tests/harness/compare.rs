@@ -1,7 +1,8 @@
 //! Our stacks against gdb's, frame by frame: every difference, in words. Runs in the test process.
 //!
-//! Program counters must be equal, for every frame that is not inlined. Names must be equal up to spelling (arguments,
-//! template parameters, versions), or belong to the same function: both start at the same address, as aliases do.
+//! Program counters must be equal, for every frame that is not inlined, and so must be what kind of frame it is. Names must
+//! be equal up to spelling (arguments, template parameters, versions), or belong to the same function: both start at the
+//! same address, as aliases do. What else gdb spells its own way is listed at `same_name`.
 
 use crate::{Thread, gdb};
 
@@ -32,11 +33,84 @@ pub fn differences(ours: &[Thread], truth: &[gdb::Thread]) -> Vec<Difference> {
     found
 }
 
+/// How far stacks that cannot all be certain are right.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// What is told as a fact and is not so. Must be empty.
+    pub lies: Vec<Difference>,
+    /// gdb's frames, inlined ones not counted.
+    pub frames: usize,
+    /// Those of them that we show without a mark.
+    pub certain: usize,
+    /// Those that we show, with a mark.
+    pub uncertain: usize,
+    /// The threads that are right to their ends, without a mark.
+    pub whole: usize,
+}
+
+impl Judgement {
+    /// How many of a hundred frames are shown without a mark.
+    #[must_use]
+    pub fn percent_certain(&self) -> usize {
+        (self.certain * 100).checked_div(self.frames).unwrap_or(0)
+    }
+}
+
+/// Judges stacks that may be marked as uncertain: whatever has no mark must be as gdb has it, a stack may end early only with
+/// a mark or a problem, and what is marked may be wrong.
+#[must_use]
+pub fn judge(ours: &[Thread], truth: &[gdb::Thread]) -> Judgement {
+    let mut judgement = Judgement::default();
+    for theirs in truth.iter().filter(|thread| !thread.name.starts_with("Manhole")) {
+        let Some(thread) = ours.iter().find(|thread| thread.tid == theirs.tid) else {
+            let what = "gdb has this thread, we do not".to_owned();
+            judgement.lies.push(Difference { tid: theirs.tid, what });
+            continue;
+        };
+        let real: Vec<&crate::structured::Frame> = thread.frames.iter().filter(|frame| !frame.inlined).collect();
+        let true_ones: Vec<&gdb::Frame> = theirs.frames.iter().filter(|frame| !frame.inlined).collect();
+        judgement.frames += true_ones.len();
+        for (n, frame) in real.iter().enumerate() {
+            let right = true_ones.get(n).is_some_and(|theirs| theirs.pc == frame.pc && theirs.signal == frame.signal);
+            match (right, frame.certain) {
+                (true, true) => judgement.certain += 1,
+                (true, false) => judgement.uncertain += 1,
+                (false, false) => {}
+                (false, true) => {
+                    let what = show_both(&format!("{:#x} is told as a fact", frame.pc), thread, theirs);
+                    judgement.lies.push(Difference { tid: theirs.tid, what });
+                }
+            }
+        }
+        // Up to the first mark everything must be equal, names and inlined frames included.
+        let marked = thread.frames.iter().position(|frame| !frame.certain);
+        let mut start = thread.clone();
+        start.frames.truncate(marked.unwrap_or(usize::MAX));
+        match first_difference(&start, theirs) {
+            None => judgement.whole += 1,
+            Some(what) if what.ends_with(MORE_IN_GDB) && (marked.is_some() || thread.problem.is_some()) => {}
+            Some(what) => {
+                judgement.lies.push(Difference { tid: theirs.tid, what: show_both(&what, thread, theirs) });
+            }
+        }
+    }
+    judgement
+}
+
+const MORE_IN_GDB: &str = "gdb has more";
+
 fn stack_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
-    let what = first_difference(ours, theirs)?;
-    let left: Vec<String> = ours.frames.iter().map(|f| show(f.pc, f.function.as_deref(), f.inlined)).collect();
+    first_difference(ours, theirs).map(|what| show_both(&what, ours, theirs))
+}
+
+fn show_both(what: &str, ours: &Thread, theirs: &gdb::Thread) -> String {
+    let left: Vec<String> = ours
+        .frames
+        .iter()
+        .map(|f| show(f.pc, f.function.as_deref(), f.inlined) + if f.certain { "" } else { " ?" })
+        .collect();
     let right: Vec<String> = theirs.frames.iter().map(|f| show(f.pc, f.name.as_deref(), f.inlined)).collect();
-    Some(format!(
+    format!(
         "{what}\n  ours ({}, {}, complete: {}, problem: {:?}):\n    {}\n  gdb (error: {:?}):\n    {}",
         ours.name,
         ours.state,
@@ -45,7 +119,7 @@ fn stack_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
         left.join("\n    "),
         theirs.error,
         right.join("\n    ")
-    ))
+    )
 }
 
 fn show(pc: u64, name: Option<&str>, inlined: bool) -> String {
@@ -60,8 +134,11 @@ fn first_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
         if !a.inlined && a.pc != b.pc {
             return Some(format!("frame {n}: the program counters differ"));
         }
-        if b.signal {
-            continue; // gdb names it <signal handler called>; we name the function that it returns to
+        if a.signal != b.signal {
+            return Some(format!("frame {n}: a signal's trampoline or not"));
+        }
+        if b.signal && a.certain {
+            continue; // it has the pc of the handler's return, and no function of the program; gdb makes a name up
         }
         let same_start = !a.inlined && b.start.is_some_and(|start| a.pc.checked_sub(a.offset) == Some(start));
         if !same_name(a.function.as_deref(), b.name.as_deref()) && !same_start {
@@ -72,16 +149,25 @@ fn first_difference(ours: &Thread, theirs: &gdb::Thread) -> Option<String> {
         }
     }
     match ours.frames.len().cmp(&theirs.frames.len()) {
-        std::cmp::Ordering::Less => Some(format!("ours ends after {} frames, gdb has more", ours.frames.len())),
+        std::cmp::Ordering::Less => Some(format!("ours ends after {} frames, {MORE_IN_GDB}", ours.frames.len())),
         std::cmp::Ordering::Greater => Some(format!("gdb ends after {} frames, ours has more", theirs.frames.len())),
         std::cmp::Ordering::Equal => None,
     }
 }
 
+/// Whether two names mean the same function.
+///
+/// For Rust gdb makes names from the debug information's scopes: `io::{impl#5}::read<File>` or `io::Read::read<File>` for
+/// `<File as io::Read>::read`, `{closure#1}` and `{closure_env#1}` for `{{closure}}`. These have neither type nor trait in
+/// common with the symbol, so only the last component, the method, is compared; closures are compared with their parents.
 fn same_name(ours: Option<&str>, theirs: Option<&str>) -> bool {
     match (ours, theirs) {
         (None, None) => true,
-        (Some(a), Some(b)) => plain(a) == plain(b) || last_part(a) == last_part(b),
+        (Some(a), Some(b)) => {
+            let (a, b) = (closures_alike(a), closures_alike(b));
+            let of_a_trait = |name: &str| name.starts_with('<') || name.contains("{impl#");
+            plain(&a) == plain(&b) || ((of_a_trait(&a) || of_a_trait(&b)) && last_part(&a) == last_part(&b))
+        }
         _ => false,
     }
 }
@@ -109,14 +195,31 @@ pub fn plain(name: &str) -> String {
     let cut = cut.split(".part").next().unwrap_or(cut);
     let cut = cut.split(".cold").next().unwrap_or(cut);
     let cut = cut.split(" [clone").next().unwrap_or(cut);
-    cut.trim().trim_end_matches("const").trim().to_owned()
+    cut.trim().trim_end_matches("const").trim().trim_end_matches("::").to_owned()
 }
 
-/// The last component of a qualified name: gdb writes `{impl#1}` and `{closure_env#0}` where the symbol has the types.
+/// All spellings of a closure as `{closure}`, without its number, which the symbol may lack.
+fn closures_alike(name: &str) -> String {
+    let mut text = String::new();
+    let mut rest = name;
+    while let Some((before, after)) = rest.split_once('{') {
+        text += before;
+        let inside = after.trim_start_matches('{');
+        let Some((part, after)) = inside.split_once('}').filter(|(part, _)| part.starts_with("closure")) else {
+            text.push('{');
+            rest = after;
+            continue;
+        };
+        text += if part == "closure" || part.contains('#') { "{closure}" } else { part };
+        rest = after.trim_start_matches('}');
+    }
+    text + rest
+}
+
+/// The last component of a qualified name.
 fn last_part(name: &str) -> String {
-    let plain = plain(&name.replace("{closure_env#", "{closure#"));
-    let last = plain.rsplit("::").next().unwrap_or(&plain).to_owned();
-    if last.starts_with("{closure") || last.starts_with("{{closure") { "{closure}".into() } else { last }
+    let plain = plain(name);
+    plain.rsplit("::").next().unwrap_or(&plain).to_owned()
 }
 
 #[cfg(test)]
@@ -130,6 +233,57 @@ mod tests {
         assert_eq!(plain("work.constprop.0"), "work");
         assert!(same_name(Some("pool_rs::main::{{closure}}"), Some("pool_rs::main::{closure#1}")));
         assert!(same_name(Some("<pool_rs::Lock as pool_rs::Work>::run"), Some("pool_rs::{impl#1}::run")));
+        assert!(same_name(
+            Some("std::panicking::catch_unwind::do_call::<main::{closure#0}, i32>"),
+            Some("std::panicking::catch_unwind::do_call<main::{closure_env#0}, i32>")
+        ));
+        assert!(same_name(Some("a::main::{{closure}}::{{closure}}"), Some("a::main::{closure#1}::{closure#0}<usize>")));
+        assert!(!same_name(Some("a::main::{{closure}}"), Some("a::other::{closure#0}")));
+        assert!(!same_name(Some("<a::Lock as a::Work>::run"), Some("a::{impl#1}::stop")));
+        assert!(!same_name(Some("a::run"), Some("b::run")));
         assert!(!same_name(Some("read"), Some("write")));
+    }
+
+    fn ours(frames: &[(u64, bool)]) -> Thread {
+        let frame = |&(pc, certain): &(u64, bool)| crate::structured::Frame {
+            pc,
+            function: Some(format!("f{pc}")),
+            offset: 0,
+            file: None,
+            line: 0,
+            object: None,
+            inlined: false,
+            certain,
+            signal: false,
+        };
+        Thread {
+            tid: 1,
+            name: "t".into(),
+            state: "blocked in read()".into(),
+            frames: frames.iter().map(frame).collect(),
+            complete: true,
+            problem: None,
+        }
+    }
+
+    fn theirs(pcs: &[u64]) -> gdb::Thread {
+        let frame =
+            |&pc: &u64| gdb::Frame { pc, name: Some(format!("f{pc}")), inlined: false, start: None, signal: false };
+        gdb::Thread { tid: 1, name: "t".into(), frames: pcs.iter().map(frame).collect(), error: None }
+    }
+
+    #[test]
+    fn what_has_no_mark_must_be_true() {
+        let truth = [theirs(&[1, 2, 3])];
+        let lies = |frames: &[(u64, bool)]| judge(&[ours(frames)], &truth).lies.len();
+        assert_eq!(lies(&[(1, true), (2, true), (3, true)]), 0);
+        assert_eq!(lies(&[(1, true), (9, false), (8, false)]), 0, "marked as uncertain");
+        assert_eq!(lies(&[(1, true), (2, false), (9, true)]), 1, "certain again, and wrong");
+        assert!(lies(&[(1, true), (9, true), (3, true)]) > 0, "told as a fact");
+        assert!(lies(&[(1, true), (2, true)]) > 0, "ends early, without a word");
+        assert!(lies(&[(1, true), (2, true), (3, true), (4, true)]) > 0, "goes on after the end");
+        assert_eq!(judge(&[], &truth).lies.len(), 1, "not listed");
+        assert_eq!(differences(&[ours(&[(1, true), (2, false), (3, true)])], &truth).len(), 1, "right, but marked");
+        assert_eq!(differences(&[ours(&[(1, true), (2, true), (3, true)])], &truth).len(), 0);
     }
 }

@@ -31,6 +31,8 @@ pub struct Frame {
     pub inlined: bool,
     /// Whether the frame is certain.
     pub certain: bool,
+    /// Whether it is the frame that the kernel makes to call a signal handler.
+    pub signal: bool,
 }
 
 /// One thread, as the wire gives it. Frames are innermost first.
@@ -169,8 +171,7 @@ impl StructuredClient {
                 reply.data = data.clone();
             }
             if line.get("candidates").is_some() {
-                reply.data = line;
-                return reply;
+                reply.data = line.clone();
             }
             if let Some(done) = line.get("done").and_then(Value::as_str) {
                 reply.done = done.to_owned();
@@ -238,5 +239,6 @@ fn frame(value: &Value) -> Frame {
         object: text("object"),
         inlined: flag("inlined"),
         certain: flag("certain"),
+        signal: flag("signal"),
     }
 }

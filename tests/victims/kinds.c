@@ -121,7 +121,7 @@ FRAME static void coroutine_inner(int depth) {
     else block();
     __asm__ volatile("");
 }
-static void coroutine_main(void) { coroutine_inner(3); }
+static void coroutine_main(void) { coroutine_inner(3); __asm__ volatile(""); }
 static void *coroutine(void *name) {
     announce(name);
     char *memory = mmap(NULL, 4096 + 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -183,8 +183,11 @@ static void start(void *(*body)(void *), const char *name, size_t stack) {
     if (pthread_create(&thread, &attributes, body, (void *)name)) _exit(3);
 }
 
-static void *until_the_end(void *unused) {
-    (void)unused;
+static void *until_the_end(void *name) { // as a thread of its own it has a name
+    if (name) {
+        announce(name);
+        arrive();
+    }
     char line[64];
     while (read(0, line, sizeof line) > 0) {}
     if (vfork_child) kill(vfork_child, SIGKILL);
@@ -234,6 +237,7 @@ int main(int argc, char **argv) {
     if (zombie_leader) {
         start(until_the_end, "stdin", 0);
         threads++;
+        while (__atomic_load_n(&up, __ATOMIC_SEQ_CST) < 11 + with_vfork) usleep(1000);
     }
     printf("ready pid=%d threads=%d vfork_child=%d\n", getpid(), threads, vfork_child);
     fflush(stdout);
