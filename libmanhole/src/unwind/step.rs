@@ -140,7 +140,10 @@ fn by_frame_pointer(memory: &Memory, frame: &Frame, stack: &StackCopy) -> Result
     let framed = entry == Some(Entry::Framed) || called_function_is_framed(memory, pc, frame.pc);
     // Code without frame pointers leaves its caller's rbp alone, so this may have skipped a frame.
     let certainty = if framed { frame.certainty } else { Certainty::Uncertain };
-    Ok(Proposed { registers, cfa, certainty, through_signal: false, needs_call: true })
+    // A runtime that rewrites return addresses (V8's deoptimiser) returns to where nothing was called: the chain of frame
+    // pointers goes on all the same. The missing call leaves it uncertain, as `framed` is false then.
+    let goes_on = registers.get(RBP).is_some_and(|next| next.is_multiple_of(8) && (cfa..stack.limit).contains(&next));
+    Ok(Proposed { registers, cfa, certainty, through_signal: false, needs_call: !goes_on })
 }
 
 /// Whether the call before the return address names the function around `inside`, and that sets up a frame pointer.
