@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use manhole_tests::structured::StructuredClient;
 use manhole_tests::victim::Host;
 use manhole_tests::{TextClient, text, turn, victims};
 
@@ -58,4 +59,37 @@ held! {
     fork_handlers: true, &["atfork"];
     all_at_once: false, &["all"];
     all_at_once_with_glibc_malloc: true, &["all"];
+}
+
+/// Not even for a moment: a lock that nobody holds now may be held next time.
+#[test]
+fn the_hosts_allocator_and_thread_locals_are_not_touched() {
+    let _turn = turn::shared();
+    let trap = victims::c_with("trap", &["-O2", "-g", "-rdynamic"]);
+    let mut victim = Host::new(trap).ready();
+    victim.text().0.end();
+    assert_eq!(victim.ask("arm"), "armed");
+    for _ in 0..2 {
+        let mut client = victim.text().0;
+        for line in [
+            "bt all",
+            "info threads",
+            "info registers",
+            "info fds",
+            "info sharedlibrary",
+            "info signals",
+            "info env",
+            "disassemble main",
+            "x/8gx $sp",
+            "x/4i main",
+            "print main",
+            "nonsense",
+            "info symbol main",
+        ] {
+            assert!(!client.run(line).is_empty(), "{line}");
+        }
+        client.end();
+        assert!(!StructuredClient::connect(&victim.socket()).stacks().is_empty());
+    }
+    assert_eq!(victim.ask("count"), "trapped malloc=0 tls=0");
 }
