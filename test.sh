@@ -34,6 +34,6 @@ if ((${#missing[@]})); then
 fi
 
 cargo build --release --workspace
-cargo test --release --workspace --exclude manhole-tests
+cargo test --workspace --exclude manhole-tests # with debug information, which some of them look at
 cargo test --release -p manhole-tests --lib
 cargo test --release -p manhole-tests --test all -- --test-threads "${MANHOLE_TEST_THREADS:-2}" "$@"
