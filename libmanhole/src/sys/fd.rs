@@ -5,8 +5,9 @@
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 
-use super::{Errno, Result, call};
+use super::{Errno, Result, call, signal, socket};
 
 /// Whether the agent's thread has to live in the host's table, because the kernel or a sandbox refuses it one of its own.
 static TABLE_IS_SHARED: AtomicBool = AtomicBool::new(false);
@@ -112,11 +113,20 @@ impl Drop for Fd {
     }
 }
 
-/// Writes once to descriptor `fd` of the calling thread's table.
-pub(crate) fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
-    retrying(|| {
-        // SAFETY: the kernel reads the bytes.
-        unsafe { call(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len()]) }
+/// Writes to descriptor `fd` of the calling thread's table if it takes something within `patience`, and so that a pipe
+/// whose reader has gone raises no SIGPIPE in the calling thread, which may be the host's.
+pub(crate) fn write_without_harm(fd: i32, bytes: &[u8], patience: Duration) -> Result<usize> {
+    let mut waited = [socket::Waited { fd, events: libc::POLLOUT, revents: 0 }];
+    socket::poll(&mut waited, Some(patience))?;
+    match waited {
+        [socket::Waited { revents: libc::POLLOUT, .. }] => {}
+        _ => return Err(Errno(libc::EAGAIN)),
+    }
+    signal::without(libc::SIGPIPE, || {
+        retrying(|| {
+            // SAFETY: the kernel reads the bytes.
+            unsafe { call(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len()]) }
+        })
     })
 }
 

@@ -1,23 +1,18 @@
 //! The host's descriptors, from the agent's thread, whose own table has none of them.
 //!
-//! Context: agent threads. A copy exists for as long as one write takes, so the host's pipes end when the host says.
+//! Context: agent threads. A copy exists for as long as a write takes, so the host's pipes end when the host says.
 
-use super::{Result, call, directory, fd, fd::Fd, process};
-
-/// Writes `bytes` once to descriptor `number` of the host's table.
-pub(crate) fn write(number: i32, bytes: &[u8]) -> Result<usize> {
-    fd::write(borrow(number)?.number(), bytes)
-}
+use super::{Result, call, directory, fd::Fd, process};
 
 /// A short-lived copy of descriptor `number` of the host's table.
 ///
 /// pidfd_getfd(2) copies any kind of file. Where a sandbox refuses it, opening the link below `/proc` does for files,
 /// pipes and terminals, not for sockets.
-fn borrow(number: i32) -> Result<Fd> {
+pub(crate) fn borrow(number: i32) -> Result<Fd> {
     copy_by_pidfd(number).or_else(|_| {
         let mut path = crate::text::Text::<64>::new();
         path.push_fmt(format_args!("/proc/self/task/{}/fd/{number}", host_task()));
-        Fd::open(path.as_c_str(), libc::O_WRONLY | libc::O_APPEND)
+        Fd::open(path.as_c_str(), libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK)
     })
 }
 

@@ -108,3 +108,35 @@ pub(crate) fn exchange_mask(mask: Set) -> Set {
     };
     old
 }
+
+/// Runs `act` so that a `signal` which it raises in the calling thread is never delivered.
+pub(crate) fn without<T>(signal: i32, act: impl FnOnce() -> T) -> T {
+    let only = Set(1 << (signal - 1));
+    let mut before = Set(0);
+    // SAFETY: reads one set, fills the other.
+    let _ = unsafe {
+        call(
+            libc::SYS_rt_sigprocmask,
+            [
+                libc::SIG_BLOCK as usize,
+                core::ptr::from_ref(&only) as usize,
+                core::ptr::from_mut(&mut before) as usize,
+                8,
+            ],
+        )
+    };
+    let waited_before = pending().contains(signal);
+    let result = act();
+    if !waited_before && pending().contains(signal) {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: reads the set and the time; takes the signal off the queue.
+        let _ = unsafe {
+            call(
+                libc::SYS_rt_sigtimedwait,
+                [core::ptr::from_ref(&only) as usize, 0, core::ptr::from_ref(&at_once) as usize, 8],
+            )
+        };
+    }
+    exchange_mask(before);
+    result
+}
