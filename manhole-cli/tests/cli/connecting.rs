@@ -122,6 +122,8 @@ fn by_pid_across_namespaces() {
     }
     let code = format!("{LIBRARY}s = listen(usual()); ready(); serve(s)");
     let mut command = Command::new("unshare");
+    // Not below /tmp, which the command covers.
+    command.current_dir("/");
     command.args(unshare).args(["sh", "-c", "mount -t tmpfs none /tmp && exec python3 -c \"$0\"", &code]);
     let other = Other::of(&mut command, &[]);
     let children = format!("/proc/{0}/task/{0}/children", other.pid());
