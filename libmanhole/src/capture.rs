@@ -180,7 +180,7 @@ pub(crate) fn arm_dump_signal(number: i32) {
     if number == 0 {
         return;
     }
-    let action = signal::Action::handler(handler::on_dump, signal::Set::ALL);
+    let action = signal::Action::handler(x86_64::dump_entry, signal::Set::ALL);
     if let Err(error) = signal::set_action(number, &action) {
         log::problem(format_args!("dump_on: cannot take signal {number}: {error}"));
     }
@@ -191,9 +191,14 @@ pub(crate) fn take_dump_request() -> bool {
     handler::take_dump_wanted()
 }
 
-/// In a forked child: a capture that was under way in the parent is none of its business.
-pub(crate) fn forget() {
+/// In a forked child: a capture that was under way in the parent is none of its business. Without a manhole of its own, nobody
+/// is left to answer `dump_on` either.
+pub(crate) fn forget(gets_manhole: bool) {
     shots::forget();
+    let number = state::settings().dump_on;
+    if !gets_manhole && number != 0 && signal::action(number).is_ok_and(|now| handler::is_dump(&now)) {
+        let _ = signal::set_action(number, &signal::Action::default_action());
+    }
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub(crate) fn write(mut lines: &[u8]) {
     let Ok(output) = open() else { return };
     while !lines.is_empty() {
         let (piece, rest) = lines.split_at(whole_lines(lines));
-        if output.write_without_harm(piece, patience).is_err() {
+        if !output.is_for_logs() || output.write_without_harm(piece, patience).is_err() {
             return;
         }
         lines = rest;
@@ -56,8 +56,8 @@ pub(crate) fn write(mut lines: &[u8]) {
 
 fn open() -> sys::Result<Output> {
     match state::settings().destination {
-        Destination::Descriptor(number) if state::on_agent_thread() => Ok(Output::Own(host_fd::borrow(number)?)),
-        Destination::Descriptor(number) => Ok(Output::OfCaller(number)),
+        Destination::Descriptor(number, _) if state::on_agent_thread() => Ok(Output::Own(host_fd::borrow(number)?)),
+        Destination::Descriptor(number, _) => Ok(Output::OfCaller(number)),
         Destination::File(path) => {
             let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NONBLOCK;
             Ok(Output::Own(fd::Fd::open(path.as_c_str(), flags)?))
@@ -74,12 +74,22 @@ enum Output {
 }
 
 impl Output {
-    fn write_without_harm(&self, bytes: &[u8], patience: Duration) -> sys::Result<usize> {
-        let number = match self {
+    fn number(&self) -> i32 {
+        match self {
             Output::Own(fd) => fd.number(),
             Output::OfCaller(number) => *number,
-        };
-        fd::write_without_harm(number, bytes, patience)
+        }
+    }
+
+    /// Whether it is what the options mean: a host that has closed its standard error may have a data file or a connection
+    /// under that number now. What the number stood for at the start is fine, and so are terminals and pipes.
+    fn is_for_logs(&self) -> bool {
+        let Destination::Descriptor(_, Some(at_start)) = state::settings().destination else { return true };
+        fd::stat_of(self.number()).is_ok_and(|now| now.identity == at_start || !(now.is_regular() || now.is_socket()))
+    }
+
+    fn write_without_harm(&self, bytes: &[u8], patience: Duration) -> sys::Result<usize> {
+        fd::write_without_harm(self.number(), bytes, patience)
     }
 }
 

@@ -128,13 +128,20 @@ fn go_on(context: &mut libc::ucontext_t) {
         let waiting = signal::pending().0 & !mask;
         (1..=64).any(|number| {
             waiting >> (number - 1) & 1 == 1
-                && signal::action(number).is_ok_and(|action| {
-                    action.handler != libc::SIG_IGN
-                        && action.handler != on_capture as *const () as usize
-                        && !action.is_default()
-                })
+                && signal::action(number)
+                    .is_ok_and(|action| action.handler != libc::SIG_IGN && !is_ours(&action) && !action.is_default())
         })
     });
+}
+
+/// Whether the disposition is that of the capture signal.
+pub(super) fn is_ours(action: &signal::Action) -> bool {
+    action.handler == arch::capture_entry as *const () as usize
+}
+
+/// Whether the disposition is that of `dump_on`.
+pub(super) fn is_dump(action: &signal::Action) -> bool {
+    action.handler == arch::dump_entry as *const () as usize
 }
 
 /// The signals that the interrupted code blocks.
@@ -170,6 +177,11 @@ pub(super) fn prepare() -> sys::Result<()> {
 pub(super) fn arm(index: usize, room: usize) -> Option<Armed> {
     let shot = TABLE.get(index)?;
     let state = shot.state.load(Ordering::Acquire);
+    // With more than its own room it writes into that of the others.
+    let others_at_work = || TABLE.iter().any(|shot| shot.state.load(Ordering::Acquire) & 0xff == FILLING);
+    if room > ROOM && others_at_work() {
+        return None;
+    }
     if state & 0xff == FILLING || shot.held.swap(true, Ordering::AcqRel) {
         return None;
     }
@@ -219,6 +231,15 @@ impl Drop for Armed {
             );
             shot.held.store(false, Ordering::Release);
         }
+    }
+}
+
+/// In a forked child no handler of the parent's is at work and no shot is held.
+pub(super) fn forget() {
+    for shot in &TABLE {
+        let generation = shot.state.load(Ordering::Acquire) & !0xff;
+        shot.state.store(generation | IDLE, Ordering::Release);
+        shot.held.store(false, Ordering::Release);
     }
 }
 
