@@ -14,6 +14,7 @@ mod dump;
 mod elf;
 mod exit;
 mod fork;
+mod hostile;
 mod listening;
 mod loading;
 mod locks;
