@@ -247,12 +247,13 @@ unsafe impl GlobalAlloc for Arena {
 
 /// Lets a failed allocation end where it harms nobody: Rust's own answer to one is to abort the process.
 ///
-/// The agent's thread stops for ever, its client unanswered; the host runs on. A constructor or fork child allocates so
+/// The agent's thread stops for ever, its clients see the end; the host runs on. A constructor or fork child allocates so
 /// little that the slab which [`reserve`] has made covers it.
 fn given(address: *mut u8) -> *mut u8 {
     if address.is_null() && crate::state::on_agent_thread() {
         crate::log::problem(format_args!("out of memory: the manhole is off"));
         crate::state::turn_off();
+        crate::sys::fd::abandon();
         loop {
             process::sleep(core::time::Duration::from_secs(1 << 30));
         }

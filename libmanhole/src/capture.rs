@@ -85,16 +85,40 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
         thread.state = State::Running;
         return Some(thread);
     }
-    if matches!(identity.letter, b'Z' | b'X') {
-        thread.state = State::Ended;
-        thread.capture = Err("it has ended: it stays in the list until the process ends".to_owned());
+    if is_over(identity.letter, &mut thread) {
         return Some(thread);
     }
     settle(&mut thread, passive::take(task, modules, passive::FIRST_COPY), identity.letter);
     if thread.capture.is_err() && thread.state == State::Unknown && task.look() == Look::Refused {
         shots::ask_blocked(&mut thread, task, modules, identity.letter, insist);
     }
+    // A thread on its way out has no registers any more and is no zombie yet; it will be in a moment.
+    let mut patience = 10;
+    while thread.state == State::Unknown
+        && patience > 0
+        && !thread.name.starts_with(KERNEL_WORKER)
+        && task.look() == Look::NoPosition
+    {
+        process::sleep(Duration::from_micros(200));
+        if is_over(task.identity()?.letter, &mut thread) {
+            break;
+        }
+        patience -= 1;
+    }
     Some(thread)
+}
+
+/// How the names of io_uring's workers begin, which are threads of the process that never see user space.
+const KERNEL_WORKER: &str = "iou-";
+
+/// Whether the state's letter says that the thread has ended; says so in the thread.
+fn is_over(letter: u8, thread: &mut Thread) -> bool {
+    let over = matches!(letter, b'Z' | b'X');
+    if over {
+        thread.state = State::Ended;
+        thread.capture = Err("it has ended: it stays in the list until the process ends".to_owned());
+    }
+    over
 }
 
 /// Puts what one passive try has given into the thread.
@@ -118,7 +142,9 @@ fn settle(thread: &mut Thread, attempt: Try, letter: u8) {
         }
         Try::Nothing(_) => {
             thread.state = State::Unknown;
-            thread.capture = Err("it has no user-space registers: a worker of the kernel".to_owned());
+            thread.capture =
+                Err("it has no user-space registers: a worker of the kernel, or a thread that begins or ends"
+                    .to_owned());
         }
     }
 }
@@ -180,7 +206,7 @@ pub(crate) fn arm_dump_signal(number: i32) {
     if number == 0 {
         return;
     }
-    let action = signal::Action::handler(handler::on_dump, signal::Set::ALL);
+    let action = signal::Action::handler(x86_64::dump_entry, signal::Set::ALL);
     if let Err(error) = signal::set_action(number, &action) {
         log::problem(format_args!("dump_on: cannot take signal {number}: {error}"));
     }
@@ -191,9 +217,14 @@ pub(crate) fn take_dump_request() -> bool {
     handler::take_dump_wanted()
 }
 
-/// In a forked child: a capture that was under way in the parent is none of its business.
-pub(crate) fn forget() {
+/// In a forked child: a capture that was under way in the parent is none of its business. Without a manhole of its own, nobody
+/// is left to answer `dump_on` either.
+pub(crate) fn forget(gets_manhole: bool) {
     shots::forget();
+    let number = state::settings().dump_on;
+    if !gets_manhole && number != 0 && signal::action(number).is_ok_and(|now| handler::is_dump(&now)) {
+        let _ = signal::set_action(number, &signal::Action::default_action());
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ const LINE: usize = 1 << 20;
 /// Input that waits to be answered; when there is more, the client's writes wait.
 const INPUT: usize = 2 * LINE;
 
+/// What was taken is kept until it is this much, in bytes.
+const COMPACT: usize = 64 * 1024;
+
 /// A line of input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
@@ -37,6 +40,9 @@ pub(crate) struct Client {
     probe: bool,
     /// What was received and not yet taken as lines. Behind cells: a running command looks for an interrupt here.
     input: RefCell<Vec<u8>>,
+    /// How much of it was taken already, and how much was searched for an interrupt.
+    taken: usize,
+    searched: Cell<usize>,
     input_ended: Cell<bool>,
     /// Inside a line that is too long.
     discarding: bool,
@@ -52,11 +58,13 @@ impl Client {
     pub(crate) fn new(fd: Fd, peer: Peer) -> sys::Result<Client> {
         let name = socket::peer_name(&fd)?;
         Ok(Client {
-            fd: fd.lasting()?,
+            fd,
             peer,
             structured: name.starts_with(wire::CLIENT_NAME),
             probe: name.starts_with(wire::PROBE_NAME),
             input: RefCell::default(),
+            taken: 0,
+            searched: Cell::new(0),
             input_ended: Cell::new(false),
             discarding: false,
             output: Vec::new(),
@@ -92,10 +100,6 @@ impl Client {
 
     /// Deals with what the wait has found.
     pub(crate) fn ready(&mut self, events: i16) {
-        if !self.fd.is_ours() {
-            self.gone.set(true);
-            return;
-        }
         if events & libc::POLLIN != 0 {
             self.receive();
         }
@@ -114,7 +118,7 @@ impl Client {
 
     /// Whether everything that came was taken, and nothing will come.
     pub(crate) fn input_is_over(&self) -> bool {
-        self.input_ended.get() && self.input.borrow().is_empty()
+        self.input_ended.get() && self.input.borrow().len() <= self.taken
     }
 
     /// Whether something waits to be taken by the client.
@@ -148,17 +152,26 @@ impl Client {
     /// Takes the next line; at the end of input, what stands there without a newline counts as one.
     pub(crate) fn next_line(&mut self) -> Option<Line> {
         let mut input = self.input.borrow_mut();
-        let newline = input.iter().position(|&byte| byte == b'\n');
+        let rest = input.get(self.taken..).unwrap_or_default();
+        let newline = rest.iter().position(|&byte| byte == b'\n');
         let (line, taken) = match newline {
-            Some(at) => (input.get(..at)?.to_vec(), at + 1),
-            None if self.input_ended.get() && !input.is_empty() => (input.clone(), input.len()),
-            None if input.len() > LINE => {
+            Some(at) => (rest.get(..at)?.to_vec(), at + 1),
+            None if self.input_ended.get() && !rest.is_empty() => (rest.to_vec(), rest.len()),
+            None if rest.len() > LINE => {
                 input.clear();
+                self.taken = 0;
+                self.searched.set(0);
                 return (!core::mem::replace(&mut self.discarding, true)).then_some(Line::TooLong);
             }
             None => return None,
         };
-        input.drain(..taken);
+        self.taken += taken;
+        // What was taken goes in large pieces: moving the rest for each line would take the square of their number.
+        if self.taken == input.len() || self.taken > COMPACT {
+            input.drain(..self.taken);
+            self.searched.set(self.searched.get().saturating_sub(self.taken));
+            self.taken = 0;
+        }
         if core::mem::take(&mut self.discarding) {
             drop(input);
             return self.next_line();
@@ -175,7 +188,7 @@ impl Client {
             self.gone.set(true);
         }
         let mut input = self.input.borrow_mut();
-        let mut start = 0;
+        let mut start = self.searched.get().max(self.taken);
         while let Some(len) = input.get(start..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n')) {
             let request = input.get(start..start + len).map(wire::parse);
             if self.structured && request == Some(Ok(wire::Request::Interrupt { id: id.clone() })) {
@@ -183,16 +196,18 @@ impl Client {
                 return true;
             }
             start += len + 1;
+            self.searched.set(start);
         }
         self.gone.get()
     }
 
     /// Takes the first request out of the input if it is one that `may` be answered before the client's turn.
     pub(crate) fn take_early(&mut self, may: impl Fn(&wire::Request) -> bool) -> Option<wire::Request> {
-        let mut input = self.input.borrow_mut();
-        let end = input.iter().position(|&byte| byte == b'\n')?;
-        let request = wire::parse(input.get(..end)?).ok().filter(may)?;
-        input.drain(..=end);
+        let input = self.input.borrow();
+        let rest = input.get(self.taken..)?;
+        let end = rest.iter().position(|&byte| byte == b'\n')?;
+        let request = wire::parse(rest.get(..end)?).ok().filter(may)?;
+        self.taken += end + 1;
         Some(request)
     }
 

@@ -8,6 +8,7 @@ use core::time::Duration;
 use manhole_options::{Handler, Options, Setting, Thread};
 
 use crate::settings::{Destination, Settings};
+use crate::sys::fd;
 use crate::{arena, log, state, wake};
 use crate::{capture, listener};
 
@@ -94,7 +95,9 @@ fn settled(options: &Options) -> Settings {
         ..Settings::DEFAULT
     };
     settings.destination = match &options.verbose_destination {
-        manhole_options::Destination::Descriptor(number) => Destination::Descriptor(*number),
+        manhole_options::Destination::Descriptor(number) => {
+            Destination::Descriptor(*number, fd::stat_of(*number).ok().map(|stat| stat.identity))
+        }
         manhole_options::Destination::Path(path) => {
             let mut text = crate::text::Text::new();
             text.push(path.as_bytes());
@@ -124,7 +127,7 @@ pub(crate) fn process_is_forked() {
     state::forget();
     arena::start_afresh();
     listener::forget();
-    capture::forget();
+    capture::forget(state::settings().patch_fork);
     if state::settings().patch_fork {
         log::event(format_args!("Fork detected. Reinstalling Manhole."));
         start(state::settings().reinstall_delay);
@@ -133,7 +136,7 @@ pub(crate) fn process_is_forked() {
 
 /// In `exit`: the socket goes, and a connected client is waited for unless the options say otherwise.
 pub(crate) fn process_exits() {
-    if !state::is_on() || state::agent() == 0 || state::on_agent_thread() || !listener::is_of_this_process() {
+    if !state::is_of_this_process() || state::on_agent_thread() {
         return;
     }
     state::exit_begins();

@@ -5,12 +5,12 @@
 
 use core::fmt;
 
-use crate::log;
 use crate::settings::{PATH, Settings};
 use crate::sys::fd::{self, Fd};
 use crate::sys::lock::Lock;
 use crate::sys::{Errno, process, socket};
 use crate::text::Text;
+use crate::{log, state};
 
 /// The socket file that this process has made.
 #[derive(Clone, Copy)]
@@ -36,6 +36,8 @@ pub(crate) struct Listener {
 pub(crate) enum Failure {
     /// The expanded path has more bytes than a unix socket may have.
     PathTooLong(usize),
+    /// The process is inside `exit`.
+    Exiting,
     /// Another process listens there.
     InUse,
     /// Something stands there that is not a stale socket of this user.
@@ -50,6 +52,7 @@ impl fmt::Display for Failure {
             Failure::PathTooLong(len) => {
                 write!(f, "the path has {len} bytes, a unix socket's may have {}", PATH - 1)
             }
+            Failure::Exiting => f.write_str("the process exits"),
             Failure::InUse => f.write_str("another process listens there"),
             Failure::InTheWay(what) => write!(f, "{what} stands there, which is left alone"),
             Failure::Kernel(what, error) => write!(f, "{what}: {error}"),
@@ -81,6 +84,9 @@ impl Listener {
     pub(crate) fn bind(settings: &Settings) -> Result<Listener, Failure> {
         let pid = process::pid();
         let path = path_of(settings, pid)?;
+        if state::is_exiting() {
+            return Err(Failure::Exiting);
+        }
         let fd = match socket::listen_at(path.as_c_str()) {
             Err(Errno(libc::EADDRINUSE)) => {
                 remove_stale(&path)?;
@@ -88,9 +94,14 @@ impl Listener {
             }
             other => other,
         };
-        let fd = fd.and_then(Fd::lasting).map_err(|error| Failure::Kernel("cannot bind", error))?;
+        let fd = fd.map_err(|error| Failure::Kernel("cannot bind", error))?;
         let stat = fd::stat_link(path.as_c_str()).map_err(|error| Failure::Kernel("cannot stat", error))?;
         *BOUND.lock() = Some(Bound { pid, path, identity: stat.identity });
+        // An exit that has begun meanwhile may have looked too early.
+        if state::is_exiting() {
+            unlink_own();
+            return Err(Failure::Exiting);
+        }
         log::event(format_args!("Manhole UDS path: {path}"));
         Ok(Listener { fd, path, identity: stat.identity })
     }
@@ -100,10 +111,9 @@ impl Listener {
         &self.fd
     }
 
-    /// Whether descriptor and name are still the ones that were made: hosts close what they do not know, and cleaners of
-    /// `/tmp` remove what looks old.
+    /// Whether the name is still the one that was made: cleaners of `/tmp` remove what looks old.
     pub(crate) fn is_intact(&self) -> bool {
-        self.fd.is_ours() && fd::stat_link(self.path.as_c_str()).is_ok_and(|stat| stat.identity == self.identity)
+        fd::stat_link(self.path.as_c_str()).is_ok_and(|stat| stat.identity == self.identity)
     }
 }
 
@@ -124,15 +134,12 @@ fn remove_stale(path: &Text<PATH>) -> Result<(), Failure> {
         Ok(()) | Err(Errno(libc::EAGAIN)) => return Err(Failure::InUse),
         Err(error) => return Err(Failure::Kernel("cannot tell whether the socket there is stale", error)),
     }
-    if fd::stat_link(c_path).is_ok_and(|now| now.identity == before.identity) {
+    // Asked again right before: inode numbers are used again, and somebody else may have been quicker.
+    let is_the_same = fd::stat_link(c_path).is_ok_and(|now| now.identity == before.identity);
+    if is_the_same && socket::answers(c_path) == Err(Errno(libc::ECONNREFUSED)) {
         fd::unlink(c_path).map_err(|error| Failure::Kernel("cannot remove the stale socket there", error))?;
     }
     Ok(())
-}
-
-/// Whether the socket that is noted was made by this process, not by the parent whose memory was copied.
-pub(crate) fn is_of_this_process() -> bool {
-    BOUND.try_lock().is_none_or(|bound| bound.as_ref().is_none_or(|bound| bound.pid == process::pid()))
 }
 
 /// Removes the socket's name, if process and file are the ones that made it.

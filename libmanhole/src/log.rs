@@ -4,8 +4,9 @@
 //! the host. Failures are always logged, the rest with `verbose=True`.
 
 use core::fmt::Arguments;
+use core::time::Duration;
 
-use crate::sys::{fd, host_fd, process};
+use crate::sys::{self, fd, host_fd, process};
 use crate::{settings::Destination, state, text::Text};
 
 /// Logs what went wrong.
@@ -34,14 +35,71 @@ fn line(message: Arguments<'_>) {
     write(text.as_bytes());
 }
 
+/// How much is written at once: a pipe takes so much without mixing it with another's (PIPE_BUF in pipe(7)).
+const PIECE: usize = 4096;
+
+/// How long the agent's own thread lets a full pipe drain before it drops what is left. A host thread does not wait at all.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Writes whole lines to the log's destination.
-pub(crate) fn write(lines: &[u8]) {
-    let _ = match state::settings().destination {
-        Destination::Descriptor(number) if state::on_agent_thread() => host_fd::write(number, lines),
-        Destination::Descriptor(number) => fd::write(number, lines),
-        Destination::File(path) => fd::Fd::open(path.as_c_str(), libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT)
-            .and_then(|file| fd::write(file.number(), lines)),
-    };
+pub(crate) fn write(mut lines: &[u8]) {
+    let patience = if state::on_agent_thread() { PATIENCE } else { Duration::ZERO };
+    let Ok(output) = open() else { return };
+    while !lines.is_empty() {
+        let (piece, rest) = lines.split_at(whole_lines(lines));
+        if !output.is_for_logs() || output.write_without_harm(piece, patience).is_err() {
+            return;
+        }
+        lines = rest;
+    }
+}
+
+fn open() -> sys::Result<Output> {
+    match state::settings().destination {
+        Destination::Descriptor(number, _) if state::on_agent_thread() => Ok(Output::Own(host_fd::borrow(number)?)),
+        Destination::Descriptor(number, _) => Ok(Output::OfCaller(number)),
+        Destination::File(path) => {
+            let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NONBLOCK;
+            Ok(Output::Own(fd::Fd::open(path.as_c_str(), flags)?))
+        }
+    }
+}
+
+/// A descriptor to write to.
+enum Output {
+    /// Ours, closed after the write.
+    Own(fd::Fd),
+    /// Of the calling thread's table.
+    OfCaller(i32),
+}
+
+impl Output {
+    fn number(&self) -> i32 {
+        match self {
+            Output::Own(fd) => fd.number(),
+            Output::OfCaller(number) => *number,
+        }
+    }
+
+    /// Whether it is what the options mean: a host that has closed its standard error may have a data file or a connection
+    /// under that number now. What the number stood for at the start is fine, and so are terminals and pipes.
+    fn is_for_logs(&self) -> bool {
+        let Destination::Descriptor(_, Some(at_start)) = state::settings().destination else { return true };
+        fd::stat_of(self.number()).is_ok_and(|now| now.identity == at_start || !(now.is_regular() || now.is_socket()))
+    }
+
+    fn write_without_harm(&self, bytes: &[u8], patience: Duration) -> sys::Result<usize> {
+        fd::write_without_harm(self.number(), bytes, patience)
+    }
+}
+
+/// The length of as many whole lines as fit into a piece; a line that is longer than a piece is cut.
+fn whole_lines(lines: &[u8]) -> usize {
+    let piece = lines.get(..PIECE).unwrap_or(lines);
+    if piece.len() == lines.len() {
+        return lines.len();
+    }
+    piece.iter().rposition(|&byte| byte == b'\n').map_or(piece.len(), |newline| newline + 1)
 }
 
 /// The panic hook: where it happened, without the stack walk of std's own hook, which takes the loader's lock.
@@ -49,5 +107,18 @@ pub(crate) fn panic(info: &std::panic::PanicHookInfo<'_>) {
     match info.location() {
         Some(place) => problem(format_args!("internal error at {}:{}", place.file(), place.line())),
         None => problem(format_args!("internal error")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_end_with_lines() {
+        assert_eq!(whole_lines(b"one\ntwo"), 7);
+        let long = [vec![b'a'; 3000], vec![b'\n'], vec![b'b'; 3000]].concat();
+        assert_eq!(whole_lines(&long), 3001);
+        assert_eq!(whole_lines(&[b'a'; 5000]), PIECE);
     }
 }

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use crate::client::Client;
-use crate::listener::Listener;
+use crate::listener::{Failure, Listener};
 use crate::prompt::Prompt;
 use crate::session::{self, Next};
 use crate::symbols::Store;
@@ -24,17 +24,21 @@ const QUEUE: usize = 16;
 /// How long a client may leave its answer unread while others wait.
 const STALL: Duration = Duration::from_secs(60);
 
+/// The longest time between two tries of something that does not work.
+const LONGEST_REST: Duration = Duration::from_secs(300);
+
 /// Serves until the process ends.
 pub(crate) fn serve() {
     if let Err(error) = fd::make_table_private() {
-        log::event(format_args!("No descriptor table of its own ({error}): the manhole shares the host's."));
+        log::problem(format_args!("No descriptor table of its own ({error}): the manhole is off"));
+        return state::turn_off();
     }
     capture::arm_dump_signal(state::settings().dump_on);
     let mut server = Server::new();
     loop {
         log::event(format_args!("Waiting for new connection (in pid:{}) ...", process::pid()));
         while server.queue.is_empty() {
-            server.wait(None);
+            server.wait(None, false);
         }
         if let Some(client) = server.queue.pop_front() {
             server.session(client);
@@ -54,6 +58,8 @@ struct Server {
     retry: Duration,
     /// What the last try to bind has said: the same words are logged once.
     complaint: String,
+    /// How long the listener is left alone because no connection could be taken, for want of descriptors; zero when it is not.
+    rest: Duration,
 }
 
 /// A client and whether it has seen the dump already.
@@ -64,13 +70,14 @@ struct Waiting {
 
 impl Server {
     fn new() -> Server {
-        let bell = socket::signal_fd(Set(1 << (state::BELL - 1))).and_then(Fd::lasting).ok();
+        let bell = socket::signal_fd(Set::of(&[state::BELL])).ok();
         let mut server = Server {
             listener: None,
             bell,
             queue: VecDeque::new(),
             retry: Duration::from_secs(1),
             complaint: String::new(),
+            rest: Duration::ZERO,
         };
         server.bind();
         server
@@ -86,9 +93,9 @@ impl Server {
             }
             Err(failure) => {
                 self.listener = None;
-                self.retry = (self.retry * 2).min(Duration::from_secs(300));
+                self.retry = (self.retry * 2).min(LONGEST_REST);
                 let complaint = failure.to_string();
-                if complaint != self.complaint {
+                if complaint != self.complaint && failure != Failure::Exiting {
                     let path = crate::text::Text::<256>::clone(&state::settings().socket_path);
                     log::problem(format_args!("Cannot listen at {path}: {complaint}. Will try again."));
                 }
@@ -109,17 +116,21 @@ impl Server {
             session::greet(&mut client, &mut prompt);
         }
         let mut told = false;
-        while session::advance(&mut client, &mut prompt) == Next::Wait {
+        loop {
+            let next = session::advance(&mut client, &mut prompt);
+            if next == Next::Leave {
+                break;
+            }
             if state::is_exiting() && !told {
                 told = true;
                 let text = "The process is exiting; it waits until you leave (exit() or end of input).\n";
                 session::tell(&mut client, text);
             }
-            if client.stalled_for() >= STALL && !self.queue.is_empty() {
-                log::problem(format_args!("The client does not read its answer and others wait: closing."));
+            if client.stalled_for() >= STALL && (!self.queue.is_empty() || state::is_exiting()) {
+                log::problem(format_args!("The client does not read its answer and is waited for: closing."));
                 break;
             }
-            self.wait(Some(&mut client));
+            self.wait(Some(&mut client), next == Next::GoOn);
         }
         self.let_go(client);
         state::session_ends();
@@ -130,33 +141,39 @@ impl Server {
     fn let_go(&mut self, mut client: Client) {
         log::event(format_args!("DONE."));
         while client.has_output() && !client.is_gone() && client.stalled_for() < STALL {
-            self.wait(Some(&mut client));
+            self.wait(Some(&mut client), false);
         }
         client.finish();
     }
 
-    /// Waits until something happens, and deals with it: a client to accept, bytes to move, a poke.
-    fn wait(&mut self, mut active: Option<&mut Client>) {
+    /// Waits until something happens, and deals with it: a client to accept, bytes to move, a poke. `only_look`: does not wait.
+    fn wait(&mut self, mut active: Option<&mut Client>, only_look: bool) {
         let none = Waited { fd: -1, events: 0, revents: 0 };
         let readable = |fd: &Fd| Waited { fd: fd.number(), events: libc::POLLIN, revents: 0 };
         let mut waited = vec![
-            self.listener.as_ref().map_or(none, |listener| readable(listener.fd())),
+            self.listener.as_ref().filter(|_| self.rest.is_zero()).map_or(none, |listener| readable(listener.fd())),
             self.bell.as_ref().map_or(none, readable),
             active.as_ref().map_or(none, |client| client.waited()),
         ];
         waited.extend(self.queue.iter().map(|waiting| waiting.client.waited()));
         let stalled = active.as_ref().is_some_and(|client| client.has_output());
         let timeout = match (&self.listener, stalled) {
+            _ if only_look => Some(Duration::ZERO),
             (None, _) => Some(self.retry),
+            (Some(_), _) if !self.rest.is_zero() => Some(self.rest),
             (Some(_), true) => Some(STALL),
             (Some(_), false) => None,
         };
         match socket::poll(&mut waited, timeout) {
             Ok(_) => {}
             Err(Errno(libc::EINTR)) => return,
-            // A descriptor table that is full or broken: not a reason to spin.
-            Err(_) => return process::sleep(Duration::from_millis(100)),
+            // More descriptors than the limit allows, which the host has lowered: not a reason to spin.
+            Err(_) => {
+                self.retry = (self.retry * 2).min(LONGEST_REST);
+                return process::sleep(self.retry);
+            }
         }
+        let rested = !core::mem::take(&mut self.rest).is_zero();
         let mut events = waited.iter().map(|waited| waited.revents);
         let (listener, bell) = (events.next().unwrap_or(0), events.next().unwrap_or(0));
         let holder = active.as_ref().map(|client| client.peer());
@@ -177,7 +194,7 @@ impl Server {
         }
         if self.listener.is_none() || listener & !libc::POLLIN != 0 {
             self.bind();
-        } else if listener != 0 {
+        } else if listener != 0 || rested {
             self.accept(holder);
         }
     }
@@ -198,7 +215,17 @@ impl Server {
 
     /// Takes every connection that waits, and sends away who may not come in.
     fn accept(&mut self, holder: Option<Peer>) {
-        while let Some(fd) = self.listener.as_ref().and_then(|listener| socket::accept(listener.fd()).ok()) {
+        loop {
+            let fd = match self.listener.as_ref().map(|listener| socket::accept(listener.fd())) {
+                Some(Ok(fd)) => fd,
+                Some(Err(Errno(libc::EINTR | libc::ECONNABORTED))) => continue,
+                None | Some(Err(Errno(libc::EAGAIN))) => return,
+                // The connection stays in the backlog and would wake us at once.
+                Some(Err(_)) => {
+                    self.rest = Duration::from_secs(1);
+                    return;
+                }
+            };
             let admitted = socket::peer(&fd).map_err(|error| error.to_string()).and_then(|peer| {
                 access::check(peer).map_err(|refusal| refusal.to_string())?;
                 Ok(peer)

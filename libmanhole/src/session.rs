@@ -13,6 +13,9 @@ use crate::wire::{self, Request};
 /// What a text client sees when it ends its input, as python-manhole's do.
 const FAREWELL: &str = "\nnow exiting ManholeConsole...\n";
 
+/// How many lines are answered before others have their turn: who waits at the door, an exit.
+const LINES: usize = 32;
+
 const TOO_LONG: &str = "the line is longer than 1 MiB and was left out";
 
 /// Whether the session goes on.
@@ -20,6 +23,8 @@ const TOO_LONG: &str = "the line is longer than 1 MiB and was left out";
 pub(crate) enum Next {
     /// There is nothing to do until something comes or can be sent.
     Wait,
+    /// There is more to do; others may have their turn in between.
+    GoOn,
     /// The client has left or wants to.
     Leave,
 }
@@ -95,7 +100,13 @@ pub(crate) fn tell(client: &mut Client, text: &str) {
 
 /// Answers the lines that are there, one after the other, as long as the client takes the answers.
 pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
-    while !client.is_gone() && !client.has_output() {
+    for _ in 0..LINES {
+        if client.is_gone() {
+            return Next::Leave;
+        }
+        if client.has_output() {
+            return Next::Wait;
+        }
         let Some(line) = client.next_line() else {
             if !client.input_is_over() {
                 return Next::Wait;
@@ -110,7 +121,7 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
             return Next::Leave;
         }
     }
-    if client.is_gone() { Next::Leave } else { Next::Wait }
+    Next::GoOn
 }
 
 fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {

@@ -13,8 +13,8 @@ pub(crate) const PATH: usize = 108;
 /// Where the log goes.
 #[derive(Clone, Copy)]
 pub(crate) enum Destination {
-    /// A descriptor of the host.
-    Descriptor(i32),
+    /// A descriptor of the host, and what it stood for at the start (device and inode), if it was open.
+    Descriptor(i32, Option<(u64, u64)>),
     /// A file, opened for each line.
     File(Text<1024>),
 }
@@ -41,7 +41,7 @@ impl Settings {
     /// What holds before the options are read.
     pub(crate) const DEFAULT: Settings = Settings {
         verbose: false,
-        destination: Destination::Descriptor(2),
+        destination: Destination::Descriptor(2, None),
         socket_path: Text::new(),
         patch_fork: true,
         reinstall_delay: Duration::from_millis(500),

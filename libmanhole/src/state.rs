@@ -15,6 +15,10 @@ static SETTINGS: OnceRef<'static, Settings> = OnceRef::new();
 /// Whether there is a manhole, or soon will be.
 static ON: AtomicBool = AtomicBool::new(false);
 
+/// The process that the state is about: a child that shares or copies the memory without our knowing (vfork, a raw clone) is
+/// another.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+
 /// The kernel's id of the agent's thread; 0 while there is none.
 static AGENT: AtomicI32 = AtomicI32::new(0);
 
@@ -41,7 +45,13 @@ pub(crate) fn is_on() -> bool {
 
 /// Says that there will be a manhole.
 pub(crate) fn turn_on() {
+    OWNER.store(process::pid(), Ordering::Release);
     ON.store(true, Ordering::Release);
+}
+
+/// Whether the calling process is the one that the state is about.
+pub(crate) fn is_of_this_process() -> bool {
+    OWNER.load(Ordering::Acquire) == process::pid()
 }
 
 /// Says that there is none any more; nobody waits for its session.
@@ -74,10 +84,10 @@ pub(crate) fn agent_starts() {
     AGENT.store(process::tid(), Ordering::Release);
 }
 
-/// The signal that calls the agent's thread. It blocks every signal, so the kernel keeps this one for it, and the loop finds
-/// it on a signal descriptor; the host's disposition is not touched. By default SIGURG is ignored (signal(7)), so it harms
-/// nobody should it ever go astray.
-pub(crate) const BELL: i32 = libc::SIGURG;
+/// The signal that calls the agent's thread. It blocks every signal for as long as it lives, so the kernel keeps this one for
+/// it, and the loop finds it on a signal descriptor; the host's disposition is not touched. A signal descriptor also takes
+/// what was sent to the whole process, so it has to be one that nobody sends to a process: SIGSTKFLT is unused (signal(7)).
+pub(crate) const BELL: i32 = libc::SIGSTKFLT;
 
 /// Makes the agent's thread look at what has changed. Safe in a signal handler.
 pub(crate) fn poke() {
@@ -89,12 +99,12 @@ pub(crate) fn poke() {
 
 /// Whether the process is inside `exit`: the session that is open is the last.
 pub(crate) fn is_exiting() -> bool {
-    EXITING.load(Ordering::Acquire)
+    EXITING.load(Ordering::SeqCst)
 }
 
 /// The process is inside `exit` from now on.
 pub(crate) fn exit_begins() {
-    EXITING.store(true, Ordering::Release);
+    EXITING.store(true, Ordering::SeqCst);
 }
 
 /// A client has the prompt.

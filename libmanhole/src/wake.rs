@@ -24,12 +24,16 @@ extern "C" fn run(_: *mut c_void) -> *mut c_void {
         log::problem(format_args!("internal error in the manhole's thread: the manhole is off"));
         state::turn_off();
     }
-    core::ptr::null_mut()
+    // The thread stays, asleep: whoever pokes it must find one that blocks the signal.
+    loop {
+        process::sleep(Duration::from_secs(1 << 30));
+    }
 }
 
 fn agent() {
     state::agent_starts();
     thread::set_name(c"Manhole");
+    thread::leave_real_time();
     let delay = Duration::from_nanos(DELAY.load(Ordering::Acquire));
     if !delay.is_zero() {
         log::event(format_args!("Delaying UDS binding {} seconds ...", delay.as_secs_f64()));

@@ -208,11 +208,12 @@ impl Wake {
         if self.last.is_some_and(|last| last.elapsed() < BETWEEN_WAKES) {
             return;
         }
-        // SIGURG is ignored by default; only a thread of our own library gets it.
+        // The signal that the agent's thread waits for. It would kill whoever does not block it, so only a thread that does
+        // gets it.
         if process::has_library(pid) == Some(true) {
             for tid in process::listening_threads(pid) {
                 // Not permitted, or just gone: then the timeout will say why nothing answers.
-                let _ = send::to_thread(pid, tid, libc::SIGURG);
+                let _ = send::to_thread(pid, tid, process::BELL);
             }
         }
         self.last = Some(Instant::now());

@@ -70,7 +70,10 @@ pub(crate) fn has_library(pid: i32) -> Option<bool> {
     (!maps.is_empty()).then(|| String::from_utf8_lossy(&maps).contains("libmanhole.so"))
 }
 
-/// The threads named `Manhole` (python-manhole's and ours): they listen.
+/// The signal that the agent's thread waits for, blocked.
+pub(crate) const BELL: i32 = libc::SIGSTKFLT;
+
+/// The threads that are named as the agent's and block its signal, as nearly nobody else does.
 pub(crate) fn listening_threads(pid: i32) -> Vec<i32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Vec::new();
@@ -80,7 +83,15 @@ pub(crate) fn listening_threads(pid: i32) -> Vec<i32> {
         .filter(|tid: &i32| {
             fs::read(format!("/proc/{pid}/task/{tid}/comm")).is_ok_and(|name| name.trim_ascii() == b"Manhole")
         })
+        .filter(|tid| blocks(pid, *tid, BELL))
         .collect()
+}
+
+/// Whether the thread blocks the signal.
+fn blocks(pid: i32, tid: i32, signal: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    blocked.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set >> (signal - 1) & 1 == 1)
 }
 
 /// The program's file, or its command name when the link may not be read.

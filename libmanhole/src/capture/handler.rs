@@ -66,18 +66,26 @@ static TABLE: [Shot; SHOTS] = [const {
 /// The memory for the stacks, mapped when first needed: shot `n` starts at `n * ROOM`.
 static STACKS: AtomicUsize = AtomicUsize::new(0);
 
+/// Whether this kernel raises a processor-time timer's signal on the way back to user space (task work, Linux 5.10).
+static TIMER_INTERRUPTS_NOTHING: AtomicBool = AtomicBool::new(false);
+
 /// Whether a dump was asked for by signal.
 static DUMP_WANTED: AtomicBool = AtomicBool::new(false);
 
 /// Called by the kernel on the thread that is looked at.
-pub(super) extern "C" fn on_capture(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
     if matches!(info.si_code, libc::SI_QUEUE | libc::SI_TIMER) {
         // SAFETY: signals with these codes carry a value (sigaction(2)).
         fill(unsafe { info.si_value() }.sival_ptr as u64, context);
     }
-    go_on(context);
+    // The timer's signal is made on the way back to user space and interrupts nothing: an EINTR that stands here is the
+    // host's, unless the host had the signal blocked and lets it in for the length of one call (ppoll and its kin).
+    let by_timer = info.si_code == libc::SI_TIMER && TIMER_INTERRUPTS_NOTHING.load(Ordering::Relaxed);
+    if !by_timer || signal::Set(mask_of(context)).contains(number) {
+        go_on(context);
+    }
 }
 
 /// Called by the kernel on whichever thread takes the signal of `dump_on`.
@@ -115,19 +123,31 @@ fn fill(value: u64, context: &libc::ucontext_t) {
 
 /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well.
 fn go_on(context: &mut libc::ucontext_t) {
-    // SAFETY: the first word of the set is the kernel's mask; it is initialised by the kernel.
-    let mask = unsafe { core::ptr::from_ref(&context.uc_sigmask).cast::<u64>().read() };
+    let mask = mask_of(context);
     arch::resume(context, || {
         let waiting = signal::pending().0 & !mask;
         (1..=64).any(|number| {
             waiting >> (number - 1) & 1 == 1
-                && signal::action(number).is_ok_and(|action| {
-                    action.handler != libc::SIG_IGN
-                        && action.handler != on_capture as *const () as usize
-                        && !action.is_default()
-                })
+                && signal::action(number)
+                    .is_ok_and(|action| action.handler != libc::SIG_IGN && !is_ours(&action) && !action.is_default())
         })
     });
+}
+
+/// Whether the disposition is that of the capture signal.
+pub(super) fn is_ours(action: &signal::Action) -> bool {
+    action.handler == arch::capture_entry as *const () as usize
+}
+
+/// Whether the disposition is that of `dump_on`.
+pub(super) fn is_dump(action: &signal::Action) -> bool {
+    action.handler == arch::dump_entry as *const () as usize
+}
+
+/// The signals that the interrupted code blocks.
+fn mask_of(context: &libc::ucontext_t) -> u64 {
+    // SAFETY: the first word of the set is the kernel's mask; it is initialised by the kernel.
+    unsafe { core::ptr::from_ref(&context.uc_sigmask).cast::<u64>().read() }
 }
 
 /// A shot that the collector has armed.
@@ -146,6 +166,7 @@ pub(super) struct Seen {
 
 /// Makes sure that there is memory for the stacks.
 pub(super) fn prepare() -> sys::Result<()> {
+    TIMER_INTERRUPTS_NOTHING.store(sys::process::kernel() >= (5, 10), Ordering::Relaxed);
     if STACKS.load(Ordering::Acquire) == 0 {
         STACKS.store(mapping::map(ALL_ROOM)? as usize, Ordering::Release);
     }
@@ -156,6 +177,11 @@ pub(super) fn prepare() -> sys::Result<()> {
 pub(super) fn arm(index: usize, room: usize) -> Option<Armed> {
     let shot = TABLE.get(index)?;
     let state = shot.state.load(Ordering::Acquire);
+    // With more than its own room it writes into that of the others.
+    let others_at_work = || TABLE.iter().any(|shot| shot.state.load(Ordering::Acquire) & 0xff == FILLING);
+    if room > ROOM && others_at_work() {
+        return None;
+    }
     if state & 0xff == FILLING || shot.held.swap(true, Ordering::AcqRel) {
         return None;
     }
@@ -205,6 +231,15 @@ impl Drop for Armed {
             );
             shot.held.store(false, Ordering::Release);
         }
+    }
+}
+
+/// In a forked child no handler of the parent's is at work and no shot is held.
+pub(super) fn forget() {
+    for shot in &TABLE {
+        let generation = shot.state.load(Ordering::Acquire) & !0xff;
+        shot.state.store(generation | IDLE, Ordering::Release);
+        shot.held.store(false, Ordering::Release);
     }
 }
 

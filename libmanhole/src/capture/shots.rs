@@ -3,13 +3,12 @@
 //! Context: the agent's thread. The signal is taken from the host only while it is needed: one whose default is to be
 //! ignored, and that the host leaves at its default.
 
-use core::sync::atomic::{AtomicI32, Ordering};
 use core::time::Duration;
 
 use super::handler::{self, ALL_ROOM, Armed, ROOM, SHOTS, Seen};
 use super::passive::{self, Try};
 use super::task::Task;
-use super::{settle, state_of};
+use super::{settle, state_of, x86_64};
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Method, RSP, StackCopy, State, Thread};
 use crate::sys::timer::CpuTimer;
@@ -19,31 +18,27 @@ use crate::sys::{process, signal};
 /// they harm nobody. The higher number first: frames of handlers with lower numbers are then below ours.
 const CANDIDATES: [i32; 2] = [libc::SIGWINCH, libc::SIGURG];
 
-/// The signal that is ours at the moment; 0 for none.
-static TAKEN: AtomicI32 = AtomicI32::new(0);
-
 /// A signal on loan from the host, given back when dropped.
 struct Loan {
     number: i32,
-    ours: signal::Action,
-    before: signal::Action,
 }
 
 impl Loan {
     /// Takes the first candidate that the host leaves at its default.
     fn take() -> Result<Loan, String> {
         handler::prepare().map_err(|error| format!("no memory to ask it ({error})"))?;
-        let ours = signal::Action::handler(handler::on_capture, signal::Set::ALL);
+        let ours = signal::Action::handler(x86_64::capture_entry, signal::Set::ALL);
+        // A host that saves and restores dispositions may have put back ours: it stands for the default.
+        let is_free = |action: &signal::Action| action.is_default() || handler::is_ours(action);
         for number in CANDIDATES {
-            if !signal::action(number).is_ok_and(|action| action.is_default()) {
+            if !signal::action(number).is_ok_and(|action| is_free(&action)) {
                 continue;
             }
-            TAKEN.store(number, Ordering::Release);
             match signal::set_action(number, &ours) {
-                Ok(before) if before.is_default() => return Ok(Loan { number, ours, before }),
+                Ok(before) if is_free(&before) => return Ok(Loan { number }),
                 // The host was quicker: it keeps what it has just set.
-                Ok(before) => drop(Loan { number, ours, before }),
-                Err(_) => TAKEN.store(0, Ordering::Release),
+                Ok(before) => drop(signal::set_action(number, &before)),
+                Err(_) => {}
             }
         }
         Err("the host uses both SIGWINCH and SIGURG, so it could not be asked".to_owned())
@@ -52,23 +47,30 @@ impl Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        if signal::action(self.number).is_ok_and(|now| now.handler == self.ours.handler) {
-            let _ = signal::set_action(self.number, &self.before);
-        }
-        TAKEN.store(0, Ordering::Release);
+        give_back(self.number);
     }
 }
 
-/// In a forked child: the loan that the parent had at the moment of the fork is given back here as well.
-pub(super) fn forget() {
-    let number = TAKEN.swap(0, Ordering::AcqRel);
-    if number == 0 {
+/// Puts the default in the place of our handler; what the host has set meanwhile stays.
+fn give_back(number: i32) {
+    if !signal::action(number).is_ok_and(|now| handler::is_ours(&now)) {
         return;
     }
-    let default = signal::Action::default_action();
-    if signal::action(number).is_ok_and(|now| now.handler == handler::on_capture as *const () as usize) {
-        let _ = signal::set_action(number, &default);
+    // Exchanged in one step: should the host have been quicker after all, it gets back what it has set.
+    if let Ok(was) = signal::set_action(number, &signal::Action::default_action())
+        && !handler::is_ours(&was)
+    {
+        let _ = signal::set_action(number, &was);
     }
+}
+
+/// In a forked child: a loan of the parent's at the moment of the fork is given back here as well. The kernel copies the
+/// dispositions at another moment than the memory, so the dispositions themselves are asked.
+pub(super) fn forget() {
+    for number in CANDIDATES {
+        give_back(number);
+    }
+    handler::forget();
 }
 
 /// A running thread that is pursued.
@@ -117,9 +119,12 @@ pub(super) fn pursue(threads: &mut [Thread], mut pursued: Vec<Pursued>, modules:
     }
     for hunted in &pursued {
         if let Some(thread) = threads.get_mut(hunted.place).filter(|_| hunted.blocks_signal) {
-            thread.capture = Err("it runs and blocks the signal that would ask it".to_owned());
+            thread.capture =
+                Err("it runs and blocks the signal that would ask it, or filters its system calls".to_owned());
         }
     }
+    // The timers end before the loan does.
+    drop(pursued);
 }
 
 /// Looks whether the thread has answered or can be read from outside by now.
@@ -147,7 +152,7 @@ fn aim(hunted: &mut Pursued, index: usize, loan: &Result<Loan, String>, threads:
     let refused = match loan {
         Err(reason) => Some(reason.clone()),
         Ok(loan) => {
-            hunted.blocks_signal = hunted.task.blocked_signals().is_none_or(|set| set.contains(loan.number));
+            hunted.blocks_signal = !hunted.task.may_be_asked(loan.number);
             if hunted.blocks_signal {
                 return;
             }
@@ -265,8 +270,8 @@ pub(super) fn ask_blocked(thread: &mut Thread, task: &Task, modules: &Modules, l
 
 fn ask(tid: i32, task: &Task, modules: &Modules) -> Result<Capture, String> {
     let loan = Loan::take()?;
-    if task.blocked_signals().is_none_or(|set| set.contains(loan.number)) {
-        return Err("it blocks the signal that would ask it".to_owned());
+    if !task.may_be_asked(loan.number) {
+        return Err("it blocks the signal that would ask it, or filters its system calls".to_owned());
     }
     let armed = handler::arm(0, ROOM).ok_or("an earlier question to it is still open")?;
     process::queue_to_thread(tid, loan.number, armed.value())

@@ -88,14 +88,25 @@ impl Task {
         parse_stat(text.get(..n)?)
     }
 
-    /// The signals that it blocks.
-    pub(super) fn blocked_signals(&self) -> Option<sys::signal::Set> {
-        let status = self.open(c"status").ok()?;
+    /// Whether a handler can run on it: it does not block the signal, and it has no filter for system calls that this thread
+    /// does not have too (seccomp(2)), whose answer to our handler could be to kill.
+    pub(super) fn may_be_asked(&self, signal: i32) -> bool {
+        let (Some(its), Some(ours)) = (self.status(), Task::new(crate::sys::process::tid()).status()) else {
+            return false;
+        };
+        let field = |status: &str, name: &str| {
+            status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+        };
+        let blocked = field(&its, "SigBlk:").and_then(|value| u64::from_str_radix(&value, 16).ok());
+        let blocks = blocked.is_none_or(|set| sys::signal::Set(set).contains(signal));
+        let filters = |status: &str| (field(status, "Seccomp:"), field(status, "Seccomp_filters:"));
+        !blocks && filters(&its) == filters(&ours)
+    }
+
+    fn status(&self) -> Option<String> {
         let mut text = [0u8; 4096];
-        let n = status.read(&mut text).ok()?;
-        let text = String::from_utf8_lossy(text.get(..n)?);
-        let value = text.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
-        u64::from_str_radix(value.trim(), 16).ok().map(sys::signal::Set)
+        let n = self.open(c"status").ok()?.read(&mut text).ok()?;
+        Some(String::from_utf8_lossy(text.get(..n)?).into_owned())
     }
 
     /// The kernel function that it waits in; empty while it runs.

@@ -2,6 +2,8 @@
 //!
 //! Context: **signal handler** on a host thread. No allocation, lock, formatting or panic; reads memory by system call.
 
+use core::arch::naked_asm;
+
 use crate::snapshot::{REGISTERS, Registers};
 use crate::sys::own_memory;
 
@@ -64,6 +66,35 @@ pub(super) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
         *rip -= SYSCALL.len() as i64;
     }
 }
+
+/// What the kernel calls: goes on to `on_capture` and `on_dump` in [`super::handler`] only from a real signal frame.
+///
+/// A host that saves a handler and calls it later as a plain function (chaining, as readline does) may have saved ours. The
+/// kernel's frame has the address of our trampoline on top and the context right behind it (arch/x86/kernel/signal_64.c,
+/// struct rt_sigframe); anything else returns at once.
+macro_rules! entry {
+    ($name:ident, $target:path) => {
+        #[unsafe(naked)]
+        pub(super) extern "C" fn $name(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+            naked_asm!(
+                "lea rax, [rsp + 8]",
+                "cmp rdx, rax",
+                "jne 2f",
+                "lea rax, [rip + {trampoline}]",
+                "cmp [rsp], rax",
+                "jne 2f",
+                "jmp {target}",
+                "2:",
+                "ret",
+                trampoline = sym crate::sys::arch::sigreturn_trampoline,
+                target = sym $target,
+            )
+        }
+    };
+}
+
+entry!(capture_entry, super::handler::on_capture);
+entry!(dump_entry, super::handler::on_dump);
 
 /// How many bytes of code before the program counter are looked at.
 const CODE: usize = 24;

@@ -4,49 +4,26 @@
 //! ([`make_table_private`]), so these numbers mean nothing to the host and the host's close loops do not reach them.
 
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 
-use super::{Errno, Result, call};
-
-/// Whether the agent's thread has to live in the host's table, because the kernel or a sandbox refuses it one of its own.
-static TABLE_IS_SHARED: AtomicBool = AtomicBool::new(false);
+use super::signal::{self, Set};
+use super::{Errno, Result, call, socket};
 
 /// An open descriptor of the calling thread's table; closed when dropped.
 #[derive(Debug)]
 pub(crate) struct Fd {
     number: i32,
-    /// Device and inode of a descriptor that lives long in a shared table, where the host may close it and use its number.
-    identity: Option<(u64, u64)>,
 }
 
 impl Fd {
     /// Takes over a descriptor that the kernel has just given.
     pub(super) fn from_kernel(fd: usize) -> Fd {
-        Fd { number: fd as i32, identity: None }
+        Fd { number: fd as i32 }
     }
 
     /// The number.
     pub(crate) fn number(&self) -> i32 {
         self.number
-    }
-
-    /// Prepares a descriptor that is kept. In a table of our own there is nothing to do; in a shared one it moves to a
-    /// high number, out of the way of the host's next open, and remembers what it stands for.
-    pub(crate) fn lasting(self) -> Result<Fd> {
-        const HIGH: usize = 800;
-        if !TABLE_IS_SHARED.load(Ordering::Relaxed) {
-            return Ok(self);
-        }
-        // SAFETY: numbers only; the kernel gives a new descriptor.
-        let moved = unsafe { call(libc::SYS_fcntl, [self.number as usize, libc::F_DUPFD_CLOEXEC as usize, HIGH]) };
-        let mut kept = moved.map_or(self, Fd::from_kernel);
-        kept.identity = Some(kept.stat()?.identity);
-        Ok(kept)
-    }
-
-    /// Whether the number still stands for what was opened.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.identity.is_none_or(|identity| self.stat().is_ok_and(|now| now.identity == identity))
     }
 
     /// Opens `path` with `flags` and `O_CLOEXEC`.
@@ -104,19 +81,25 @@ impl Fd {
 
 impl Drop for Fd {
     fn drop(&mut self) {
-        if !self.is_ours() {
-            return;
-        }
         // SAFETY: the number is ours and is not used again. An error of close leaves nothing to do.
         let _ = unsafe { call(libc::SYS_close, [self.number as usize]) };
     }
 }
 
-/// Writes once to descriptor `fd` of the calling thread's table.
-pub(crate) fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
-    retrying(|| {
-        // SAFETY: the kernel reads the bytes.
-        unsafe { call(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len()]) }
+/// Writes to descriptor `fd` of the calling thread's table if it takes something within `patience`, and so that a pipe
+/// whose reader has gone, or a limit on file sizes, raises no signal in the calling thread, which may be the host's.
+pub(crate) fn write_without_harm(fd: i32, bytes: &[u8], patience: Duration) -> Result<usize> {
+    let mut waited = [socket::Waited { fd, events: libc::POLLOUT, revents: 0 }];
+    socket::poll(&mut waited, Some(patience))?;
+    match waited {
+        [socket::Waited { revents: libc::POLLOUT, .. }] => {}
+        _ => return Err(Errno(libc::EAGAIN)),
+    }
+    signal::without(Set::of(&[libc::SIGPIPE, libc::SIGXFSZ]), || {
+        retrying(|| {
+            // SAFETY: the kernel reads the bytes.
+            unsafe { call(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len()]) }
+        })
     })
 }
 
@@ -143,6 +126,11 @@ impl Stat {
     pub(crate) fn is_regular(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFREG
     }
+}
+
+/// What descriptor `number` of the calling thread's table stands for.
+pub(crate) fn stat_of(number: i32) -> Result<Stat> {
+    stat_at(number, c"", libc::AT_EMPTY_PATH)
 }
 
 /// What stands at `path`; a symbolic link is not followed.
@@ -185,8 +173,8 @@ pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8
 /// Gives the calling thread a descriptor table of its own with nothing in it.
 ///
 /// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors, so no pipe of the host is held open
-/// even for a moment (Linux 5.9). Older kernels copy the table and then close the copies. Where neither is allowed, the
-/// error says why; the agent then lives in the host's table and guards what it keeps there ([`Fd::lasting`]).
+/// even for a moment (Linux 5.9). Older kernels copy the table and then close the copies. Where neither is allowed there is
+/// no place for our descriptors that is safe from the host, nor for the host's from us.
 pub(crate) fn make_table_private() -> Result<()> {
     const CLOSE_RANGE_UNSHARE: usize = 2;
     // SAFETY: closes only descriptors of the calling thread's new table.
@@ -195,12 +183,15 @@ pub(crate) fn make_table_private() -> Result<()> {
         // SAFETY: numbers only.
         Err(_) => match unsafe { call(libc::SYS_unshare, [libc::CLONE_FILES as usize]) } {
             Ok(_) => close_all(),
-            Err(error) => {
-                TABLE_IS_SHARED.store(true, Ordering::Relaxed);
-                Err(error)
-            }
+            Err(error) => Err(error),
         },
     }
+}
+
+/// Closes everything in the agent's own table: its clients see the end. For a thread that will do nothing any more.
+pub(crate) fn abandon() {
+    // SAFETY: called on the agent's thread, after `make_table_private`.
+    let _ = unsafe { call(libc::SYS_close_range, [0, u32::MAX as usize, 0]) };
 }
 
 /// Closes what the calling thread's table holds.

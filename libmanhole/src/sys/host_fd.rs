@@ -1,24 +1,27 @@
 //! The host's descriptors, from the agent's thread, whose own table has none of them.
 //!
-//! Context: agent threads. A copy exists for as long as one write takes, so the host's pipes end when the host says.
+//! Context: agent threads. A copy exists for as long as a write takes, so the host's pipes end when the host says.
 
-use super::{Result, call, directory, fd, fd::Fd, process};
-
-/// Writes `bytes` once to descriptor `number` of the host's table.
-pub(crate) fn write(number: i32, bytes: &[u8]) -> Result<usize> {
-    fd::write(borrow(number)?.number(), bytes)
-}
+use super::fd::{self, Fd};
+use super::{Result, call, directory, process};
 
 /// A short-lived copy of descriptor `number` of the host's table.
 ///
-/// pidfd_getfd(2) copies any kind of file. Where a sandbox refuses it, opening the link below `/proc` does for files,
-/// pipes and terminals, not for sockets.
-fn borrow(number: i32) -> Result<Fd> {
-    copy_by_pidfd(number).or_else(|_| {
-        let mut path = crate::text::Text::<64>::new();
-        path.push_fmt(format_args!("/proc/self/task/{}/fd/{number}", host_task()));
-        Fd::open(path.as_c_str(), libc::O_WRONLY | libc::O_APPEND)
-    })
+/// Opening the link below `/proc` does for files, pipes and terminals. pidfd_getfd(2) copies sockets too, but a filter for
+/// system calls may kill for it, so it is left alone where there is one.
+pub(crate) fn borrow(number: i32) -> Result<Fd> {
+    let mut path = crate::text::Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{}/fd/{number}", host_task()));
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK;
+    Fd::open(path.as_c_str(), flags).or_else(|error| if is_filtered() { Err(error) } else { copy_by_pidfd(number) })
+}
+
+/// Whether this thread's system calls are filtered (`Seccomp` in proc_pid_status(5)).
+fn is_filtered() -> bool {
+    let status = fd::read_file(c"/proc/thread-self/status", 8192).unwrap_or_default();
+    !String::from_utf8_lossy(&status)
+        .lines()
+        .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "0"))
 }
 
 fn copy_by_pidfd(number: i32) -> Result<Fd> {

@@ -22,12 +22,26 @@ fn next(cell: &OnceNonZeroUsize, name: &CStr) -> Option<NonZeroUsize> {
 static FORK: OnceNonZeroUsize = OnceNonZeroUsize::new();
 static FORKPTY: OnceNonZeroUsize = OnceNonZeroUsize::new();
 static DAEMON: OnceNonZeroUsize = OnceNonZeroUsize::new();
+static MINIMAL_STACK: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
 /// Looks all of them up. Called by the constructor.
 pub(crate) fn look_up() {
     next(&FORK, c"fork");
     next(&FORKPTY, c"forkpty");
     next(&DAEMON, c"daemon");
+    next(&MINIMAL_STACK, c"__pthread_get_minstack");
+}
+
+/// What glibc takes out of a thread's stack for itself, in bytes: the static thread-local storage of all libraries, which may
+/// be large. glibc tells by a function made for the JVM, which Rust's std uses as well.
+pub(crate) fn minimal_stack() -> usize {
+    type Function = unsafe extern "C" fn(*const libc::pthread_attr_t) -> libc::size_t;
+    const WITHOUT_ANSWER: usize = 64 * 1024;
+    match next(&MINIMAL_STACK, c"__pthread_get_minstack") {
+        // SAFETY: glibc's function of this type; it does not look at its argument.
+        Some(address) => unsafe { core::mem::transmute::<usize, Function>(address.get())(core::ptr::null()) },
+        None => WITHOUT_ANSWER,
+    }
 }
 
 /// fork(2).

@@ -61,6 +61,18 @@ pub(crate) fn sleep(time: Duration) {
     }
 }
 
+/// The kernel's version, major and minor; `(0, 0)` where it cannot be read (uname(2)).
+pub(crate) fn kernel() -> (u32, u32) {
+    // SAFETY: all bits of the structure are valid.
+    let mut names: libc::utsname = unsafe { core::mem::zeroed() };
+    // SAFETY: the kernel fills the structure.
+    let _ = unsafe { call(libc::SYS_uname, [core::ptr::from_mut(&mut names) as usize]) };
+    let mut numbers = names.release.split(|&byte| !(byte as u8).is_ascii_digit()).map(|digits| {
+        digits.iter().fold(0u32, |number, &digit| number.wrapping_mul(10).wrapping_add(u32::from(digit as u8 - b'0')))
+    });
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 /// Whether the program runs with the privileges of another user (setuid, setgid, capabilities: AT_SECURE in getauxval(3)).
 pub(crate) fn secure() -> bool {
     // SAFETY: reads a value that the loader has stored; takes no lock.

@@ -13,6 +13,11 @@ impl Set {
     /// Every signal.
     pub(crate) const ALL: Set = Set(u64::MAX);
 
+    /// The set of these signals.
+    pub(crate) fn of(signals: &[i32]) -> Set {
+        Set(signals.iter().filter(|&&signal| (1..=64).contains(&signal)).fold(0, |set, signal| set | 1 << (signal - 1)))
+    }
+
     /// Whether signal `signal` is in the set.
     pub(crate) fn contains(self, signal: i32) -> bool {
         (1..=64).contains(&signal) && self.0 >> (signal - 1) & 1 == 1
@@ -107,4 +112,36 @@ pub(crate) fn exchange_mask(mask: Set) -> Set {
         )
     };
     old
+}
+
+/// Runs `act` so that none of `signals` which it raises in the calling thread is ever delivered.
+pub(crate) fn without<T>(signals: Set, act: impl FnOnce() -> T) -> T {
+    let mut before = Set(0);
+    // SAFETY: reads one set, fills the other.
+    let _ = unsafe {
+        call(
+            libc::SYS_rt_sigprocmask,
+            [
+                libc::SIG_BLOCK as usize,
+                core::ptr::from_ref(&signals) as usize,
+                core::ptr::from_mut(&mut before) as usize,
+                8,
+            ],
+        )
+    };
+    let waited_before = pending();
+    let result = act();
+    let raised = Set(pending().0 & signals.0 & !waited_before.0);
+    if raised != Set(0) {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: reads the set and the time; takes the signal off the queue.
+        let _ = unsafe {
+            call(
+                libc::SYS_rt_sigtimedwait,
+                [core::ptr::from_ref(&raised) as usize, 0, core::ptr::from_ref(&at_once) as usize, 8],
+            )
+        };
+    }
+    exchange_mask(before);
+    result
 }

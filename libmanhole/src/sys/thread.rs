@@ -1,19 +1,23 @@
 //! The creation of the agent's thread.
 //!
 //! Context: constructor, fork child. A pthread, because setuid(2) in glibc must reach it; on a stack of ours, so that the
-//! host's stack cache and its limits stay out of it. pthread_create allocates its thread vector by the host's calloc:
-//! allowed here, where no lock can be held by a thread that waits for us.
+//! host's stack cache and its limits stay out of it. pthread_create allocates its thread vector by the host's calloc: in the
+//! constructor nobody can hold its lock, and after a fork glibc has freed it (an allocator of the host's own must do so too,
+//! by pthread_atfork(3); for one that does not there is `patch_fork=False`).
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Errno, Result, mapping, signal};
+use super::{Errno, Result, mapping, next, signal};
 
-/// The stack of the agent's thread in bytes. Untouched pages cost nothing.
+/// What the agent's code may use of its stack, in bytes. Untouched pages cost nothing.
 const STACK: usize = 512 * 1024;
 
 /// The mapping of the stack, made once; a forked child finds it in its copy of the memory and uses it again.
 static STACK_BASE: AtomicUsize = AtomicUsize::new(0);
+
+/// The size of that mapping without its guard.
+static STACK_SIZE: AtomicUsize = AtomicUsize::new(0);
 
 /// Starts the agent's thread with every signal blocked (but glibc's own two).
 pub(crate) fn start(entry: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void) -> Result<()> {
@@ -29,7 +33,9 @@ fn create(entry: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void, base: us
     // SAFETY: initialises the attributes in place.
     check(unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) })?;
     // SAFETY: they are initialised, and the stack is a mapping of ours that no thread uses.
-    let stack = unsafe { libc::pthread_attr_setstack(attributes.as_mut_ptr(), base as *mut _, STACK) };
+    let stack = unsafe {
+        libc::pthread_attr_setstack(attributes.as_mut_ptr(), base as *mut _, STACK_SIZE.load(Ordering::Acquire))
+    };
     // SAFETY: initialised attributes and a plain constant.
     let detached = unsafe { libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED) };
     let mut thread: libc::pthread_t = 0;
@@ -45,10 +51,12 @@ fn create(entry: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void, base: us
 fn stack() -> Result<usize> {
     match STACK_BASE.load(Ordering::Acquire) {
         0 => {
-            let whole = mapping::map(STACK + mapping::PAGE)?;
+            let size = (STACK + next::minimal_stack()).next_multiple_of(mapping::PAGE);
+            let whole = mapping::map(size + mapping::PAGE)?;
             // SAFETY: the lowest page of the new mapping becomes the guard.
             unsafe { mapping::protect_none(whole, mapping::PAGE) }?;
             let base = whole as usize + mapping::PAGE;
+            STACK_SIZE.store(size, Ordering::Release);
             STACK_BASE.store(base, Ordering::Release);
             Ok(base)
         }
@@ -64,4 +72,16 @@ fn check(error: i32) -> Result<()> {
 pub(crate) fn set_name(name: &CStr) {
     // SAFETY: the kernel copies up to 16 bytes of the C string.
     let _ = unsafe { super::call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, name.as_ptr() as usize, 0, 0, 0]) };
+}
+
+/// Gives the calling thread the ordinary scheduling policy: what a real-time host has passed on is not for a debugging aid.
+pub(crate) fn leave_real_time() {
+    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel reads the structure; 0 is the calling thread.
+    let _ = unsafe {
+        super::call(
+            libc::SYS_sched_setscheduler,
+            [0, libc::SCHED_OTHER as usize, core::ptr::from_ref(&parameter) as usize],
+        )
+    };
 }

@@ -122,6 +122,8 @@ fn by_pid_across_namespaces() {
     }
     let code = format!("{LIBRARY}s = listen(usual()); ready(); serve(s)");
     let mut command = Command::new("unshare");
+    // Not below /tmp, which the command covers.
+    command.current_dir("/");
     command.args(unshare).args(["sh", "-c", "mount -t tmpfs none /tmp && exec python3 -c \"$0\"", &code]);
     let other = Other::of(&mut command, &[]);
     let children = format!("/proc/{0}/task/{0}/children", other.pid());
@@ -321,17 +323,19 @@ fn a_path_that_is_no_manhole() {
 
 #[test]
 fn a_lost_socket_is_made_anew() {
-    // Stands in for the agent: the library's name is mapped, a thread is called Manhole, and SIGURG to it makes the socket anew.
+    // Stands in for the agent: the library's name is mapped, a thread is called Manhole, and SIGSTKFLT to it makes the socket anew.
     let home = tempfile::tempdir().unwrap();
     let library = home.path().join("libmanhole.so");
     std::fs::write(&library, [0; 4096]).unwrap();
     let code = format!(
-        "import mmap, ctypes\n\
+        "import mmap, time\n\
          f = open('{}'); m = mmap.mmap(f.fileno(), 4096, access=mmap.ACCESS_READ)\n\
          def agent():\n\
          \x20   open('/proc/self/task/%d/comm' % threading.get_native_id(), 'w').write('Manhole')\n\
-         \x20   ready(); signal.sigwait([signal.SIGURG]); serve(listen(usual()))\n\
-         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG])\n\
+         \x20   ready()\n\
+         \x20   while signal.SIGSTKFLT not in signal.sigpending(): time.sleep(0.01)\n\
+         \x20   serve(listen(usual()))\n\
+         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGSTKFLT])\n\
          threading.Thread(target=agent).start()",
         library.display()
     );
