@@ -5,7 +5,7 @@
 //                computes, so that dumps find it running: `rounds=N lost=L` (lost: the poll did not end with EINTR)
 //   forks        300 forks beside a spinning thread; each child looks at its SIGWINCH and SIGURG: `forks=N changed=C`
 //   chained      saves the SIGWINCH handler that it finds, and calls it as a plain function: `calls=N`
-//   locals       has 900 KB of static thread-local storage: `fine=1`
+//   locals       has 500 KB of static thread-local storage: `fine=1`
 //
 // EOF ends it.
 #define _GNU_SOURCE
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #ifdef LOCALS
-static __thread char large[900 * 1024];
+static __thread char large[500 * 1024];
 #endif
 
 static double now(void) {
