@@ -39,6 +39,16 @@ impl<'s> Prompt<'s> {
         Prompt { session: Session::new(store) }
     }
 
+    /// Takes over what [`Prompt::remember`] of an earlier session has given.
+    pub(crate) fn recall(&mut self, packed: &[u8]) {
+        self.session.symbols.recall(packed);
+    }
+
+    /// What is worth keeping when the session ends: little memory that saves the next session much work.
+    pub(crate) fn remember(&self) -> Vec<u8> {
+        self.session.symbols.remember()
+    }
+
     /// What a client sees on connect: the dump of all threads, its closing line, and the banner.
     pub(crate) fn greeting(&mut self) -> String {
         self.session.begin_line();

@@ -60,6 +60,8 @@ struct Server {
     complaint: String,
     /// How long the listener is left alone because no connection could be taken, for want of descriptors; zero when it is not.
     rest: Duration,
+    /// What the last session has left for the next one.
+    remembered: Vec<u8>,
 }
 
 /// A client and whether it has seen the dump already.
@@ -78,6 +80,7 @@ impl Server {
             retry: Duration::from_secs(1),
             complaint: String::new(),
             rest: Duration::ZERO,
+            remembered: Vec::new(),
         };
         server.bind();
         server
@@ -110,6 +113,7 @@ impl Server {
         state::session_begins();
         let store = Store::default();
         let mut prompt = Prompt::new(&store);
+        prompt.recall(&self.remembered);
         if greeted {
             session::take_turn(&mut client);
         } else {
@@ -133,6 +137,7 @@ impl Server {
             self.wait(Some(&mut client), next == Next::GoOn);
         }
         self.let_go(client);
+        self.remembered = prompt.remember();
         state::session_ends();
         log::event(format_args!("Cleaned up."));
     }

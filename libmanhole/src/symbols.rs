@@ -8,6 +8,7 @@ use crate::memory::Memory;
 use crate::modules::{Module, Modules};
 use crate::snapshot::Location;
 
+mod remembered;
 mod source;
 mod lines;
 mod table;
@@ -55,10 +56,12 @@ pub(crate) struct Symbols<'s> {
     problems: BTreeSet<String>,
     /// The names of modules whose lines were wanted and that have no debug information.
     without_lines: BTreeSet<String>,
+    /// Answers of earlier sessions, for modules that are not loaded yet.
+    recalled: remembered::Answers,
 }
 
 /// A module at a place: what is loaded for it holds as long as this is mapped.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     device: (u32, u32),
     inode: u64,
@@ -78,6 +81,8 @@ struct Loaded<'s> {
     lines: LineState<'s>,
     /// Answers given, by address in memory.
     located: BTreeMap<u64, Vec<Location>>,
+    /// Whether some of them are of an earlier session.
+    recalled: bool,
 }
 
 enum LineState<'s> {
@@ -95,7 +100,21 @@ impl<'s> Symbols<'s> {
             sources: source::Sources::default(),
             problems: BTreeSet::new(),
             without_lines: BTreeSet::new(),
+            recalled: remembered::Answers::new(),
         }
+    }
+
+    /// Takes over what [`Symbols::remember`] of an earlier session has given.
+    pub(crate) fn recall(&mut self, packed: &[u8]) {
+        self.recalled = remembered::unpack(packed);
+    }
+
+    /// The answers of this session that needed debug information, packed for the next one.
+    pub(crate) fn remember(&self) -> Vec<u8> {
+        let costly = |loaded: &Loaded<'_>| loaded.recalled || matches!(loaded.lines, LineState::Read(_));
+        let loaded =
+            self.loaded.iter().filter(|(_, loaded)| costly(loaded)).map(|(key, loaded)| (key, &loaded.located));
+        remembered::pack(loaded.chain(&self.recalled))
     }
 
     /// What the address of code means, innermost inlined function first; never empty.
@@ -105,6 +124,10 @@ impl<'s> Symbols<'s> {
             return vec![Location::default()];
         };
         let loaded = load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module));
+        if let Some(answers) = self.recalled.remove(&Key::of(module)) {
+            loaded.recalled = true;
+            loaded.located.extend(answers);
+        }
         if let Some(known) = loaded.located.get(&address) {
             return known.clone();
         }
@@ -211,6 +234,7 @@ fn load<'a, 's>(
             table: table.unwrap_or_else(table::Table::empty),
             lines: LineState::Unread(Box::new(files)),
             located: BTreeMap::new(),
+            recalled: false,
         }
     })
 }

@@ -20,7 +20,7 @@ const HISTORY: usize = 1000;
 
 /// One client's state.
 pub(crate) struct Session<'s> {
-    pub(super) symbols: Symbols<'s>,
+    pub(crate) symbols: Symbols<'s>,
     /// Mappings and pages as they are while one line runs.
     pub(super) world: Option<World>,
     /// The last look at the threads; `bt`, `thread`, `frame` and `info registers` show this one.
