@@ -48,6 +48,13 @@ pub(crate) struct Symbol {
     pub(crate) object: String,
 }
 
+impl Symbol {
+    /// The name as people read it: demangled, without its version.
+    pub(crate) fn shown(&self) -> String {
+        names::shown(self.name.as_bytes())
+    }
+}
+
 /// What is known of the symbols of all modules; loads each module's when first needed.
 pub(crate) struct Symbols<'s> {
     store: &'s Store,

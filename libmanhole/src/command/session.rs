@@ -139,7 +139,7 @@ impl<'s> Session<'s> {
             None
         };
         Some(Name {
-            text: demangled.and_then(|location| location.function).unwrap_or(symbol.name),
+            text: demangled.and_then(|location| location.function).unwrap_or_else(|| symbol.shown()),
             start: symbol.address,
             size: symbol.size,
             object: symbol.object,

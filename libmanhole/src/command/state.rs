@@ -129,8 +129,8 @@ fn address(address: u64, symbols: &mut Symbols<'_>, world: &World) -> String {
     let symbol =
         world.modules.module(address).and_then(|_| symbols.symbol_at(&world.modules, &world.memory, address)).map(
             |symbol| match address.wrapping_sub(symbol.address) {
-                0 => format!(" <{}>", symbol.name),
-                offset => format!(" <{}+{offset}>", symbol.name),
+                0 => format!(" <{}>", symbol.shown()),
+                offset => format!(" <{}+{offset}>", symbol.shown()),
             },
         );
     format!("{address:#x}{}", symbol.unwrap_or_default())
