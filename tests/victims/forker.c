@@ -5,7 +5,7 @@
 //
 // Prints `ready pid=N`, then answers each line:
 //   fork forkpty daemon clone      a child that stays until the parent has ended: `child NAME PID`
-//   vfork-exec spawn fork-exec     the child executes `sleep 1000` (killed when the parent ends): `child NAME PID`
+//   vfork-exec spawn fork-exec     the child executes `sleep 60` (killed when the parent ends): `child NAME PID`
 //   system popen                   run `echo fine`: `child NAME 0 fine`
 //   fork-exit                      the child calls _exit(7) at once: `child NAME PID status=7`
 //   fork-return                    the child returns from main with 5: `child NAME PID status=5`
@@ -68,7 +68,7 @@ static int status_of(pid_t pid) {
 }
 
 static int obey(const char *line) {
-    char *sleeper[] = {"sleep", "1000", NULL}, *truth[] = {"true", NULL}, text[64];
+    char *sleeper[] = {"sleep", "60", NULL}, *truth[] = {"true", NULL}, text[64];
     pid_t pid;
     int pipe_ends[2], terminal;
     if (!strcmp(line, "fork")) {
