@@ -9,8 +9,7 @@ use manhole_options::{Handler, Options, Setting, Thread};
 
 use crate::settings::{Destination, Settings};
 use crate::sys::fd;
-use crate::{arena, log, state, wake};
-use crate::{capture, listener};
+use crate::{arena, capture, listener, log, state, wake};
 
 /// Reads the options and starts the manhole. A failure is one line of the log, and the host runs without.
 pub(crate) fn install(text: Option<&[u8]>) {

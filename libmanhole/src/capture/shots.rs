@@ -110,7 +110,9 @@ pub(super) fn pursue(threads: &mut [Thread], mut pursued: Vec<Pursued>, modules:
         // Most threads that were running block again before long: those need no signal.
         if round >= 2 {
             let loan = loan.get_or_insert_with(Loan::take);
-            for (index, hunted) in pursued.iter_mut().take(SHOTS).enumerate() {
+            // Those that cannot be asked take no shot from those that can.
+            let askable = pursued.iter_mut().filter(|hunted| !hunted.blocks_signal);
+            for (index, hunted) in askable.take(SHOTS).enumerate() {
                 aim(hunted, index, loan, threads);
             }
         }

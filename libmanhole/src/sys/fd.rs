@@ -170,13 +170,15 @@ pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8
     Ok(buffer.get(..n).unwrap_or_default())
 }
 
+/// The flag of close_range(2) that makes a table of the thread's own before it closes anything (linux/close_range.h).
+const CLOSE_RANGE_UNSHARE: usize = 2;
+
 /// Gives the calling thread a descriptor table of its own with nothing in it.
 ///
 /// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors, so no pipe of the host is held open
 /// even for a moment (Linux 5.9). Older kernels copy the table and then close the copies. Where neither is allowed there is
 /// no place for our descriptors that is safe from the host, nor for the host's from us.
 pub(crate) fn make_table_private() -> Result<()> {
-    const CLOSE_RANGE_UNSHARE: usize = 2;
     // SAFETY: closes only descriptors of the calling thread's new table.
     match unsafe { call(libc::SYS_close_range, [0, u32::MAX as usize, CLOSE_RANGE_UNSHARE]) } {
         Ok(_) => Ok(()),
@@ -190,8 +192,8 @@ pub(crate) fn make_table_private() -> Result<()> {
 
 /// Closes everything in the agent's own table: its clients see the end. For a thread that will do nothing any more.
 pub(crate) fn abandon() {
-    // SAFETY: called on the agent's thread, after `make_table_private`.
-    let _ = unsafe { call(libc::SYS_close_range, [0, u32::MAX as usize, 0]) };
+    // SAFETY: should the table be the host's still, the kernel makes a new one first and leaves the host's alone.
+    let _ = unsafe { call(libc::SYS_close_range, [0, u32::MAX as usize, CLOSE_RANGE_UNSHARE]) };
 }
 
 /// Closes what the calling thread's table holds.
