@@ -20,7 +20,7 @@ mod x86_64;
 use core::time::Duration;
 
 use passive::Try;
-use task::{Look, Position, Task};
+use task::{Identity, Look, Position, Task};
 
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Snapshot, StackCopy, State, Thread};
@@ -76,7 +76,7 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
     let own = task.tid() == state::agent();
     let mut thread = Thread {
         tid: task.tid(),
-        name: identity.name,
+        name: identity.name.clone(),
         state: State::Unknown,
         own,
         capture: Err("it serves this prompt".to_owned()),
@@ -85,38 +85,26 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
         thread.state = State::Running;
         return Some(thread);
     }
-    if is_over(identity.letter, &mut thread) {
+    if is_over(&identity, &mut thread) {
         return Some(thread);
     }
     settle(&mut thread, passive::take(task, modules, passive::FIRST_COPY), identity.letter);
     if thread.capture.is_err() && thread.state == State::Unknown && task.look() == Look::Refused {
         shots::ask_blocked(&mut thread, task, modules, identity.letter, insist);
     }
-    // A thread on its way out has no registers any more and is no zombie yet; it will be in a moment.
-    let mut patience = 10;
-    while thread.state == State::Unknown
-        && patience > 0
-        && !thread.name.starts_with(KERNEL_WORKER)
-        && task.look() == Look::NoPosition
-    {
-        process::sleep(Duration::from_micros(200));
-        if is_over(task.identity()?.letter, &mut thread) {
-            break;
-        }
-        patience -= 1;
+    // A thread that has begun to end since the first look has lost its registers in between.
+    if thread.state == State::Unknown {
+        is_over(&task.identity()?, &mut thread);
     }
     Some(thread)
 }
 
-/// How the names of io_uring's workers begin, which are threads of the process that never see user space.
-const KERNEL_WORKER: &str = "iou-";
-
-/// Whether the state's letter says that the thread has ended; says so in the thread.
-fn is_over(letter: u8, thread: &mut Thread) -> bool {
-    let over = matches!(letter, b'Z' | b'X');
+/// Whether the thread has ended or is about to; says so in the thread.
+fn is_over(identity: &Identity, thread: &mut Thread) -> bool {
+    let over = identity.is_ending || matches!(identity.letter, b'Z' | b'X');
     if over {
         thread.state = State::Ended;
-        thread.capture = Err("it has ended: it stays in the list until the process ends".to_owned());
+        thread.capture = Err("it has ended: a main thread stays in the list until the process ends".to_owned());
     }
     over
 }
@@ -142,9 +130,7 @@ fn settle(thread: &mut Thread, attempt: Try, letter: u8) {
         }
         Try::Nothing(_) => {
             thread.state = State::Unknown;
-            thread.capture =
-                Err("it has no user-space registers: a worker of the kernel, or a thread that begins or ends"
-                    .to_owned());
+            thread.capture = Err("it has no user-space registers: a worker of the kernel".to_owned());
         }
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Identity {
     pub(super) name: String,
     /// The letter of proc_pid_stat(5): R, S, D, T, t, Z, X, I.
     pub(super) letter: u8,
+    /// Whether it is on its way out: PF_EXITING in its flags (include/linux/sched.h).
+    pub(super) is_ending: bool,
 }
 
 /// One thread's directory.
@@ -156,7 +158,14 @@ fn parse_stat(text: &[u8]) -> Option<Identity> {
     let start = text.iter().position(|&byte| byte == b'(')? + 1;
     let end = text.iter().rposition(|&byte| byte == b')')?;
     let name = String::from_utf8_lossy(text.get(start..end)?).into_owned();
-    Some(Identity { name, letter: *text.get(end + 2)? })
+    const PF_EXITING: u64 = 4;
+    let rest = core::str::from_utf8(text.get(end + 2..)?).ok()?;
+    let flags = rest.split_ascii_whitespace().nth(6).and_then(|flags| flags.parse::<u64>().ok());
+    Some(Identity {
+        name,
+        letter: *rest.as_bytes().first()?,
+        is_ending: flags.is_some_and(|flags| flags & PF_EXITING != 0),
+    })
 }
 
 #[cfg(test)]
@@ -182,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_name_may_hold_parentheses() {
-        let identity = parse_stat(b"12 (a) b (c) S 1 2 3").unwrap();
-        assert_eq!((identity.name.as_str(), identity.letter), ("a) b (c", b'S'));
+        let identity = parse_stat(b"12 (a) b (c) S 1 2 3 4 5 4194304 7").unwrap();
+        assert_eq!((identity.name.as_str(), identity.letter, identity.is_ending), ("a) b (c", b'S', false));
+        assert!(parse_stat(b"12 (x) R 1 2 3 4 5 4194308 7").unwrap().is_ending);
     }
 }

@@ -98,37 +98,25 @@ pub(crate) fn block_all() -> Set {
 
 /// Puts a mask in place; returns the one before.
 pub(crate) fn exchange_mask(mask: Set) -> Set {
-    let mut old = Set(0);
-    // SAFETY: reads one set, fills the other.
-    let _ = unsafe {
-        call(
-            libc::SYS_rt_sigprocmask,
-            [
-                libc::SIG_SETMASK as usize,
-                core::ptr::from_ref(&mask) as usize,
-                core::ptr::from_mut(&mut old) as usize,
-                8,
-            ],
-        )
-    };
-    old
+    change_mask(libc::SIG_SETMASK, mask)
 }
 
-/// Runs `act` so that none of `signals` which it raises in the calling thread is ever delivered.
-pub(crate) fn without<T>(signals: Set, act: impl FnOnce() -> T) -> T {
+/// rt_sigprocmask(2); returns the mask before.
+fn change_mask(how: i32, set: Set) -> Set {
     let mut before = Set(0);
     // SAFETY: reads one set, fills the other.
     let _ = unsafe {
         call(
             libc::SYS_rt_sigprocmask,
-            [
-                libc::SIG_BLOCK as usize,
-                core::ptr::from_ref(&signals) as usize,
-                core::ptr::from_mut(&mut before) as usize,
-                8,
-            ],
+            [how as usize, core::ptr::from_ref(&set) as usize, core::ptr::from_mut(&mut before) as usize, 8],
         )
     };
+    before
+}
+
+/// Runs `act` so that none of `signals` which it raises in the calling thread is ever delivered.
+pub(crate) fn without<T>(signals: Set, act: impl FnOnce() -> T) -> T {
+    let before = change_mask(libc::SIG_BLOCK, signals);
     let waited_before = pending();
     let result = act();
     let raised = Set(pending().0 & signals.0 & !waited_before.0);
