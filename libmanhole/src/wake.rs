@@ -2,7 +2,6 @@
 //!
 //! Context: the constructor and a fork child start it; from then on its own thread.
 
-use core::ffi::c_void;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::panic::catch_unwind;
@@ -16,10 +15,10 @@ static DELAY: AtomicU64 = AtomicU64::new(0);
 /// Starts the agent's thread; it binds after `delay`.
 pub(crate) fn start_thread(delay: Duration) -> sys::Result<()> {
     DELAY.store(delay.as_nanos().min(u128::from(u64::MAX)) as u64, Ordering::Release);
-    thread::start(run)
+    thread::start(run, false).map(drop)
 }
 
-extern "C" fn run(_: *mut c_void) -> *mut c_void {
+extern "C" fn run() -> ! {
     if catch_unwind(agent).is_err() {
         log::problem(format_args!("internal error in the manhole's thread: the manhole is off"));
         state::turn_off();
