@@ -1,6 +1,6 @@
 //! Threads -> registers, stack bytes and state, without disturbing them.
 //!
-//! Context: the agent's thread; [`handler`] and [`x86_64`] run in signal context on host threads.
+//! Context: the agent's thread; [`handler`] runs in signal context on host threads.
 //!
 //! A thread that is off the processor is read from outside, and the copy counts only when the kernel's own count proves
 //! that the thread did not run meanwhile. A thread that is running is looked at again, and is asked by a signal of its own
@@ -14,8 +14,6 @@ mod handler;
 mod passive;
 mod shots;
 mod task;
-#[cfg_attr(target_arch = "x86_64", path = "capture/x86_64.rs")]
-mod x86_64;
 
 use core::time::Duration;
 
@@ -192,7 +190,7 @@ pub(crate) fn arm_dump_signal(number: i32) {
     if number == 0 {
         return;
     }
-    let action = signal::Action::handler(x86_64::dump_entry, signal::Set::ALL);
+    let action = signal::Action::handler(handler::dump_entry, signal::Set::ALL);
     if let Err(error) = signal::set_action(number, &action) {
         log::problem(format_args!("dump_on: cannot take signal {number}: {error}"));
     }

@@ -18,6 +18,7 @@ mod command;
 mod eval;
 mod render;
 mod capture;
+mod interrupted;
 mod unwind;
 mod symbols;
 mod modules;

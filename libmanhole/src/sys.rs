@@ -13,7 +13,6 @@ pub(crate) mod host_fd;
 pub(crate) mod lock;
 pub(crate) mod mapping;
 pub(crate) mod next;
-#[cfg(not(test))]
 pub(crate) mod own_image;
 pub(crate) mod own_memory;
 pub(crate) mod process;

@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::handler::{self, ALL_ROOM, Armed, ROOM, SHOTS, Seen};
 use super::passive::{self, Try};
 use super::task::Task;
-use super::{settle, state_of, x86_64};
+use super::{settle, state_of};
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Method, RSP, StackCopy, State, Thread};
 use crate::sys::timer::CpuTimer;
@@ -27,7 +27,7 @@ impl Loan {
     /// Takes the first candidate that the host leaves at its default.
     fn take() -> Result<Loan, String> {
         handler::prepare().map_err(|error| format!("no memory to ask it ({error})"))?;
-        let ours = signal::Action::handler(x86_64::capture_entry, signal::Set::ALL);
+        let ours = signal::Action::handler(handler::capture_entry, signal::Set::ALL);
         // A host that saves and restores dispositions may have put back ours: it stands for the default.
         let is_free = |action: &signal::Action| action.is_default() || handler::is_ours(action);
         for number in CANDIDATES {

@@ -15,6 +15,15 @@ pub(crate) fn thread_local_storage() -> Option<(&'static [u8], usize, usize)> {
     Some((image, tls.p_memsz as usize, tls.p_align as usize))
 }
 
+/// Whether `address` lies in this library: a handler there is one of ours. Safe in a signal handler.
+pub(crate) fn contains(address: usize) -> bool {
+    let (base, headers) = program_headers();
+    headers.iter().filter(|header| header.p_type == libc::PT_LOAD).any(|header| {
+        let start = base + header.p_vaddr as usize;
+        (start..start + header.p_memsz as usize).contains(&address)
+    })
+}
+
 /// Where the library is mapped, and its program headers.
 fn program_headers() -> (usize, &'static [libc::Elf64_Phdr]) {
     unsafe extern "C" {
