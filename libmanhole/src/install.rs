@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use manhole_options::{Handler, Options, Setting, Thread};
+use manhole_options::{Handler, Options, Setting, Signal, Thread};
 
 use crate::settings::{Destination, Settings};
 use crate::sys::fd;
@@ -90,7 +90,16 @@ fn settled(options: &Options) -> Settings {
         reinstall_delay: options.reinstall_delay,
         daemon_connection: options.daemon_connection,
         children: options.children,
-        dump_on: options.dump_on.map_or(0, |signal| signal.number()),
+        dump_on: options.dump_on.map_or(0, Signal::number),
+        strict: options.strict,
+        thread: options.thread,
+        activate_on: options.activate_on.map_or(0, Signal::number),
+        oneshot_on: options.oneshot_on.map_or(0, Signal::number),
+        oneshot_timeout: options.oneshot_timeout,
+        sigmask: options.sigmask.as_deref().map_or(u64::MAX, Signal::mask),
+        redirect_stderr: options.redirect_stderr,
+        exec: options.connection_handler == Handler::Exec,
+        start_timeout: options.start_timeout,
         ..Settings::DEFAULT
     };
     settings.destination = match &options.verbose_destination {
