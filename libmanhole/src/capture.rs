@@ -22,8 +22,8 @@ use task::{Identity, Look, Position, Task};
 
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Snapshot, StackCopy, State, Thread};
-use crate::sys::{directory, process, signal};
-use crate::{log, state};
+use crate::state;
+use crate::sys::{directory, process};
 
 /// Which threads to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,30 +185,9 @@ pub(crate) fn other_stack(thread: &Thread, modules: &Modules, address: u64) -> R
     Ok(stack)
 }
 
-/// Prepares the signal that asks for a dump in the log; 0 for none.
-pub(crate) fn arm_dump_signal(number: i32) {
-    if number == 0 {
-        return;
-    }
-    let action = signal::Action::handler(handler::dump_entry, signal::Set::ALL);
-    if let Err(error) = signal::set_action(number, &action) {
-        log::problem(format_args!("dump_on: cannot take signal {number}: {error}"));
-    }
-}
-
-/// Whether a dump was asked for by the signal since the last time.
-pub(crate) fn take_dump_request() -> bool {
-    handler::take_dump_wanted()
-}
-
-/// In a forked child: a capture that was under way in the parent is none of its business. Without a manhole of its own, nobody
-/// is left to answer `dump_on` either.
-pub(crate) fn forget(gets_manhole: bool) {
+/// In a forked child: a capture that was under way in the parent is none of its business.
+pub(crate) fn forget() {
     shots::forget();
-    let number = state::settings().dump_on;
-    if !gets_manhole && number != 0 && signal::action(number).is_ok_and(|now| handler::is_dump(&now)) {
-        let _ = signal::set_action(number, &signal::Action::default_action());
-    }
 }
 
 #[cfg(test)]
@@ -221,6 +200,7 @@ mod tests {
     use crate::memory::Memory;
     use crate::snapshot::{End, Method};
     use crate::sys::process::tid;
+    use crate::sys::signal;
     use crate::unwind::Unwinder;
 
     /// Looks at one thread and unwinds it.

@@ -47,6 +47,11 @@ impl<'c> Interrupted<'c> {
     }
 }
 
+/// Whether a disposition is a handler of ours.
+pub(crate) fn is_of_agent(action: &signal::Action) -> bool {
+    action.handler > libc::SIG_IGN && own_image::contains(action.handler)
+}
+
 /// Defines what the kernel calls: goes on to `$target` only from a real signal frame.
 ///
 /// A host that saves a handler and calls it later as a plain function (chaining, as readline does) may have saved ours. The

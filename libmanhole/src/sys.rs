@@ -16,6 +16,7 @@ pub(crate) mod next;
 pub(crate) mod own_image;
 pub(crate) mod own_memory;
 pub(crate) mod process;
+pub(crate) mod replaced;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod thread;

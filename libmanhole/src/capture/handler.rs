@@ -1,4 +1,4 @@
-//! The handlers of the capture signal and of `dump_on`, and the memory that the first one fills.
+//! The handler of the capture signal, and the memory that it fills.
 //!
 //! Context: **signal handler** on any host thread, whatever that thread holds. It makes system calls by the bare
 //! instruction (getpid, process_vm_readv, rt_sigpending, rt_sigaction, tgkill) and touches atomics; no errno, no allocation, no
@@ -15,7 +15,6 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use super::passive::RED_ZONE;
 use crate::interrupted::{Interrupted, entry};
 use crate::snapshot::{RSP, Registers};
-use crate::state;
 use crate::sys::{self, mapping, own_memory, signal};
 
 /// Threads that are shot at the same time.
@@ -69,9 +68,6 @@ static STACKS: AtomicUsize = AtomicUsize::new(0);
 /// Whether this kernel raises a processor-time timer's signal on the way back to user space (task work, Linux 5.10).
 static TIMER_INTERRUPTS_NOTHING: AtomicBool = AtomicBool::new(false);
 
-/// Whether a dump was asked for by signal.
-static DUMP_WANTED: AtomicBool = AtomicBool::new(false);
-
 /// Called by the kernel on the thread that is looked at.
 pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
@@ -86,19 +82,6 @@ pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, con
     if !by_timer || interrupted.mask().contains(number) {
         interrupted.go_on();
     }
-}
-
-/// Called by the kernel on whichever thread takes the signal of `dump_on`.
-pub(super) extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    DUMP_WANTED.store(true, Ordering::Release);
-    state::poke();
-    // SAFETY: as in `on_capture`.
-    unsafe { Interrupted::from_kernel(context) }.go_on();
-}
-
-/// Whether a dump was asked for by signal since the last time.
-pub(super) fn take_dump_wanted() -> bool {
-    DUMP_WANTED.swap(false, Ordering::AcqRel)
 }
 
 fn fill(value: u64, interrupted: &Interrupted<'_>) {
@@ -125,19 +108,10 @@ entry!(
     /// The disposition of the capture signal.
     pub(super) capture_entry, on_capture
 );
-entry!(
-    /// The disposition of `dump_on`.
-    pub(super) dump_entry, on_dump
-);
 
 /// Whether the disposition is that of the capture signal.
 pub(super) fn is_ours(action: &signal::Action) -> bool {
     action.handler == capture_entry as *const () as usize
-}
-
-/// Whether the disposition is that of `dump_on`.
-pub(super) fn is_dump(action: &signal::Action) -> bool {
-    action.handler == dump_entry as *const () as usize
 }
 
 /// A shot that the collector has armed.

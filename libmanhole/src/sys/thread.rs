@@ -86,7 +86,14 @@ fn fill(control: usize, with_static_storage: bool) -> Result<()> {
     header.fill(0);
     let caller = arch::thread_pointer() as u64;
     let copied = if with_static_storage { header.len() } else { arch::CONTROL_HEADER };
-    own_memory::read(caller, header.get_mut(..copied).unwrap_or_default())?;
+    // SAFETY: the calling thread's control block, which is glibc's struct pthread and has more than the header.
+    header
+        .get_mut(..arch::CONTROL_HEADER)
+        .unwrap_or_default()
+        .copy_from_slice(unsafe { core::slice::from_raw_parts(caller as *const u8, arch::CONTROL_HEADER) });
+    if let Some(rest) = header.get_mut(arch::CONTROL_HEADER..copied) {
+        own_memory::read(caller + arch::CONTROL_HEADER as u64, rest)?;
+    }
     arch::own_control_block(header, control);
     if with_static_storage {
         // Less is there than there is room for; what lies next to the block is what counts. Page by page, from above.
@@ -120,6 +127,25 @@ fn own_storage(room: &mut [u8]) -> Result<()> {
 pub(crate) fn leave(word: &core::sync::atomic::AtomicU32, from: u32, to: u32) {
     // SAFETY: the calling thread owns nothing that anybody needs; the code uses no stack after the exchange.
     unsafe { arch::leave(word.as_ptr(), from, to) }
+}
+
+/// Ends the calling thread, which must be the agent's: as the last one of the process, when no other is left.
+pub(crate) fn end() -> ! {
+    let word = core::sync::atomic::AtomicU32::new(0);
+    loop {
+        leave(&word, 0, 1);
+    }
+}
+
+/// Waits for a moment, on a host thread that has to.
+pub(crate) fn pause(time: core::time::Duration) {
+    super::process::sleep(time);
+}
+
+/// Lets another thread run (sched_yield(2)).
+pub(crate) fn give_way() {
+    // SAFETY: no arguments.
+    let _ = unsafe { super::call(libc::SYS_sched_yield, []) };
 }
 
 /// Gives the calling thread the name that tools show (at most 15 bytes).
