@@ -340,4 +340,13 @@ mod tests {
             assert!(text.contains(piece), "{piece} is missing in {text}");
         }
     }
+
+    #[test]
+    fn the_manual_page_names_every_flag() {
+        let page = include_str!("../../packaging/man/manhole-cli.1").replace('\\', "");
+        for flag in Flags::command().get_arguments() {
+            let flag = flag.get_long().map(|long| format!("--{long}"));
+            assert!(flag.as_ref().is_none_or(|flag| page.contains(flag)), "{flag:?}");
+        }
+    }
 }
