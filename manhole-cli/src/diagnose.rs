@@ -32,7 +32,7 @@ pub(crate) fn why_silent(target: &Target, sent: Option<i32>, is_connected: bool)
 fn why_still(status: &Status, pid: i32) -> Option<String> {
     let name = status.shown_name();
     match status.state {
-        'Z' | 'X' => Some(format!(
+        'Z' | 'X' if process::has_ended(pid, status) => Some(format!(
             "Process {pid} ({name}) has ended and waits only for its parent to notice (a zombie): its manhole is closed."
         )),
         'T' => {

@@ -77,7 +77,7 @@ pub(crate) fn harm(pid: i32, number: i32) -> Option<Harm> {
         return Some(Harm { reason, may_pass: false });
     };
     // Signals do nothing to a zombie; the diagnosis will say that it is one.
-    if matches!(status.state, 'Z' | 'X') {
+    if process::has_ended(pid, &status) {
         return None;
     }
     let effect = match (of(&status, &process::threads(pid), number), default_action(number)) {
@@ -167,12 +167,11 @@ pub(crate) fn successor(pid: i32, mappings: &[Mapping], number: i32) -> Option<S
 
 /// Whether the options that the process was started with make the signal open a manhole.
 fn is_asked_for(pid: i32, number: i32) -> bool {
-    let text = process::environment(pid, "MANHOLE").unwrap_or_default();
-    match manhole_options::parse(&text) {
-        Ok(Setting::Install(options)) => {
+    match process::options(pid) {
+        Some(Setting::Install(options)) => {
             [options.activate_on, options.oneshot_on].iter().flatten().any(|signal| signal.number() == number)
         }
-        Ok(Setting::Off) | Err(_) => false,
+        Some(Setting::Off) | None => false,
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn candidates(target: &Target) -> Vec<PathBuf> {
     };
     let own_pid = process::status(pid).and_then(|status| status.own_pid()).unwrap_or(pid);
     let mut paths = vec![usual, seen_by(pid, Path::new(&format!("/tmp/manhole-{own_pid}")))];
-    if let Some(path) = process::environment(pid, "MANHOLE").and_then(|options| socket_path(&options, own_pid)) {
+    if let Some(path) = process::options(pid).and_then(|options| socket_path(&options, own_pid)) {
         paths.push(seen_by(pid, Path::new(&path)));
     }
     for path in sockets::of_manholes(pid, own_pid) {
@@ -46,14 +46,13 @@ fn seen_by(pid: i32, path: &Path) -> PathBuf {
     }
 }
 
-/// The `socket_path` that the text of a MANHOLE variable sets for process `pid`. Options of a later version are no options
-/// here; that costs nothing but one path less to try.
-fn socket_path(options: &str, pid: i32) -> Option<String> {
-    match manhole_options::parse(options) {
-        Ok(Setting::Install(options)) if options.socket_path.is_some() => {
+/// The `socket_path` that the options set for process `pid`.
+fn socket_path(options: &Setting, pid: i32) -> Option<String> {
+    match options {
+        Setting::Install(options) if options.socket_path.is_some() => {
             Some(options.expand_socket_path(u32::try_from(pid).ok()?))
         }
-        Ok(_) | Err(_) => None,
+        _ => None,
     }
 }
 
@@ -87,7 +86,8 @@ mod tests {
             ("verbose=True", None),
             ("", None),
         ] {
-            assert_eq!(socket_path(text, 7).as_deref(), path, "{text}");
+            let options = manhole_options::parse(text).ok();
+            assert_eq!(options.and_then(|options| socket_path(&options, 7)).as_deref(), path, "{text}");
         }
     }
 

@@ -4,6 +4,8 @@
 
 use std::fs;
 
+use crate::process;
+
 /// One line of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mapping {
@@ -21,7 +23,13 @@ pub(crate) struct Mapping {
 
 /// The mappings of `pid`; nothing when they may not be read. A zombie or a kernel thread has none.
 pub(crate) fn of(pid: i32) -> Option<Vec<Mapping>> {
-    let text = fs::read(format!("/proc/{pid}/maps")).ok()?;
+    let mut text = fs::read(format!("/proc/{pid}/maps")).ok()?;
+    if text.is_empty() {
+        // The first thread may have ended before the others.
+        let others =
+            process::tids(pid).into_iter().filter_map(|tid| fs::read(format!("/proc/{pid}/task/{tid}/maps")).ok());
+        text = others.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    }
     Some(String::from_utf8_lossy(&text).lines().filter_map(parse).collect())
 }
 

@@ -62,8 +62,11 @@ fn function(file: File, offset: u64) -> Option<String> {
         let is_inside = inside < symbol.size() || symbol.size() == 0;
         let is_better =
             best.as_ref().is_none_or(|(other, size, _)| inside < *other || (inside == *other && *size == 0));
-        if is_inside && is_better {
-            best = Some((inside, symbol.size(), symbol.name().ok()?.to_owned()));
+        if is_inside
+            && is_better
+            && let Ok(name) = symbol.name()
+        {
+            best = Some((inside, symbol.size(), name.to_owned()));
         }
     }
     best.map(|(inside, _, name)| format!("{}+{inside:#x}", demangled(&name)))

@@ -97,7 +97,7 @@ fn is_alive(pid: i32, path: &Path) -> Result<(), String> {
         return Err(format!("process {pid} is gone; {}", who(&sockets::holders(own, path))));
     }
     // A clock that was set meanwhile makes a socket look old too: then its process holds it, and all is well.
-    if leftover::is_older_than(path, pid) {
+    if leftover::is_older_than(path, pid) && sockets::may_be_seen(pid) {
         let holders = sockets::holders(pid, path);
         if !holders.is_empty() && !holders.contains(&pid) {
             return Err(format!(

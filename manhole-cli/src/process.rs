@@ -5,6 +5,8 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
+use manhole_options::{OPTIONS_VARIABLE, Setting};
+
 use crate::{maps, send, visible};
 
 /// A set of signals, as a bit mask of /proc.
@@ -105,7 +107,20 @@ pub(crate) fn threads(pid: i32) -> Vec<Status> {
     tids(pid).into_iter().filter_map(|tid| thread_status(pid, tid)).collect()
 }
 
-fn tids(pid: i32) -> Vec<i32> {
+/// Whether nothing of the process runs any more: its first thread may be a zombie while others go on.
+pub(crate) fn has_ended(pid: i32, status: &Status) -> bool {
+    let is_dead = |status: &Status| matches!(status.state, 'Z' | 'X');
+    is_dead(status) && threads(pid).iter().all(is_dead)
+}
+
+/// What the MANHOLE that the process was started with asks for; nothing when it is not understood, as that of a later
+/// version may be.
+pub(crate) fn options(pid: i32) -> Option<Setting> {
+    manhole_options::parse(&environment(pid, OPTIONS_VARIABLE).unwrap_or_default()).ok()
+}
+
+/// The threads of a process, those that have ended and are not yet waited for included.
+pub(crate) fn tids(pid: i32) -> Vec<i32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
     tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok()).collect()
 }

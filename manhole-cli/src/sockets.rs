@@ -53,6 +53,11 @@ pub(crate) fn holders(near: i32, path: &Path) -> Vec<i32> {
         .collect()
 }
 
+/// Whether the descriptors of the process may be looked at.
+pub(crate) fn may_be_seen(pid: i32) -> bool {
+    fs::read_dir(format!("/proc/{pid}/fd")).is_ok()
+}
+
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }

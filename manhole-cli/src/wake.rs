@@ -5,7 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{maps, process, send};
+use manhole_options::{Setting, Thread};
+
+use crate::{maps, process, send, sockets};
 
 /// The signals that a manhole without a thread is woken by: the agent takes one that the program leaves alone.
 pub(crate) const CALLS: [i32; 2] = [libc::SIGURG, libc::SIGWINCH];
@@ -47,7 +49,7 @@ impl Wake {
     fn call_for(&self, pid: i32) -> Option<i32> {
         let status = process::status(pid).filter(|status| status.group == pid)?;
         let mappings = maps::of(pid)?;
-        if process::threads(pid).len() != 1 {
+        if process::threads(pid).len() != 1 || !is_open(pid) {
             return None;
         }
         CALLS.into_iter().find(|signal| {
@@ -57,4 +59,17 @@ impl Wake {
                 && maps::successor(&mappings, *signal).is_none()
         })
     }
+}
+
+/// Whether there may be a socket to look after: not while the manhole waits for a signal of its own. Then the signals that
+/// the process catches are those of the program.
+fn is_open(pid: i32) -> bool {
+    let opens_at_once = match process::options(pid) {
+        Some(Setting::Install(options)) => {
+            options.activate_on.is_none() && options.oneshot_on.is_none() && options.thread != Thread::Never
+        }
+        Some(Setting::Off) => false,
+        None => true,
+    };
+    opens_at_once || sockets::has_sleeper(pid)
 }

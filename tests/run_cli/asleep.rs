@@ -44,6 +44,23 @@ fn nothing_is_sent_to_a_process_that_is_not_ours() {
 }
 
 #[test]
+fn a_manhole_that_waits_for_its_own_signal_gets_no_other() {
+    let _turn = turn::shared();
+    let (_directory, library) = library();
+    // The handler of SIGURG is the program's here, and would bind.
+    let mut said = Vec::new();
+    for options in ["activate_on='USR2'", "thread=False", "off", "thread='auto'"] {
+        let victim = manhole_tests::Host::without_manhole("env")
+            .arg(format!("MANHOLE={options}"))
+            .arg(victims::c("awaits"))
+            .args([&library, "asleep", "lost", "closed"])
+            .ready();
+        said.push(enter(victim.pid(), "0.5").status.code());
+    }
+    assert_eq!(said, [Some(5), Some(5), Some(5), Some(0)]);
+}
+
+#[test]
 fn it_says_which_signal_is_blocked() {
     let _turn = turn::shared();
     let (_directory, library) = library();

@@ -30,6 +30,16 @@ fn a_signal_opens_the_manhole() {
 }
 
 #[test]
+fn a_process_goes_on_without_its_first_thread() {
+    let _turn = turn::shared();
+    let victim = awaits(&["opens", "leaves"]);
+    super::await_state(victim.pid(), 'Z');
+    let pid = victim.pid().to_string();
+    assert!(err(&cli(&["-t", "0", &pid])).contains("no libmanhole.so"), "it is no zombie");
+    assert_entered(&cli(&["-2", "-t", "20", "-c", "x", &pid]), victim.pid());
+}
+
+#[test]
 fn a_signal_that_would_end_the_process_is_not_sent() {
     let _turn = turn::shared();
     let mut victim = awaits(&[]);

@@ -7,6 +7,7 @@
 //   catch, ignore, block, late    what it does with SIGUSR2; `late` catches it 300 ms after `ready`
 //   opens               the handler of SIGUSR2 opens a manhole and serves there
 //   mark                publishes app_on_usr2 as the successor of the agent's handler of SIGUSR2
+//   leaves              goes on in a second thread, when the first one has ended
 //   threads             has a second thread, with the mask of the first
 //   asleep              has a socket that raises SIGURG, whose handler looks after the socket and serves
 //   lost                removes that socket's file; `closed` the descriptor too
@@ -95,6 +96,13 @@ static void catches(int signal, void (*handler)(int)) {
     sigaction(signal, &action, 0);
 }
 
+static void *until_stdin_ends(void *unused) {
+    (void)unused;
+    char byte;
+    while (read(0, &byte, 1) > 0) {}
+    exit(0);
+}
+
 static void *until_the_end(void *unused) {
     for (;;) pause();
     return unused;
@@ -102,9 +110,10 @@ static void *until_the_end(void *unused) {
 
 int main(int count, char **words) {
     sigset_t blocked;
-    int is_late = 0, has_threads = 0;
+    int is_late = 0, has_threads = 0, leaves = 0;
     sigemptyset(&blocked);
     snprintf(path, sizeof path, "/tmp/manhole-%d", getpid());
+    unlink(path); // of an earlier process with this pid
     for (int i = 1; i < count; i++) {
         char *word = words[i];
         if (!strncmp(word, "library=", 8)) {
@@ -118,6 +127,7 @@ int main(int count, char **words) {
         else if (!strcmp(word, "late")) is_late = 1;
         else if (!strcmp(word, "mark")) mark(SIGUSR2);
         else if (!strcmp(word, "threads")) has_threads = 1;
+        else if (!strcmp(word, "leaves")) leaves = 1;
         else if (!strcmp(word, "asleep")) catches(SIGURG, on_urg), bind_again();
         else if (!strcmp(word, "lost")) unlink(path);
         else if (!strcmp(word, "closed")) close(listener), listener = -1;
@@ -128,13 +138,13 @@ int main(int count, char **words) {
     sigprocmask(SIG_BLOCK, &blocked, 0);
     pthread_t thread;
     if (has_threads && pthread_create(&thread, 0, until_the_end, 0)) return 3;
+    if (leaves && pthread_create(&thread, 0, until_stdin_ends, 0)) return 3;
     printf("ready pid=%d\n", getpid());
     fflush(stdout);
     if (is_late) {
         usleep(300000);
         catches(SIGUSR2, open_on_usr2);
     }
-    char byte;
-    while (read(0, &byte, 1) > 0) {}
-    return 0;
+    if (leaves) pthread_exit(0);
+    until_stdin_ends(0);
 }
