@@ -128,8 +128,7 @@ impl Server {
 
     /// Whether there is something to wait for.
     fn is_needed(&self) -> bool {
-        !self.leaves
-            && (self.stays || self.shot.is_some() || self.lingers_for().is_some() || self.must_stay_awake())
+        !self.leaves && (self.stays || self.shot.is_some() || self.lingers_for().is_some() || self.must_stay_awake())
     }
 
     /// How long it waits for another client still.
