@@ -3,7 +3,7 @@
 //! Context: any thread; allocates nothing, takes no lock. A line that cannot be written is dropped: the log never harms
 //! the host. Failures are always logged, the rest with `verbose=True`.
 
-use core::fmt::Arguments;
+use core::fmt::{Arguments, Write};
 use core::time::Duration;
 
 use crate::sys::{self, fd, host_fd, process};
@@ -45,8 +45,9 @@ impl core::fmt::Display for Seconds {
 /// `Manhole[<pid>:<unix time>]: <message>`, as python-manhole writes it.
 fn line(message: Arguments<'_>) {
     let now = process::realtime();
-    let mut text = Text::<2048>::new();
-    text.push_fmt(format_args!(
+    let mut text = Text::<LONGEST>::new();
+    // What is cut of a long message must not be its newline.
+    let _ = WithoutEnd(&mut text).write_fmt(format_args!(
         "Manhole[{}:{}.{:04}]: {message}",
         process::pid(),
         now.as_secs(),
@@ -54,6 +55,20 @@ fn line(message: Arguments<'_>) {
     ));
     text.push(b"\n");
     write(text.as_bytes());
+}
+
+/// The longest line, with its newline and a byte to spare.
+const LONGEST: usize = 2048;
+
+/// Takes text as long as a byte stays free.
+struct WithoutEnd<'t>(&'t mut Text<LONGEST>);
+
+impl Write for WithoutEnd<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = (LONGEST - 2).saturating_sub(self.0.as_bytes().len());
+        self.0.push(text.as_bytes().get(..room).unwrap_or(text.as_bytes()));
+        Ok(())
+    }
 }
 
 /// How much is written at once: a pipe takes so much without mixing it with another's (PIPE_BUF in pipe(7)).
@@ -140,6 +155,15 @@ mod tests {
         for (milliseconds, text) in [(0, "0"), (500, "0.5"), (2000, "2"), (1250, "1.25"), (10_005, "10.005")] {
             assert_eq!(Seconds(Duration::from_millis(milliseconds)).to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_long_line_keeps_its_newline() {
+        let mut text = Text::<LONGEST>::new();
+        let _ = write!(WithoutEnd(&mut text), "{}{}", "a".repeat(2000), "b".repeat(100));
+        text.push(b"\n");
+        assert_eq!(text.as_bytes().len(), LONGEST - 1);
+        assert!(text.as_bytes().ends_with(b"b\n"));
     }
 
     #[test]
