@@ -49,6 +49,7 @@ fn evaluated_each_time() {
     let done = victim.line_that_starts("done");
     let first = manhole_tests::text::value(&done, "first").unwrap();
     assert_eq!(number(&client.run("opened - 1")), u64::try_from(first).unwrap());
+    client.end();
     victim.finish();
 }
 
