@@ -49,6 +49,13 @@ fn log_after(victim: &Victim, sessions: usize) -> String {
     })
 }
 
+/// The processor time of the process, in clock ticks of 10 ms.
+fn ticks(victim: &Victim) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", victim.pid())).unwrap();
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum()
+}
+
 #[test]
 fn a_line_and_exit_as_hunter_sends_them() {
     let _turn = turn::shared();
@@ -129,6 +136,10 @@ fn who_waits_for_the_turn_gets_no_byte_either() {
     let mut second = connect(&victim);
     second.write_all(b"print 6*7\nexit()\n").unwrap();
     wait_for("three clients", PATIENCE, || (victim.log().matches("Accepted connection").count() == 3).then_some(()));
+    // The one that has left does not keep the manhole awake.
+    let before = ticks(&victim);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(ticks(&victim) - before < 5, "the manhole spins");
     first.write_all(b"exit()\n").unwrap();
     let mut got = Vec::new();
     first.read_to_end(&mut got).unwrap();
