@@ -27,12 +27,18 @@ pub(crate) fn late_start(waited: Duration) {
     line(format_args!("WARNING: Waited {} seconds but Manhole thread didn't start yet :(", Seconds(waited)));
 }
 
-/// A duration to the millisecond, without trailing zeros.
+/// Says that the manhole opens only after `delay`.
+pub(crate) fn delayed(delay: Duration) {
+    event(format_args!("Delaying UDS binding {} seconds ...", Seconds(delay)));
+}
+
+/// A duration to the nearest millisecond, without trailing zeros.
 struct Seconds(Duration);
 
 impl core::fmt::Display for Seconds {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let (whole, thousandths) = (self.0.as_secs(), self.0.subsec_millis());
+        let rounded = self.0.saturating_add(Duration::from_micros(500));
+        let (whole, thousandths) = (rounded.as_secs(), rounded.subsec_millis());
         match thousandths {
             0 => write!(f, "{whole}"),
             _ if thousandths % 100 == 0 => write!(f, "{whole}.{}", thousandths / 100),
@@ -155,6 +161,7 @@ mod tests {
         for (milliseconds, text) in [(0, "0"), (500, "0.5"), (2000, "2"), (1250, "1.25"), (10_005, "10.005")] {
             assert_eq!(Seconds(Duration::from_millis(milliseconds)).to_string(), text);
         }
+        assert_eq!(Seconds(Duration::from_nanos(249_997_155)).to_string(), "0.25");
     }
 
     #[test]

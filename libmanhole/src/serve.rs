@@ -107,7 +107,7 @@ impl Server {
                 while state::is_exiting() {
                     self.exit();
                 }
-                if self.stays && !self.leaves {
+                if self.listener.is_some() && !self.leaves {
                     self.say_waiting();
                 }
             }

@@ -100,14 +100,16 @@ pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
 /// Opens the manhole as the options say: a thread that listens, or none until a client comes. Nothing opens before the time
 /// of [`state::open_after`].
 pub(crate) fn open() {
+    let delay = state::time_to_opening();
+    if !delay.is_zero() {
+        log::delayed(delay);
+    }
     if state::settings().thread == Thread::Always {
         return stay(format_args!(""));
     }
-    let delay = state::time_to_opening();
     let result = if delay.is_zero() {
         dormant::listen(handlers::wake_entry)
     } else {
-        log::event(format_args!("Delaying UDS binding {} seconds ...", delay.as_secs_f64()));
         dormant::listen_later(handlers::wake_entry, delay)
     };
     match result {
