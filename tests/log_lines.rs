@@ -14,7 +14,7 @@ fn victim(options: &str) -> Victim {
 /// The messages of the process's log; each line must have its head, `Manhole[<pid>:<seconds>.<4 digits>]: `.
 fn messages(log: &str, pid: i32) -> Vec<String> {
     let message = |line: &str| {
-        let rest = line.strip_prefix("Manhole[").unwrap_or_else(|| panic!("no head: {line}"));
+        let rest = line.strip_prefix("Manhole[").unwrap_or_else(|| panic!("no head: {line}, in {log}"));
         let (head, message) = rest.split_once("]: ").unwrap_or_else(|| panic!("no head: {line}"));
         let (of, time) = head.split_once(':').unwrap_or_else(|| panic!("no time: {line}"));
         let (seconds, fraction) = time.split_once('.').unwrap_or_else(|| panic!("no fraction: {line}"));
@@ -107,23 +107,26 @@ fn why_fork_is_not_patched() {
 #[test]
 fn a_forked_child() {
     let _turn = turn::shared();
-    let script = "sleep 600 & echo ready child=$!; read line; kill $!";
-    // The shell's child runs another program at once, so a subshell that waits is asked.
-    let script = format!("(read never) < $FIFO & echo ready child=$!; read line; kill $! # {script}");
+    // A subshell that runs no other program.
+    let script = "(read never) < $FIFO & echo ready child=$!; read line; kill $!";
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");
+    let destination = directory.path().join("log");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     // Both ends, so that nobody waits in open.
     let _open = std::fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
     let mut victim = Host::new("bash")
-        .args(["-c", &script])
+        .args(["-c", script])
         .env("FIFO", &fifo)
-        .options("verbose=True, reinstall_delay=0.25")
+        .options(format!(
+            "verbose=True, verbose_destination='{}', thread=True, reinstall_delay=0.25",
+            destination.display()
+        ))
         .ready();
     let child = i32::try_from(victim.told("child")).unwrap();
     TextClient::connect(&socket_of(child)).end();
     let log = wait_for("the child's log", PATIENCE, || {
-        let log = messages(&victim.log(), child);
+        let log = messages(&std::fs::read_to_string(&destination).unwrap(), child);
         log.iter().any(|line| line == "Cleaned up.").then_some(log)
     });
     let path = format!("Manhole UDS path: /tmp/manhole-{child}");
