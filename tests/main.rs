@@ -12,12 +12,15 @@
 mod descriptors;
 mod dump;
 mod elf;
+mod exec_handler;
 mod exit;
 mod fork;
 mod hostile;
 mod listening;
 mod loading;
+mod locals;
 mod locks;
+mod log_lines;
 mod prompt;
 mod run_cli;
 mod truth;

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use manhole_options::{Handler, Options, Setting, Signal, Thread};
 
-use crate::settings::{Destination, Settings};
+use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
@@ -117,7 +117,7 @@ fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
 
 /// Options that are given and have no effect yet.
 fn without_effect(options: &Options) -> Vec<&'static str> {
-    const LATER: [&str; 5] = ["locals", "redirect_stderr", "timeout", "prompt", "redirect"];
+    const LATER: [&str; 4] = ["redirect_stderr", "timeout", "prompt", "redirect"];
     let given = |name: &&str| manhole_options::row(name).is_some_and(|row| row.show(options) != row.default_text());
     LATER.into_iter().filter(given).collect()
 }
@@ -138,6 +138,7 @@ fn settled(options: &Options) -> Settings {
         sigmask: options.sigmask.as_deref().map_or(u64::MAX, Signal::mask),
         redirect_stderr: options.redirect_stderr,
         exec: options.connection_handler == Handler::Exec,
+        locals: Locals::of(&options.locals),
         start_timeout: options.start_timeout,
         ..Settings::DEFAULT
     };
@@ -178,7 +179,7 @@ pub(crate) fn process_is_forked() {
     if settings.patch_fork && settings.thread != Thread::Never {
         log::event(format_args!("Fork detected. Reinstalling Manhole."));
         if !settings.reinstall_delay.is_zero() {
-            log::event(format_args!("Delaying UDS binding {} seconds ...", settings.reinstall_delay.as_secs_f64()));
+            log::delayed(settings.reinstall_delay);
         }
         state::open_after(settings.reinstall_delay);
         wake::open(signal::mask());

@@ -115,7 +115,7 @@ impl Server {
                 while state::is_exiting() {
                     self.exit();
                 }
-                if self.stays && !self.leaves {
+                if self.listener.is_some() && !self.leaves {
                     self.say_waiting();
                 }
             }
@@ -294,12 +294,12 @@ impl Server {
         self.let_go(client);
         *REMEMBERED.lock() = prompt.remember();
         state::session_ends();
-        log::event(format_args!("Cleaned up."));
+        session::cleaned_up();
     }
 
     /// Sends what is left, for as long as the client reads.
     fn let_go(&mut self, mut client: Client) {
-        log::event(format_args!("DONE."));
+        session::done(&client);
         while client.has_output() && !client.is_gone() && client.stalled_for() < STALL {
             self.wait(Some(&mut client), false);
         }

@@ -2,9 +2,13 @@
 //!
 //! Context: made in the constructor, read everywhere. No heap: a forked child's arena starts empty, and these survive it.
 
+mod locals;
+
 use core::time::Duration;
 
 use manhole_options::Thread;
+
+pub(crate) use locals::Locals;
 
 use crate::text::Text;
 
@@ -54,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) redirect_stderr: bool,
     /// Whether a client's lines are run and nothing is sent back.
     pub(crate) exec: bool,
+    /// What the prompt knows besides the symbols.
+    pub(crate) locals: Locals,
     /// A manhole that is not open after this long is worth a warning.
     pub(crate) start_timeout: Duration,
 }
@@ -77,6 +83,7 @@ impl Settings {
         sigmask: u64::MAX,
         redirect_stderr: true,
         exec: false,
+        locals: Locals::new(),
         start_timeout: Duration::from_millis(500),
     };
 }
