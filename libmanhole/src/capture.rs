@@ -17,12 +17,12 @@ mod task;
 
 use core::time::Duration;
 
-use passive::Try;
+use passive::{RED_ZONE, Try};
 use task::{Identity, Look, Position, Task};
 
 use crate::modules::Modules;
-use crate::snapshot::{Capture, Snapshot, StackCopy, State, Thread};
-use crate::state;
+use crate::snapshot::{Capture, Method, RSP, Snapshot, StackCopy, State, Thread};
+use crate::{held, state};
 use crate::sys::{directory, process};
 
 /// Which threads to look at.
@@ -33,6 +33,9 @@ pub(crate) enum Wanted {
     /// The one with this kernel id.
     One(i32),
 }
+
+/// How far below its mapping an overflowing stack's pointer is looked for: a frame larger than that is not.
+const OVERFLOW: u64 = 16 << 20;
 
 /// How long threads that keep running are pursued.
 const PURSUIT: Duration = Duration::from_millis(400);
@@ -86,6 +89,11 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
     if is_over(&identity, &mut thread) {
         return Some(thread);
     }
+    if let Some(held) = held::current().filter(|held| held.tid == task.tid()) {
+        thread.state = State::Held(held.summons);
+        thread.capture = Ok(of_held(&held, task, modules, passive::FIRST_COPY));
+        return Some(thread);
+    }
     settle(&mut thread, passive::take(task, modules, passive::FIRST_COPY), identity.letter);
     if thread.capture.is_err() && thread.state == State::Unknown && task.look() == Look::Refused {
         shots::ask_blocked(&mut thread, task, modules, identity.letter, insist);
@@ -95,6 +103,25 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
         is_over(&task.identity()?, &mut thread);
     }
     Some(thread)
+}
+
+/// What a held thread was doing when the signal came: its handler has left all registers, and what lies above its stack
+/// pointer stays as it was.
+fn of_held(held: &held::Held, task: &Task, modules: &Modules, size: u64) -> Capture {
+    let sp = held.registers.get(RSP).unwrap_or(0);
+    let mut stack = passive::copy(sp, modules, size);
+    if stack.bytes.is_empty()
+        && let Some(start) = modules.next_mapping(sp).filter(|start| start - sp < OVERFLOW)
+    {
+        // It has overflowed: the pointer stands below the mapping.
+        stack = passive::copy(start + RED_ZONE, modules, size);
+    }
+    Capture {
+        registers: held.registers,
+        stack,
+        method: Method::Signal,
+        stamp: task.stamp(),
+    }
 }
 
 /// Whether the thread has ended or is about to; says so in the thread.
@@ -153,6 +180,10 @@ pub(crate) fn deepen(thread: &mut Thread, modules: &Modules) -> Result<(), Strin
         return Err("the stack ends at the end of its mapping".to_owned());
     }
     let task = Task::new(thread.tid);
+    if let (State::Held(_), Some(held)) = (thread.state, held::current()) {
+        thread.capture = Ok(of_held(&held, &task, modules, size));
+        return Ok(());
+    }
     if stamp.is_none() {
         return shots::again(thread, task, modules, size);
     }
@@ -198,7 +229,7 @@ mod tests {
 
     use super::*;
     use crate::memory::Memory;
-    use crate::snapshot::{End, Method};
+    use crate::snapshot::End;
     use crate::sys::process::tid;
     use crate::sys::signal;
     use crate::unwind::Unwinder;

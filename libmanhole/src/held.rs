@@ -8,18 +8,14 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use core::time::Duration;
 
-use crate::snapshot::Registers;
-use crate::sys::{lock, process};
+use crate::snapshot::{Registers, Summons};
+use crate::sys::lock;
 
 /// What is known of the thread that is held.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
     pub(crate) tid: i32,
-    pub(crate) signal: i32,
-    /// `si_code` of sigaction(2).
-    pub(crate) code: i32,
-    /// `si_addr` of a fault; the sender's process id of a signal that was sent.
-    pub(crate) address: u64,
+    pub(crate) summons: Summons,
     /// The registers of what was interrupted.
     pub(crate) registers: Registers,
 }
@@ -40,7 +36,11 @@ struct Place(UnsafeCell<Held>);
 unsafe impl Sync for Place {}
 
 static PLACE: Place =
-    Place(UnsafeCell::new(Held { tid: 0, signal: 0, code: 0, address: 0, registers: Registers::NONE }));
+    Place(UnsafeCell::new(Held {
+    tid: 0,
+    summons: Summons { signal: 0, code: 0, detail: 0 },
+    registers: Registers::NONE,
+}));
 
 /// Says that the calling thread is held; false when one is already.
 pub(crate) fn hold(held: Held) -> bool {

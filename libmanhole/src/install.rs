@@ -13,7 +13,7 @@ use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::{fd, process};
 use crate::wake::handlers;
-use crate::{arena, capture, credentials, dormant, dump, listener, log, serve, state, wake};
+use crate::{arena, capture, credentials, dormant, dump, listener, log, serve, snapshot, state, wake};
 
 /// Why there is no manhole after an attempt to install one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub(crate) fn install(text: &[u8]) -> Result<(), Failure> {
     for note in options.notes() {
         log::event(format_args!("{note}"));
     }
-    if handlers::is_fate(settings.oneshot_on) {
+    if snapshot::is_fate(settings.oneshot_on) {
         handlers::provide_stack();
     }
     if settings.activate_on == 0 && settings.oneshot_on == 0 && settings.thread != Thread::Never {

@@ -250,11 +250,12 @@ impl<'c, 's> Context<'c, 's> {
         }
     }
 
-    /// The selected thread: at first the main thread.
+    /// The selected thread: at first the one that a signal holds, else the main thread.
     pub(super) fn selected(&mut self) -> Result<Rc<Stack>, String> {
         let selected = self.session.selected;
         let look = self.look();
-        let main = || look.stacks.iter().find(|stack| !stack.thread.own).or(look.stacks.first());
+        let held = || look.stacks.iter().find(|stack| stack.is_held());
+        let main = || held().or_else(|| look.stacks.iter().find(|stack| !stack.thread.own)).or(look.stacks.first());
         match selected {
             None => main().cloned().ok_or_else(|| "no thread could be seen".to_owned()),
             Some(tid) => look

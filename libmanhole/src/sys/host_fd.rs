@@ -8,12 +8,20 @@ use super::{Result, call, directory, process};
 
 /// A short-lived copy of descriptor `number` of the host's table.
 ///
-/// Opening the link below `/proc` does for files, pipes and terminals. pidfd_getfd(2) copies sockets too, but a filter for
-/// system calls may kill for it, so it is left alone where there is one.
+/// Opening the link below `/proc` does for pipes and terminals. For a regular file it would give an offset of its own, and the
+/// host's next write would land on ours: pidfd_getfd(2) copies the descriptor, sockets too. A filter for system calls may
+/// kill for it, so it is left alone where there is one.
 pub(crate) fn borrow(number: i32) -> Result<Fd> {
     let mut path = crate::text::Text::<64>::new();
     path.push_fmt(format_args!("/proc/self/task/{}/fd/{number}", host_task()));
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK;
+    let is_file = fd::stat_target(path.as_c_str()).is_ok_and(|stat| stat.is_regular());
+    if is_file
+        && !is_filtered()
+        && let Ok(copy) = copy_by_pidfd(number)
+    {
+        return Ok(copy);
+    }
     Fd::open(path.as_c_str(), flags).or_else(|error| if is_filtered() { Err(error) } else { copy_by_pidfd(number) })
 }
 

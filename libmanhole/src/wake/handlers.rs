@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use crate::held::{self, Held};
 use crate::interrupted::{self, Interrupted, entry};
 use crate::settings::Settings;
+use crate::snapshot::{Summons, is_fate};
 use crate::state::{self, Call};
 use crate::sys::replaced::Replaced;
 use crate::sys::signal::{self, Action, Set};
@@ -38,14 +39,6 @@ static ACTIVATED: AtomicBool = AtomicBool::new(false);
 
 /// What the host had at the signal of `oneshot_on`: the fate that a fault takes after the visit.
 static BEFORE: Replaced<Action> = Replaced::new(Action::DEFAULT);
-
-/// The signals that end a process because of what a thread has done: after the visit they take their course.
-const FATES: [i32; 6] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGSYS];
-
-/// Whether `signal` is one that ends a process because of what a thread has done.
-pub(crate) fn is_fate(signal: i32) -> bool {
-    FATES.contains(&signal)
-}
 
 /// Takes the signals that the options name.
 pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
@@ -140,9 +133,11 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) {
     let (address, sender) = unsafe { (info.si_addr() as u64, info.si_pid()) };
     let held = Held {
         tid: process::tid(),
-        signal: number,
-        code: info.si_code,
-        address: if info.si_code > 0 { address } else { sender.unsigned_abs().into() },
+        summons: Summons {
+            signal: number,
+            code: info.si_code,
+            detail: if info.si_code > 0 { address } else { sender.unsigned_abs().into() },
+        },
         registers: interrupted.registers(),
     };
     if !held::hold(held) {
