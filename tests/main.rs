@@ -9,6 +9,7 @@
     reason = "this is a test binary: a failed expectation is a failed test"
 )]
 
+mod activation;
 mod descriptors;
 mod dump;
 mod elf;
@@ -18,7 +19,10 @@ mod hostile;
 mod listening;
 mod loading;
 mod locks;
+mod oneshot;
+mod post_mortem;
 mod prompt;
 mod run_cli;
+mod thread_free;
 mod truth;
 mod undisturbed;
