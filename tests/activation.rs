@@ -145,7 +145,9 @@ fn a_careless_signal_would_be_noticed() {
     let _turn = turn::shared();
     for class in ["timed", "fed"] {
         let wrong = waits::disturbed(class, None, |victim| victim.signal(Signal::SIGUSR1));
-        assert_eq!(wrong.len(), waits::kinds(class).len(), "{wrong:?}");
+        // pthread_cond_timedwait(3) never fails with EINTR: libc begins its wait anew, until the same moment.
+        let kinds: Vec<String> = waits::kinds(class).into_iter().filter(|kind| kind != "cond_timedwait").collect();
+        assert_eq!(wrong.len(), kinds.len(), "{wrong:?}");
     }
     // Those that a signal is meant to end: nothing else does.
     let wrong = waits::disturbed("endless", None, |_| {});

@@ -302,7 +302,7 @@ fn the_answers_of_the_prompt_may_end_it() {
 /// How many signals a storm sends to a process whose threads work under locks all the time. With one thread every other one
 /// of them is a whole session.
 fn storm_signals(threads: u64) -> usize {
-    if threads > 1 || requires::in_ci() { 1000 } else { 150 }
+    if threads > 1 || requires::in_ci() { 1000 } else { 300 }
 }
 
 /// The greeting, when somebody answers: the socket may be that of the shot before, about to go, without a prompt behind it.
@@ -341,7 +341,13 @@ fn storm(kind: &str) {
         let mut poker = poke::start(victim.pid(), USR2, storm_signals(threads), 300, None);
         let deadline = Instant::now() + Duration::from_secs(120);
         let mut shots = 0;
-        while poker.runs() || victim.socket().exists() {
+        // It is over when nobody sends any more and every thread has come by since.
+        let now = || (0..threads).map(|index| counters.get(index)).collect::<Vec<_>>();
+        let mut seen = now();
+        while poker.runs() || victim.socket().exists() || now().iter().zip(&seen).any(|(now, seen)| *now <= seen + 1) {
+            if poker.runs() || victim.socket().exists() {
+                seen = now();
+            }
             assert!(Instant::now() < deadline, "{what}: no end after {shots} shots");
             assert!(victim.runs(), "{what}: it has ended after {shots} shots: {:?} {}", victim.ended(), victim.log());
             if !victim.socket().exists() {

@@ -40,7 +40,7 @@ pub fn disturbed(class: &str, options: Option<&str>, interrupt: impl Fn(&Victim)
     let mut wrong = Vec::new();
     let names = kinds(class);
     // In groups, so that starting and interrupting them takes less than they wait.
-    for group in names.chunks(10) {
+    for group in names.chunks(7) {
         let mut waiting: Vec<(&String, Victim)> = group
             .iter()
             .map(|kind| {
