@@ -1,6 +1,6 @@
 //! Threads -> registers, stack bytes and state, without disturbing them.
 //!
-//! Context: the agent's thread; [`handler`] and [`x86_64`] run in signal context on host threads.
+//! Context: the agent's thread; [`handler`] runs in signal context on host threads.
 //!
 //! A thread that is off the processor is read from outside, and the copy counts only when the kernel's own count proves
 //! that the thread did not run meanwhile. A thread that is running is looked at again, and is asked by a signal of its own
@@ -14,8 +14,6 @@ mod handler;
 mod passive;
 mod shots;
 mod task;
-#[cfg_attr(target_arch = "x86_64", path = "capture/x86_64.rs")]
-mod x86_64;
 
 use core::time::Duration;
 
@@ -24,8 +22,8 @@ use task::{Identity, Look, Position, Task};
 
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Snapshot, StackCopy, State, Thread};
-use crate::sys::{directory, process, signal};
-use crate::{log, state};
+use crate::state;
+use crate::sys::{directory, process};
 
 /// Which threads to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,30 +185,9 @@ pub(crate) fn other_stack(thread: &Thread, modules: &Modules, address: u64) -> R
     Ok(stack)
 }
 
-/// Prepares the signal that asks for a dump in the log; 0 for none.
-pub(crate) fn arm_dump_signal(number: i32) {
-    if number == 0 {
-        return;
-    }
-    let action = signal::Action::handler(x86_64::dump_entry, signal::Set::ALL);
-    if let Err(error) = signal::set_action(number, &action) {
-        log::problem(format_args!("dump_on: cannot take signal {number}: {error}"));
-    }
-}
-
-/// Whether a dump was asked for by the signal since the last time.
-pub(crate) fn take_dump_request() -> bool {
-    handler::take_dump_wanted()
-}
-
-/// In a forked child: a capture that was under way in the parent is none of its business. Without a manhole of its own, nobody
-/// is left to answer `dump_on` either.
-pub(crate) fn forget(gets_manhole: bool) {
+/// In a forked child: a capture that was under way in the parent is none of its business.
+pub(crate) fn forget() {
     shots::forget();
-    let number = state::settings().dump_on;
-    if !gets_manhole && number != 0 && signal::action(number).is_ok_and(|now| handler::is_dump(&now)) {
-        let _ = signal::set_action(number, &signal::Action::default_action());
-    }
 }
 
 #[cfg(test)]
@@ -223,6 +200,7 @@ mod tests {
     use crate::memory::Memory;
     use crate::snapshot::{End, Method};
     use crate::sys::process::tid;
+    use crate::sys::signal;
     use crate::unwind::Unwinder;
 
     /// Looks at one thread and unwinds it.

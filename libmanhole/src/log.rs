@@ -21,6 +21,27 @@ pub(crate) fn event(message: Arguments<'_>) {
     }
 }
 
+/// Says that the manhole is not open yet, `waited` after its start.
+#[allow(dead_code, reason = "whoever waits for the start is not there yet")]
+pub(crate) fn late_start(waited: Duration) {
+    line(format_args!("WARNING: Waited {} seconds but Manhole thread didn't start yet :(", Seconds(waited)));
+}
+
+/// A duration to the millisecond, without trailing zeros.
+struct Seconds(Duration);
+
+impl core::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (whole, thousandths) = (self.0.as_secs(), self.0.subsec_millis());
+        match thousandths {
+            0 => write!(f, "{whole}"),
+            _ if thousandths % 100 == 0 => write!(f, "{whole}.{}", thousandths / 100),
+            _ if thousandths % 10 == 0 => write!(f, "{whole}.{:02}", thousandths / 10),
+            _ => write!(f, "{whole}.{thousandths:03}"),
+        }
+    }
+}
+
 /// `Manhole[<pid>:<unix time>]: <message>`, as python-manhole writes it.
 fn line(message: Arguments<'_>) {
     let now = process::realtime();
@@ -113,6 +134,13 @@ pub(crate) fn panic(info: &std::panic::PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_without_trailing_zeros() {
+        for (milliseconds, text) in [(0, "0"), (500, "0.5"), (2000, "2"), (1250, "1.25"), (10_005, "10.005")] {
+            assert_eq!(Seconds(Duration::from_millis(milliseconds)).to_string(), text);
+        }
+    }
 
     #[test]
     fn pieces_end_with_lines() {

@@ -35,7 +35,7 @@ pub struct Options {
     pub activate_on: Option<Signal>,
     /// Serve one client, on the thread that this signal stops.
     pub oneshot_on: Option<Signal>,
-    /// Whether a thread of ours listens.
+    /// Whether a thread of ours listens: from the moment on that one is needed, unless the text says otherwise.
     pub thread: Thread,
     /// The signals that are blocked in the agent's threads; `None` means all.
     pub sigmask: Option<Vec<Signal>>,
@@ -131,7 +131,7 @@ impl Default for Options {
             patch_fork: true,
             activate_on: None,
             oneshot_on: None,
-            thread: Thread::Always,
+            thread: Thread::Auto,
             sigmask: None,
             socket_path: None,
             reinstall_delay: Duration::from_millis(500),
