@@ -151,7 +151,9 @@ fn post_mortem(way: &Way, place: &str) {
     let places: Vec<_> =
         way.functions.iter().map(|name| functions.iter().position(|function| function == name)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{what}: {places:?} in {functions:?}");
-    assert!(functions.iter().any(|function| function == if place == "main" { "main" } else { "other" }), "{greeting}");
+    let start = if place == "main" { "main" } else { "other" };
+    // A stack that was used up is deeper than anybody wants to see.
+    assert!(way.kind == "overflow" || functions.iter().any(|function| function == start), "{what}: {greeting}");
 
     // The prompt has all the time it wants; the process runs nowhere meanwhile.
     assert!(client.run("print 6*7").contains("42"), "{what}");
