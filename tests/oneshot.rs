@@ -302,7 +302,7 @@ fn the_answers_of_the_prompt_may_end_it() {
 /// What a storm goes on for, at least: signals sent, and clients served. A thread that serves gets no more than one other
 /// signal meanwhile, so that with one thread half of the signals are whole sessions.
 fn storm_length(threads: u64) -> (usize, usize) {
-    (if threads > 1 || requires::in_ci() { 1000 } else { 200 }, dump_count() / 4)
+    (if threads > 1 || requires::in_ci() { 1000 } else { 200 }, dump_count() / 8)
 }
 
 /// The greeting, when somebody answers: the socket may be that of the shot before, about to go, without a prompt behind it.
@@ -348,13 +348,13 @@ fn storm(kind: &str) {
         // It is over when nobody sends any more and every thread has come by since.
         let now = || (0..threads).map(|index| counters.get(index)).collect::<Vec<_>>();
         let mut seen = now();
-        while poker.runs() || victim.socket().exists() || now().iter().zip(&seen).any(|(now, seen)| *now <= seen + 1) {
+        let some_has_not = |seen: &[u64]| now().iter().zip(seen).any(|(now, seen)| *now <= seen + 1);
+        while poker.runs() || victim.socket().exists() || shots < sessions || some_has_not(&seen) {
             if poker.runs() || victim.socket().exists() {
                 seen = now();
             } else if shots < sessions {
                 sent += poke::sent(&mut poker);
                 poker = send(50);
-                seen = now();
             }
             assert!(Instant::now() < deadline, "{what}: no end after {shots} shots");
             assert!(victim.runs(), "{what}: it has ended after {shots} shots: {:?} {}", victim.ended(), victim.log());
@@ -369,6 +369,7 @@ fn storm(kind: &str) {
         }
         sent += poke::sent(&mut poker);
         println!("{what}: {sent} signals, {shots} shots");
+        assert!(shots <= sent, "{what}: {shots} clients were served for {sent} signals");
         assert!(sent >= signals && shots >= sessions, "{what}: only {sent} signals and {shots} shots");
         counters.go_on(0..threads);
         assert!(!victim.socket().exists(), "{what}: another shot, although nobody has asked for it");
