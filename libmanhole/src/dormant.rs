@@ -13,7 +13,7 @@ use core::time::Duration;
 
 use crate::listener::{Failure, Listener};
 use crate::sys::fd::{self, Fd};
-use crate::sys::signal::{self, Action};
+use crate::sys::signal::{self, Action, Set};
 use crate::sys::{host_fd, socket, timer};
 use crate::{interrupted, state};
 
@@ -48,8 +48,8 @@ pub(crate) enum Obstacle {
 }
 
 /// Makes the socket and listens without a thread.
-pub(crate) fn listen(entry: Entry) -> Result<(), Obstacle> {
-    let signal = take_signal(entry)?;
+pub(crate) fn listen(entry: Entry, blocked: Set) -> Result<(), Obstacle> {
+    let signal = take_signal(entry, blocked)?;
     let listener = Listener::bind(state::settings()).map_err(Obstacle::NoSocket)?;
     let fd = out_of_the_way(listener.into_socket());
     let identity = fd.stat().map_err(Obstacle::Kernel)?.identity;
@@ -70,8 +70,8 @@ fn out_of_the_way(fd: Fd) -> Fd {
 }
 
 /// Listens after `delay`: a timer's signal will call. In a freshly forked child.
-pub(crate) fn listen_later(entry: Entry, delay: Duration) -> Result<(), Obstacle> {
-    let signal = take_signal(entry)?;
+pub(crate) fn listen_later(entry: Entry, blocked: Set, delay: Duration) -> Result<(), Obstacle> {
+    let signal = take_signal(entry, blocked)?;
     let timer = timer::signal_after(delay, signal).map_err(Obstacle::Kernel)?;
     TIMER.store(timer, Ordering::Release);
     Ok(())
@@ -93,10 +93,9 @@ pub(crate) fn is_pending() -> bool {
     TIMER.load(Ordering::Acquire) != -1
 }
 
-/// Takes the first signal that the host leaves at its default and that the calling thread does not block.
-fn take_signal(entry: Entry) -> Result<i32, Obstacle> {
-    let blocked = signal::mask();
-    let ours = Action::handler(entry, signal::Set::ALL);
+/// Takes the first signal that the host leaves at its default and does not block.
+fn take_signal(entry: Entry, blocked: Set) -> Result<i32, Obstacle> {
+    let ours = Action::handler(entry, Set::ALL);
     for number in CANDIDATES {
         if blocked.contains(number) {
             continue;
@@ -105,15 +104,15 @@ fn take_signal(entry: Entry) -> Result<i32, Obstacle> {
         if !is_free(&before) {
             continue;
         }
-        // The number is known before the handler is there: an interposed sigaction hides it.
-        SIGNAL.store(number, Ordering::Release);
         match signal::set_action(number, &ours) {
-            Ok(before) if is_free(&before) => return Ok(number),
+            Ok(before) if is_free(&before) => {
+                SIGNAL.store(number, Ordering::Release);
+                return Ok(number);
+            }
             Ok(before) => drop(signal::set_action(number, &before)),
             Err(_) => {}
         }
     }
-    SIGNAL.store(0, Ordering::Release);
     Err(Obstacle::NoSignal)
 }
 
@@ -136,9 +135,9 @@ fn give_signal_back() {
 }
 
 /// After the host has changed a disposition or its mask: keeps the signal, or takes the other one. False when neither is to be had.
-pub(crate) fn keep_a_signal(entry: Entry) -> bool {
-    let old = SIGNAL.load(Ordering::Acquire);
-    let Ok(signal) = take_signal(entry) else { return false };
+pub(crate) fn keep_a_signal(entry: Entry, blocked: Set) -> bool {
+    let old = signal_in_use();
+    let Ok(signal) = take_signal(entry, blocked) else { return false };
     if signal == old {
         return true;
     }

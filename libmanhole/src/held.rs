@@ -60,11 +60,6 @@ pub(crate) fn current() -> Option<Held> {
     (STATE.load(Ordering::SeqCst) == HELD).then(|| unsafe { *PLACE.0.get() })
 }
 
-/// Whether a thread is held.
-pub(crate) fn is_held() -> bool {
-    STATE.load(Ordering::SeqCst) != FREE
-}
-
 /// Waits until the thread that is held may go on. A handler of the host that runs meanwhile may leave by siglongjmp.
 pub(crate) fn wait() {
     loop {
@@ -86,10 +81,4 @@ pub(crate) fn release() {
 pub(crate) fn forget() {
     STATE.store(FREE, Ordering::SeqCst);
     TID.store(0, Ordering::SeqCst);
-}
-
-/// Whether the held thread is still there: it may have been taken out of the handler by siglongjmp and have ended.
-pub(crate) fn is_there() -> bool {
-    let tid = TID.load(Ordering::SeqCst);
-    tid != 0 && process::has_thread(tid)
 }

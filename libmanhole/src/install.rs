@@ -10,7 +10,7 @@ use manhole_options::{Handler, Options, Setting, Signal, Thread};
 use crate::settings::{Destination, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
-use crate::sys::signal::Set;
+use crate::sys::signal::{self, Set};
 use crate::sys::{fd, process};
 use crate::wake::handlers;
 use crate::{arena, capture, credentials, dormant, dump, listener, log, serve, state, wake};
@@ -80,7 +80,7 @@ pub(crate) fn install(text: &[u8]) -> Result<(), Failure> {
         handlers::provide_stack();
     }
     if settings.activate_on == 0 && settings.oneshot_on == 0 && settings.thread != Thread::Never {
-        wake::open();
+        wake::open(signal::mask());
     }
     Ok(())
 }
@@ -177,8 +177,11 @@ pub(crate) fn process_is_forked() {
     handlers::forget(settings);
     if settings.patch_fork && settings.thread != Thread::Never {
         log::event(format_args!("Fork detected. Reinstalling Manhole."));
+        if !settings.reinstall_delay.is_zero() {
+            log::event(format_args!("Delaying UDS binding {} seconds ...", settings.reinstall_delay.as_secs_f64()));
+        }
         state::open_after(settings.reinstall_delay);
-        wake::open();
+        wake::open(signal::mask());
     }
 }
 
@@ -220,7 +223,7 @@ pub(crate) fn credentials_have_changed(number: i64, arguments: [usize; 3]) {
         let tid = state::agent();
         let _ = wake::call(Call::Close);
         wake::wait_until_asleep(tid, Duration::from_secs(1));
-        wake::open();
+        wake::open(signal::mask());
     }
 }
 
@@ -248,7 +251,7 @@ pub(crate) fn stand_aside() -> bool {
 /// After [`stand_aside`].
 pub(crate) fn come_back() {
     if state::is_on_here() && !wake::is_awake() {
-        wake::open();
+        wake::open(signal::mask());
     }
 }
 

@@ -32,6 +32,10 @@ const LONGEST_REST: Duration = Duration::from_secs(300);
 /// How long the thread waits for a host that blocks the signal which wakes the manhole: hosts do so for moments.
 const BLOCKED: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
+/// How long the thread stays after its last client when nothing else needs it: each time that it has to be called, a wait of the
+/// host may start over.
+const LINGER: Duration = Duration::from_secs(10);
+
 /// What the last session has left for the next one.
 static REMEMBERED: Lock<Vec<u8>> = Lock::new(Vec::new());
 
@@ -51,7 +55,7 @@ pub(crate) struct Server {
     stays: bool,
     /// Whether it has been asked to end for a moment, or for good.
     leaves: bool,
-    /// When the wait for the client of `oneshot_on` ends; `None` when there is no such wait.
+    /// The wait for the client of `oneshot_on`.
     shot: Option<Shot>,
     queue: VecDeque<Waiting>,
     /// How long to wait before the next try to bind.
@@ -60,6 +64,8 @@ pub(crate) struct Server {
     complaint: String,
     /// How long the listener is left alone because no connection could be taken, for want of descriptors; zero when it is not.
     rest: Duration,
+    /// When the last client has left, on the monotonic clock.
+    last_client: Option<Duration>,
     /// How often the host was found to block the signal that wakes the manhole.
     blocked: usize,
 }
@@ -91,6 +97,7 @@ impl Server {
             retry: Duration::from_secs(1),
             complaint: String::new(),
             rest: Duration::ZERO,
+            last_client: None,
             blocked: 0,
         }
     }
@@ -103,6 +110,7 @@ impl Server {
             self.wait(None, true);
             while let Some(client) = self.queue.pop_front() {
                 self.session(client);
+                self.last_client = Some(process::monotonic());
                 self.end_shot("");
                 while state::is_exiting() {
                     self.exit();
@@ -120,7 +128,13 @@ impl Server {
 
     /// Whether there is something to wait for.
     fn is_needed(&self) -> bool {
-        !self.leaves && (self.stays || self.shot.is_some() || self.must_stay_awake())
+        !self.leaves && (self.stays || self.shot.is_some() || self.lingers_for().is_some() || self.must_stay_awake())
+    }
+
+    /// How long it waits for another client still.
+    fn lingers_for(&self) -> Option<Duration> {
+        let until = self.last_client.filter(|_| self.listener.is_some())?.saturating_add(LINGER);
+        until.checked_sub(process::monotonic())
     }
 
     /// Whether the host could not be woken if this thread left: it blocks the signal.
@@ -364,7 +378,9 @@ impl Server {
             None => None,
             Some(_) if !self.rest.is_zero() => Some(self.rest),
             Some(_) if stalled => Some(STALL),
-            Some(_) if !self.stays && self.shot.is_none() && !has_client => self.patience_with_host(),
+            Some(_) if !self.stays && self.shot.is_none() && !has_client => {
+                self.lingers_for().or_else(|| self.patience_with_host())
+            }
             Some(_) => None,
         };
         [shot, other].into_iter().flatten().min()

@@ -98,17 +98,16 @@ pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
 }
 
 /// Opens the manhole as the options say: a thread that listens, or none until a client comes. Nothing opens before the time
-/// of [`state::open_after`].
-pub(crate) fn open() {
+/// of [`state::open_after`]. `blocked` is what the calling thread blocks, or, in a handler, the code that it has interrupted.
+pub(crate) fn open(blocked: Set) {
     if state::settings().thread == Thread::Always {
         return stay(format_args!(""));
     }
     let delay = state::time_to_opening();
     let result = if delay.is_zero() {
-        dormant::listen(handlers::wake_entry)
+        dormant::listen(handlers::wake_entry, blocked)
     } else {
-        log::event(format_args!("Delaying UDS binding {} seconds ...", delay.as_secs_f64()));
-        dormant::listen_later(handlers::wake_entry, delay)
+        dormant::listen_later(handlers::wake_entry, blocked, delay)
     };
     match result {
         Ok(()) if delay.is_zero() => {
@@ -148,23 +147,18 @@ fn visit() {
 }
 
 /// The wake-up signal has come: a client, the time to open, or somebody who wants us to look whether all is well.
-pub(crate) fn rung() {
+pub(crate) fn rung(blocked: Set) {
     if dormant::is_due() {
         state::open_after(Duration::ZERO);
-        open();
+        open(blocked);
     } else if is_awake() {
         state::poke();
     } else if dormant::has_client() {
         visit();
     } else if dormant::descriptor() >= 0 && !dormant::is_intact() {
-        reopen();
+        dormant::close();
+        open(blocked);
     }
-}
-
-/// Makes the socket anew, which the host or somebody else has removed.
-fn reopen() {
-    dormant::close();
-    open();
 }
 
 /// A host that is about to have threads gets ours along: it costs no more now, and needs no signal.
@@ -180,13 +174,13 @@ pub(crate) fn signals_have_changed() {
     if signal == 0 || is_awake() {
         return;
     }
-    if signal::mask().contains(signal) && signal::action(signal).is_ok_and(|now| crate::interrupted::is_of_agent(&now))
-    {
+    let blocked = signal::mask();
+    if blocked.contains(signal) && signal::action(signal).is_ok_and(|now| crate::interrupted::is_of_agent(&now)) {
         // Most hosts unblock it again before long. The thread looks, and stays if not.
-        if !dormant::keep_a_signal(handlers::wake_entry) {
+        if !dormant::keep_a_signal(handlers::wake_entry, blocked) {
             let _ = call(Call::Visit);
         }
-    } else if !dormant::keep_a_signal(handlers::wake_entry) {
+    } else if !dormant::keep_a_signal(handlers::wake_entry, blocked) {
         stay(format_args!("The host uses or blocks SIGURG and SIGWINCH: "));
     }
 }
@@ -203,7 +197,10 @@ extern "C" fn run() -> ! {
         log::problem(format_args!("No descriptor table of its own ({error}): the manhole is off"));
         stop();
     }
-    signal::exchange_mask(Set(state::settings().sigmask | Set::of(&[state::BELL]).0));
+    let mask = state::settings().sigmask;
+    if mask != u64::MAX {
+        signal::exchange_mask(Set(mask | Set::of(&[state::BELL]).0));
+    }
     let mut server = Server::new(dormant::adopt(offered));
     loop {
         server.serve();

@@ -139,13 +139,6 @@ pub(crate) fn has_thread(tid: i32) -> bool {
     answer != Err(super::Errno(libc::ESRCH))
 }
 
-/// Whether process `pid` exists, as far as this one may know. A zombie does.
-pub(crate) fn exists(pid: i32) -> bool {
-    // SAFETY: numbers only; signal 0 is never sent.
-    let answer = unsafe { call(libc::SYS_kill, [pid as usize, 0]) };
-    answer != Err(super::Errno(libc::ESRCH))
-}
-
 /// Makes a system call of the setuid(2) family in the calling thread alone, as the host has made it. Any other number is an
 /// error.
 pub(crate) fn follow(number: i64, arguments: [usize; 3]) -> Result<()> {

@@ -86,12 +86,14 @@ pub(crate) fn pending() -> Set {
     set
 }
 
+/// What our threads block by default: everything but glibc's own two (32 and 33), which glibc sends to threads that it knows.
+pub(crate) const BLOCKED: Set = Set(!(0b11 << 31));
+
 /// Blocks every signal in the calling thread; returns the mask before.
 ///
-/// A thread inherits the mask of its creator, so this brackets the creation of ours. glibc sends its own two (32 and 33, for
-/// setuid(2) and cancellation) only to threads that it knows, which ours is not.
+/// A thread inherits the mask of its creator, so this brackets the creation of ours.
 pub(crate) fn block_all() -> Set {
-    exchange_mask(Set::ALL)
+    exchange_mask(BLOCKED)
 }
 
 /// Puts a mask in place; returns the one before.

@@ -104,19 +104,21 @@ extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
 }
 
 extern "C" fn on_wake(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    if state::is_on_here() {
-        wake::rung();
-    }
     // SAFETY: the kernel's third argument.
-    unsafe { Interrupted::from_kernel(context) }.go_on();
+    let mut interrupted = unsafe { Interrupted::from_kernel(context) };
+    if state::is_on_here() {
+        wake::rung(interrupted.mask());
+    }
+    interrupted.go_on();
 }
 
 extern "C" fn on_activate(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    if state::is_on_here() && !ACTIVATED.swap(true, Ordering::AcqRel) {
-        wake::open();
-    }
     // SAFETY: the kernel's third argument.
-    unsafe { Interrupted::from_kernel(context) }.go_on();
+    let mut interrupted = unsafe { Interrupted::from_kernel(context) };
+    if state::is_on_here() && !ACTIVATED.swap(true, Ordering::AcqRel) {
+        wake::open(interrupted.mask());
+    }
+    interrupted.go_on();
 }
 
 extern "C" fn on_oneshot(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
