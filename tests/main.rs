@@ -9,6 +9,7 @@
     reason = "this is a test binary: a failed expectation is a failed test"
 )]
 
+mod activation;
 mod descriptors;
 mod dump;
 mod elf;
@@ -21,7 +22,10 @@ mod loading;
 mod locals;
 mod locks;
 mod log_lines;
+mod oneshot;
+mod post_mortem;
 mod prompt;
 mod run_cli;
+mod thread_free;
 mod truth;
 mod undisturbed;

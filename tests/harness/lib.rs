@@ -12,16 +12,22 @@
 
 pub mod client;
 pub mod compare;
+pub mod counters;
 pub mod gdb;
+pub mod other_user;
 pub mod place;
+pub mod poke;
 pub mod requires;
 pub mod structured;
+pub mod tasks;
 pub mod text;
 pub mod turn;
 pub mod victim;
 pub mod victims;
+pub mod waits;
 
 pub use client::TextClient;
+pub use counters::Counters;
 pub use structured::{Frame, StructuredClient, Thread};
 pub use victim::{Host, Victim};
 
