@@ -12,7 +12,7 @@ use crate::state::Call;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::{fd, process};
-use crate::wake::handlers;
+use crate::wake::{handlers, stacks};
 use crate::{arena, capture, credentials, dormant, dump, listener, log, serve, snapshot, state, wake};
 
 /// Why there is no manhole after an attempt to install one.
@@ -47,9 +47,12 @@ pub(crate) fn install(text: &[u8]) -> Result<(), Failure> {
         Ok(Setting::Off) => return Ok(()),
         Ok(Setting::Install(options)) => options,
         Err(reason) => {
+            if reason.kind == manhole_options::ErrorKind::ConfigurationConflict {
+                refuse(text, &format_args!("ConfigurationConflict: {reason}"));
+                return Err(Failure::ConfigurationConflict);
+            }
             refuse(text, &reason);
-            let is_conflict = reason.kind == manhole_options::ErrorKind::ConfigurationConflict;
-            return Err(if is_conflict { Failure::ConfigurationConflict } else { Failure::BadOptions });
+            return Err(Failure::BadOptions);
         }
     };
     if state::is_on_here() {
@@ -77,7 +80,7 @@ pub(crate) fn install(text: &[u8]) -> Result<(), Failure> {
         log::event(format_args!("{note}"));
     }
     if snapshot::is_fate(settings.oneshot_on) {
-        handlers::provide_stack();
+        stacks::provide();
     }
     if settings.activate_on == 0 && settings.oneshot_on == 0 && settings.thread != Thread::Never {
         wake::open(signal::mask());
@@ -193,6 +196,16 @@ pub(crate) fn host_has_threads() {
     }
 }
 
+/// Whether threads need a stack for handlers: one that has overflowed its own is to be seen post mortem.
+pub(crate) fn wants_stacks() -> bool {
+    state::is_on() && snapshot::is_fate(state::settings().oneshot_on)
+}
+
+/// Gives the calling thread, which has just begun, a stack for handlers.
+pub(crate) fn provide_stack() {
+    stacks::provide();
+}
+
 /// The host has changed the disposition of `signal`.
 pub(crate) fn disposition_has_changed(signal: i32) {
     if !state::is_on() {
@@ -259,8 +272,28 @@ pub(crate) fn come_back() {
 /// In `_exit`: the socket goes.
 pub(crate) fn process_leaves() {
     if state::is_on_here() {
+        // The time to open may come in between.
+        state::exit_begins();
         listener::unlink_own();
     }
+}
+
+/// A thread of the host is about to end by the bare system call. glibc ends the process with its last thread; the kernel alone
+/// would wait for ours.
+pub(crate) fn thread_ends() {
+    if state::is_on_here() && wake::is_awake() && !state::on_agent_thread() {
+        let _ = wake::call(Call::Ending);
+    }
+}
+
+/// The host is about to act for user `euid`: who then may not open the socket of the old one.
+pub(crate) fn user_will_be(euid: u32) -> Option<u32> {
+    if euid == u32::MAX || !state::is_on_here() { None } else { listener::change_owner(euid) }
+}
+
+/// It has not come to that.
+pub(crate) fn user_stays(owner: u32) {
+    listener::change_owner(owner);
 }
 
 /// In `exit`: the socket goes, and a connected client is waited for unless the options say otherwise.

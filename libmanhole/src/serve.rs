@@ -12,10 +12,10 @@ use crate::prompt::Prompt;
 use crate::session::{self, Next};
 use crate::state::Call;
 use crate::symbols::Store;
+use crate::sys::bell::Bell;
 use crate::sys::fd::Fd;
-use crate::sys::host_fd::Watch;
 use crate::sys::lock::Lock;
-use crate::sys::signal::Set;
+use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
 use crate::sys::{Errno, host_fd, process, thread};
 use crate::{access, credentials, dormant, dump, held, log, state};
@@ -48,9 +48,9 @@ pub(crate) fn forget() {
 pub(crate) struct Server {
     listener: Option<Listener>,
     /// Readable when somebody has poked this thread.
-    bell: Option<Fd>,
-    /// Readable when a thread of the host has ended.
-    watch: Option<Fd>,
+    bell: Option<Bell>,
+    /// Until when the end of the host's last thread is looked for, on the monotonic clock.
+    ending: Option<Duration>,
     /// Whether it listens for good. Otherwise it goes when the last client has left, and the kernel's signal calls it again.
     stays: bool,
     /// Whether it has been asked to end for a moment, or for good.
@@ -73,8 +73,10 @@ pub(crate) struct Server {
 /// The one client of `oneshot_on`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Shot {
-    /// On the monotonic clock; `None` for ever.
+    /// When the wait ends, on the monotonic clock; `None` for never.
     until: Option<Duration>,
+    /// Whether the client is there.
+    is_taken: bool,
 }
 
 /// A client and whether it has seen the dump already.
@@ -88,8 +90,8 @@ impl Server {
     pub(crate) fn new(listener: Option<Listener>) -> Server {
         Server {
             listener,
-            bell: socket::signal_fd(Set::of(&[state::BELL])).ok(),
-            watch: host_fd::watch_a_thread().into_fd(),
+            bell: Bell::new(Set::of(&[state::bell()])).ok(),
+            ending: None,
             stays: false,
             leaves: false,
             shot: None,
@@ -184,7 +186,10 @@ impl Server {
         }
         if calls.has(Call::Oneshot) && self.shot.is_none() {
             let until = state::settings().oneshot_timeout.map(|limit| process::monotonic().saturating_add(limit));
-            self.shot = Some(Shot { until });
+            self.shot = Some(Shot { until, is_taken: false });
+        }
+        if calls.has(Call::Ending) {
+            self.ending = Some(process::monotonic().saturating_add(Duration::from_secs(1)));
         }
         if calls.has(Call::Dump) {
             dump::write();
@@ -197,7 +202,8 @@ impl Server {
 
     /// Makes the socket if one is wanted and its time has come.
     fn open(&mut self) {
-        let is_wanted = (self.stays || self.shot.is_some()) && !self.leaves;
+        let waits = self.shot.is_some_and(|shot| !shot.is_taken);
+        let is_wanted = (self.stays || waits) && !self.leaves;
         if is_wanted && self.listener.is_none() && state::time_to_opening().is_zero() {
             self.bind();
             if self.listener.is_some() {
@@ -211,7 +217,7 @@ impl Server {
 
     /// The last client of an ending process has left: the process ends by itself, or, when no thread of it is left, with this one.
     fn exit(&self) {
-        if matches!(host_fd::watch_a_thread(), Watch::Alone) {
+        if !host_fd::has_living_thread() {
             crate::listener::unlink_own();
             thread::end();
         }
@@ -233,10 +239,6 @@ impl Server {
         if !self.stays {
             crate::listener::unlink_own();
             self.listener = None;
-            for mut waiting in core::mem::take(&mut self.queue) {
-                session::tell(&mut waiting.client, "The one client of oneshot_on has left.\n");
-                waiting.client.finish();
-            }
         }
         held::release();
     }
@@ -312,8 +314,7 @@ impl Server {
         let readable = |fd: &Fd| Waited { fd: fd.number(), events: libc::POLLIN, revents: 0 };
         let mut waited = vec![
             self.listener.as_ref().filter(|_| self.rest.is_zero()).map_or(none, |listener| readable(listener.fd())),
-            self.bell.as_ref().map_or(none, readable),
-            self.watch.as_ref().map_or(none, readable),
+            self.bell.as_ref().map_or(none, |bell| readable(bell.fd())),
             active.as_ref().map_or(none, |client| client.waited()),
         ];
         waited.extend(self.queue.iter().map(|waiting| waiting.client.waited()));
@@ -331,7 +332,6 @@ impl Server {
         let rested = !core::mem::take(&mut self.rest).is_zero();
         let mut events = waited.iter().map(|waited| waited.revents);
         let (listener, bell) = (events.next().unwrap_or(0), events.next().unwrap_or(0));
-        let watch = events.next().unwrap_or(0);
         let holder = active.as_ref().map(|client| client.peer());
         if let (Some(client), Some(events)) = (active.as_mut(), events.next()) {
             client.ready(events);
@@ -349,8 +349,8 @@ impl Server {
         if bell != 0 {
             self.answer_bell();
         }
-        if watch != 0 {
-            self.thread_has_ended(active.is_some());
+        if self.ending.is_some() {
+            self.look_for_the_end(active.is_some());
         }
         if self.shot.is_some_and(|shot| shot.until.is_some_and(|until| until <= process::monotonic()))
             && holder.is_none()
@@ -383,7 +383,8 @@ impl Server {
             }
             Some(_) => None,
         };
-        [shot, other].into_iter().flatten().min()
+        let ending = self.ending.map(|_| Duration::from_millis(1));
+        [shot, ending, other].into_iter().flatten().min()
     }
 
     /// The host blocks the signal that wakes the manhole: for how long that is looked at.
@@ -397,26 +398,31 @@ impl Server {
         patience
     }
 
-    /// A thread of the host has ended: when it was the last one, the process ends with it, as it would without us.
-    fn thread_has_ended(&mut self, has_client: bool) {
-        self.watch = match host_fd::watch_a_thread() {
-            Watch::Thread(fd) => Some(fd),
-            Watch::Unknown => None,
-            Watch::Alone if has_client && !state::settings().daemon_connection => {
-                state::exit_begins();
-                None
-            }
-            Watch::Alone => {
-                crate::listener::unlink_own();
-                thread::end()
-            }
-        };
+    /// A thread of the host is about to end: when it was the last one, the process ends with it, as it would without us.
+    fn look_for_the_end(&mut self, has_client: bool) {
+        if host_fd::has_living_thread() {
+            // Not yet, or not the last: for a moment it is looked at again.
+            self.ending = self.ending.filter(|until| *until > process::monotonic());
+            return;
+        }
+        self.ending = None;
+        if has_client && !state::settings().daemon_connection {
+            state::exit_begins();
+            return;
+        }
+        crate::listener::unlink_own();
+        thread::end()
     }
 
     /// Somebody has poked us: look at everything that may have changed.
     fn answer_bell(&mut self) {
+        // One signal is taken, and only if one was sent to this thread: those come before the ones that were sent to the
+        // process, which are the host's.
         if let Some(bell) = &self.bell {
-            while bell.read(&mut [0; 128]).is_ok_and(|n| n > 0) {}
+            bell.hear();
+            if state::was_rung() || signal::pending_for_thread().contains(state::bell()) {
+                bell.take_one();
+            }
         }
         if !state::is_exiting() && self.listener.as_ref().is_some_and(|listener| !listener.is_intact()) {
             self.listener = None;
@@ -472,6 +478,13 @@ impl Server {
                 session::keep_waiting(&mut client, holder);
             }
             self.queue.push_back(Waiting { client, greeted: before.is_some() });
+            if let Some(shot) = self.shot.as_mut().filter(|_| !self.stays) {
+                // One client, and no second: the door is shut behind it.
+                shot.is_taken = true;
+                crate::listener::unlink_own();
+                self.listener = None;
+                return;
+            }
         }
     }
 }

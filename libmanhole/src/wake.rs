@@ -7,6 +7,7 @@
 //! to AWAKE creates the thread, and the thread's last instruction moves it back.
 
 pub(crate) mod handlers;
+pub(crate) mod stacks;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -199,7 +200,7 @@ extern "C" fn run() -> ! {
     }
     let mask = state::settings().sigmask;
     if mask != u64::MAX {
-        signal::exchange_mask(Set(mask | Set::of(&[state::BELL]).0));
+        signal::exchange_mask(Set(mask | Set::of(&[state::bell()]).0));
     }
     let mut server = Server::new(dormant::adopt(offered));
     loop {

@@ -199,6 +199,12 @@ pub(crate) fn unlink(path: &CStr) -> Result<()> {
     unsafe { call(libc::SYS_unlink, [path.as_ptr() as usize]) }.map(drop)
 }
 
+/// Gives the file `path`, or the symbolic link there, to user `uid` (lchown(2)).
+pub(crate) fn change_owner(path: &CStr, uid: u32) -> Result<()> {
+    // SAFETY: the path is a C string.
+    unsafe { call(libc::SYS_lchown, [path.as_ptr() as usize, uid as usize, u32::MAX as usize]) }.map(drop)
+}
+
 /// The target of a symbolic link, such as those below `/proc/self/fd`, into `buffer`.
 pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
     // SAFETY: the buffer is ours for the length that is given.

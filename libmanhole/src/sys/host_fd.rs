@@ -74,44 +74,8 @@ pub(crate) fn blocked_by_host() -> Set {
     blocked.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).map_or(Set::ALL, Set)
 }
 
-/// How the life of the host's threads is watched.
-pub(crate) enum Watch {
-    /// Becomes readable when a certain thread of the host ends.
-    Thread(Fd),
-    /// No thread of the host is left.
-    Alone,
-    /// This kernel does not tell, or may not be asked.
-    Unknown,
-}
-
-impl Watch {
-    pub(crate) fn into_fd(self) -> Option<Fd> {
-        match self {
-            Watch::Thread(fd) => Some(fd),
-            Watch::Alone | Watch::Unknown => None,
-        }
-    }
-}
-
-/// Watches a living thread of the host (pidfd_open(2) with PIDFD_THREAD, Linux 6.9).
-pub(crate) fn watch_a_thread() -> Watch {
-    const PIDFD_THREAD: usize = libc::O_EXCL as usize;
-    if is_filtered() {
-        return Watch::Unknown;
-    }
-    loop {
-        let Some(tid) = living_thread() else { return Watch::Alone };
-        // SAFETY: numbers only; the kernel gives a new descriptor.
-        match unsafe { call(libc::SYS_pidfd_open, [tid as usize, PIDFD_THREAD]) } {
-            Ok(fd) => return Watch::Thread(Fd::from_kernel(fd)),
-            Err(super::Errno(libc::ESRCH)) => {}
-            Err(_) => return Watch::Unknown,
-        }
-    }
-}
-
-/// A thread of the host that has not ended.
-fn living_thread() -> Option<i32> {
+/// Whether a thread of the host has not ended.
+pub(crate) fn has_living_thread() -> bool {
     let own = process::tid();
     let lives = |tid: i32| {
         let mut path = crate::text::Text::<64>::new();
@@ -121,5 +85,6 @@ fn living_thread() -> Option<i32> {
         let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
         state.is_some_and(|state| !matches!(state, b'Z' | b'X'))
     };
-    directory::numbers(c"/proc/self/task").ok()?.into_iter().find(|&tid| tid != own && lives(tid))
+    let tids = directory::numbers(c"/proc/self/task");
+    tids.is_ok_and(|tids| tids.into_iter().any(|tid| tid != own && lives(tid)))
 }

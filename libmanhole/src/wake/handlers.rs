@@ -11,9 +11,9 @@ use crate::interrupted::{self, Interrupted, entry};
 use crate::settings::Settings;
 use crate::snapshot::{Summons, is_fate};
 use crate::state::{self, Call};
+use crate::sys::process;
 use crate::sys::replaced::Replaced;
 use crate::sys::signal::{self, Action, Set};
-use crate::sys::{mapping, process};
 use crate::{log, wake};
 
 entry!(
@@ -163,21 +163,4 @@ fn take_its_course(number: i32, info: &libc::siginfo_t) {
         let _ = signal::set_action(number, BEFORE.get());
     }
     let _ = process::raise_again(number, info);
-}
-
-/// The size of the stacks that are provided for handlers: for the kernel's frame (up to 11 KiB with AMX state) and ours.
-const ALTERNATE_STACK: usize = 64 * 1024;
-
-/// Gives the calling thread a stack for handlers, where it has none: the one that has overflowed is of no use.
-pub(crate) fn provide_stack() {
-    let Ok(stack) = mapping::map(ALTERNATE_STACK + mapping::PAGE) else { return };
-    // SAFETY: the lowest page of the new mapping becomes the guard.
-    let guarded = unsafe { mapping::protect_none(stack, mapping::PAGE) };
-    // SAFETY: the rest of the mapping.
-    let start = unsafe { stack.add(mapping::PAGE) };
-    let is_used = guarded.is_ok() && signal::provide_alternate_stack(start, ALTERNATE_STACK) == Ok(true);
-    if !is_used {
-        // SAFETY: the mapping made above, which nobody uses.
-        let _ = unsafe { mapping::unmap(stack, ALTERNATE_STACK + mapping::PAGE) };
-    }
 }
