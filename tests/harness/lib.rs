@@ -13,11 +13,14 @@
 pub mod client;
 pub mod compare;
 pub mod gdb;
+pub mod http;
 pub mod place;
+pub mod processes;
 pub mod requires;
 pub mod structured;
 pub mod text;
 pub mod turn;
+pub mod venv;
 pub mod victim;
 pub mod victims;
 

@@ -1,0 +1,150 @@
+//! uWSGI with a master and workers, and the recipes of the README for it.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use manhole_tests::http::{Load, get};
+use manhole_tests::victim::{Host, socket_of};
+use manhole_tests::{PATIENCE, place, processes, turn, venv, victims, wait_for};
+use nix::sys::signal::Signal;
+
+use super::{Server, Stuck, a_stuck_worker_is_understood};
+
+const WORKERS: usize = 3;
+
+fn arguments(address: std::net::SocketAddr) -> Vec<String> {
+    let file = victims::script("wsgi_app.py").display().to_string();
+    let mut all: Vec<String> =
+        ["--master", "--need-app", "--die-on-term", "--disable-logging"].map(str::to_owned).into();
+    all.extend(["--processes".into(), WORKERS.to_string(), "--wsgi-file".into(), file]);
+    all.extend(["--http-socket".into(), address.to_string()]);
+    all
+}
+
+fn cli(arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    Command::new(place::client()).args(arguments).env("HOME", home.path()).stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_worker_is_chosen_and_reached() {
+    let _turn = turn::shared();
+    let Some(uwsgi) = venv::program("uwsgi") else { return };
+    let server = Server::start(&uwsgi, true, arguments);
+    let load = Load::on(server.address);
+    let worker = a_stuck_worker_is_understood(&server, &load);
+    server.victim.log_with(&format!("(pid: {worker},"));
+    let workers = server.workers(WORKERS, &[]);
+    for &pid in workers.iter().chain([&server.victim.pid()]) {
+        server.reach(pid);
+    }
+    load.more(20);
+    assert_eq!(load.failures(), Vec::<String>::new());
+}
+
+#[test]
+fn the_plain_recipe() {
+    let _turn = turn::shared();
+    let Some(uwsgi) = venv::program("uwsgi") else { return };
+    let address = manhole_tests::http::free_address();
+    let host = Host::without_manhole(place::launcher()).arg("--").arg(&uwsgi).args(arguments(address));
+    let victim = host.ends_by(Signal::SIGTERM).start();
+    let load = Load::on(address);
+    let stuck = Stuck::at(address);
+    let pid = stuck.worker.to_string();
+    // A worker has its manhole half a second after it was forked.
+    let output = cli(&["-t", "10", "-c", "bt", &pid]);
+    assert!(output.status.success() && text(&output).contains("PyEval"), "{}", text(&output));
+    stuck.release();
+    load.more(10);
+    assert_eq!(load.failures(), Vec::<String>::new());
+    let workers = processes::children(victim.pid());
+    drop(victim);
+    for pid in workers {
+        assert!(!socket_of(pid).exists(), "{pid}");
+    }
+}
+
+#[test]
+fn reload_and_stop_are_as_without_us() {
+    let _turn = turn::shared();
+    let Some(uwsgi) = venv::program("uwsgi") else { return };
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let ends = [true, false].map(|with_manhole| reload_and_stop(&uwsgi, with_manhole, signal));
+        assert_eq!(ends[0], ends[1], "{signal}: with and without a manhole");
+    }
+}
+
+fn reload_and_stop(uwsgi: &Path, with_manhole: bool, signal: Signal) -> (Option<i32>, Option<i32>) {
+    let mut server = Server::start(uwsgi, with_manhole, arguments);
+    let load = Load::on(server.address);
+    let old = server.workers(WORKERS, &[]);
+    let reach_all = |server: &Server, workers: &[i32]| {
+        if with_manhole {
+            let all: Vec<i32> = workers.iter().copied().chain([server.victim.pid()]).collect();
+            all.iter().for_each(|&pid| _ = server.reach(pid));
+            server.only(&all);
+        }
+    };
+    reach_all(&server, &old);
+    // The master executes itself, with the same pid.
+    server.victim.signal(Signal::SIGHUP);
+    let new = server.workers(WORKERS, &old);
+    load.more(20);
+    reach_all(&server, &new);
+    drop(load);
+    let end = server.end(signal);
+    assert!(new.iter().all(|&pid| !processes::runs(pid)), "a worker is left");
+    server.only(&[]);
+    end
+}
+
+#[test]
+fn the_recipe_with_a_signal() {
+    let _turn = turn::shared();
+    let Some(uwsgi) = venv::program("uwsgi") else { return };
+    let address = manhole_tests::http::free_address();
+    let host = Host::without_manhole(place::launcher()).args(["--activate-on", "RTMIN+2", "--"]).arg(&uwsgi);
+    let victim = host.args(arguments(address)).ends_by(Signal::SIGTERM).start();
+    let load = Load::on(address);
+    let worker: i32 = get(address, "/").unwrap().trim().parse().unwrap();
+    let pid = worker.to_string();
+    assert!(!socket_of(worker).exists());
+    let output = cli(&["-t", "10", "-s", "RTMIN+2", "-c", "bt", &pid]);
+    assert!(output.status.success() && text(&output).contains("#0 "), "{}\n{}", text(&output), victim.log());
+    // Nobody else has one.
+    for other in processes::children(victim.pid()).into_iter().chain([victim.pid()]) {
+        assert_eq!(socket_of(other).exists(), other == worker, "{other}");
+    }
+    load.more(10);
+    assert_eq!(load.failures(), Vec::<String>::new());
+}
+
+#[test]
+fn the_recipe_with_a_monitored_file() {
+    let _turn = turn::shared();
+    let Some(uwsgi) = venv::program("uwsgi") else { return };
+    let address = manhole_tests::http::free_address();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("manhole-pid");
+    std::fs::write(&file, "").unwrap();
+    let host = Host::without_manhole(place::launcher()).args(["--thread", "false", "--"]).arg(&uwsgi);
+    let victim = host.args(arguments(address)).env("MONITORED", &file).ends_by(Signal::SIGTERM).start();
+    let load = Load::on(address);
+    let worker: i32 = get(address, "/").unwrap().trim().parse().unwrap();
+    assert!(!socket_of(worker).exists());
+    // uWSGI looks at the file from its first answer on; it is written until it has been seen.
+    wait_for("the worker's manhole", PATIENCE, || {
+        std::fs::write(&file, worker.to_string()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        socket_of(worker).exists().then_some(())
+    });
+    let output = cli(&["-t", "10", "-c", "bt", &worker.to_string()]);
+    assert!(output.status.success() && text(&output).contains("#0 "), "{}\n{}", text(&output), victim.log());
+    load.more(10);
+    assert_eq!(load.failures(), Vec::<String>::new());
+}
