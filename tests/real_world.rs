@@ -9,9 +9,9 @@ mod storms;
 mod uwsgi;
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use manhole_tests::http::{Load, Response, free_address};
 use manhole_tests::victim::{Host, Victim};
@@ -46,7 +46,18 @@ impl Sockets {
     }
 }
 
-/// A web server with processes of its own.
+/// How a server is started.
+#[derive(Clone, Copy, PartialEq)]
+enum Run<'a> {
+    /// As it is, for comparison.
+    Bare,
+    /// By `manhole-run`, with the sockets in a directory of their own.
+    Sockets,
+    /// By `manhole-run` with these arguments.
+    With(&'a [&'a str]),
+}
+
+/// A web server with processes of its own, all of which end with this value.
 struct Server {
     victim: Victim,
     address: SocketAddr,
@@ -54,16 +65,15 @@ struct Server {
 }
 
 impl Server {
-    /// Starts a server that is given its address by `arguments`, with or without us.
-    fn start<S: AsRef<OsStr>>(
-        program: &Path,
-        with_manhole: bool,
-        arguments: impl FnOnce(SocketAddr) -> Vec<S>,
-    ) -> Server {
+    /// Starts a server that is given its address by `arguments`.
+    fn start(program: &Path, run: Run, arguments: impl FnOnce(SocketAddr) -> Vec<String>) -> Server {
         let (address, sockets) = (free_address(), Sockets::new());
-        let host = if with_manhole { launched(program, &sockets) } else { Host::without_manhole(program) };
-        let victim = host.args(arguments(address)).ends_by(Signal::SIGTERM).start();
-        Server { victim, address, sockets }
+        let host = match run {
+            Run::Bare => Host::without_manhole(program),
+            Run::Sockets => launched(program, &sockets),
+            Run::With(options) => Host::without_manhole(place::launcher()).args(options).arg("--").arg(program),
+        };
+        Server { victim: host.args(arguments(address)).start(), address, sockets }
     }
 
     /// Its children, once there are so many and none of them is one of `before`.
@@ -104,6 +114,25 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        let kill = |pid, signal| _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
+        let children = processes::children(self.victim.pid());
+        if self.victim.runs() {
+            kill(self.victim.pid(), Signal::SIGTERM);
+        }
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.victim.runs() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if self.victim.runs() {
+            // The parent first, or it would replace the others.
+            kill(self.victim.pid(), Signal::SIGKILL);
+            children.into_iter().for_each(|pid| kill(pid, Signal::SIGKILL));
+        }
+    }
+}
+
 /// A request that hangs in a worker until it is released.
 struct Stuck {
     response: Response,
@@ -127,6 +156,14 @@ impl Stuck {
         std::fs::write(&self.fifo, "released").expect("open the fifo");
         assert_eq!(self.response.rest().expect("the rest"), "released");
     }
+}
+
+/// Each of these workers serves: a request hangs in every one of them at the same time.
+fn all_serve(server: &Server, workers: &[i32]) {
+    let stuck: Vec<Stuck> = workers.iter().map(|_| Stuck::at(server.address)).collect();
+    let serving: BTreeSet<i32> = stuck.iter().map(|one| one.worker).collect();
+    stuck.into_iter().for_each(Stuck::release);
+    assert_eq!(serving, workers.iter().copied().collect());
 }
 
 /// One worker hangs: it is found, its dump says where, and a session in it and dumps of it disturb nobody. The request

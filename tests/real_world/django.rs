@@ -4,7 +4,7 @@ use manhole_tests::http::{Load, get};
 use manhole_tests::{processes, turn, venv, victims};
 use nix::sys::signal::Signal;
 
-use super::Server;
+use super::{Run, Server};
 
 #[test]
 fn runserver_reloads() {
@@ -14,7 +14,7 @@ fn runserver_reloads() {
     let directory = tempfile::tempdir().unwrap();
     let site = directory.path().join("django_site.py");
     std::fs::copy(victims::script("django_site.py"), &site).unwrap();
-    let mut server = Server::start(&python, true, |address| {
+    let mut server = Server::start(&python, Run::Sockets, |address| {
         vec!["-B".to_owned(), site.display().to_string(), "runserver".to_owned(), address.to_string()]
     });
     let load = Load::on(server.address);

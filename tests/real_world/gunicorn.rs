@@ -6,12 +6,12 @@ use manhole_tests::http::Load;
 use manhole_tests::{processes, turn, venv, victims};
 use nix::sys::signal::Signal;
 
-use super::{Server, a_stuck_worker_is_understood};
+use super::{Run, Server, a_stuck_worker_is_understood};
 
 const WORKERS: usize = 2;
 
-fn start(python: &Path, with_manhole: bool, class: &str) -> Server {
-    Server::start(python, with_manhole, |address| {
+fn start(python: &Path, run: Run, class: &str) -> Server {
+    Server::start(python, run, |address| {
         let address = address.to_string();
         let directory = victims::script("").display().to_string();
         let workers = WORKERS.to_string();
@@ -24,12 +24,12 @@ fn start(python: &Path, with_manhole: bool, class: &str) -> Server {
 fn all_of_it(class: &str) {
     let _turn = turn::shared();
     let Some(python) = venv::program("python") else { return };
-    let ends = [true, false].map(|with_manhole| {
-        let mut server = start(&python, with_manhole, class);
+    let ends = [Run::Sockets, Run::Bare].map(|run| {
+        let mut server = start(&python, run, class);
         let load = Load::on(server.address);
         let old = server.workers(WORKERS, &[]);
         let master = server.victim.pid();
-        if with_manhole {
+        if run != Run::Bare {
             for &pid in old.iter().chain([&master]) {
                 server.reach(pid);
                 load.more(5);
@@ -42,7 +42,7 @@ fn all_of_it(class: &str) {
         let new = server.workers(WORKERS, &old);
         load.more(20);
         drop(load);
-        if with_manhole {
+        if run != Run::Bare {
             let all: Vec<i32> = new.iter().copied().chain([master]).collect();
             all.iter().for_each(|&pid| _ = server.reach(pid));
             server.only(&all);

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use manhole_tests::http::{Load, get};
-use manhole_tests::victim::{Host, socket_of};
-use manhole_tests::{PATIENCE, place, processes, turn, venv, victims, wait_for};
+use manhole_tests::victim::socket_of;
+use manhole_tests::{place, processes, turn, venv, victims};
 use nix::sys::signal::Signal;
 
-use super::{Server, Stuck, a_stuck_worker_is_understood};
+use super::{Run, Server, Stuck, a_stuck_worker_is_understood, all_serve};
 
 const WORKERS: usize = 3;
 
@@ -34,7 +34,7 @@ fn text(output: &Output) -> String {
 fn a_worker_is_chosen_and_reached() {
     let _turn = turn::shared();
     let Some(uwsgi) = venv::program("uwsgi") else { return };
-    let server = Server::start(&uwsgi, true, arguments);
+    let server = Server::start(&uwsgi, Run::Sockets, arguments);
     let load = Load::on(server.address);
     let worker = a_stuck_worker_is_understood(&server, &load);
     server.victim.log_with(&format!("(pid: {worker},"));
@@ -50,11 +50,9 @@ fn a_worker_is_chosen_and_reached() {
 fn the_plain_recipe() {
     let _turn = turn::shared();
     let Some(uwsgi) = venv::program("uwsgi") else { return };
-    let address = manhole_tests::http::free_address();
-    let host = Host::without_manhole(place::launcher()).arg("--").arg(&uwsgi).args(arguments(address));
-    let victim = host.ends_by(Signal::SIGTERM).start();
-    let load = Load::on(address);
-    let stuck = Stuck::at(address);
+    let mut server = Server::start(&uwsgi, Run::With(&[]), arguments);
+    let load = Load::on(server.address);
+    let stuck = Stuck::at(server.address);
     let pid = stuck.worker.to_string();
     // A worker has its manhole half a second after it was forked.
     let output = cli(&["-t", "10", "-c", "bt", &pid]);
@@ -62,8 +60,9 @@ fn the_plain_recipe() {
     stuck.release();
     load.more(10);
     assert_eq!(load.failures(), Vec::<String>::new());
-    let workers = processes::children(victim.pid());
-    drop(victim);
+    let workers = server.workers(WORKERS, &[]);
+    all_serve(&server, &workers);
+    assert_eq!(server.end(Signal::SIGTERM), (Some(0), None));
     for pid in workers {
         assert!(!socket_of(pid).exists(), "{pid}");
     }
@@ -74,29 +73,32 @@ fn reload_and_stop_are_as_without_us() {
     let _turn = turn::shared();
     let Some(uwsgi) = venv::program("uwsgi") else { return };
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let ends = [true, false].map(|with_manhole| reload_and_stop(&uwsgi, with_manhole, signal));
+        let ends = [Run::Sockets, Run::Bare].map(|run| reload_and_stop(&uwsgi, run, signal));
         assert_eq!(ends[0], ends[1], "{signal}: with and without a manhole");
     }
 }
 
-fn reload_and_stop(uwsgi: &Path, with_manhole: bool, signal: Signal) -> (Option<i32>, Option<i32>) {
-    let mut server = Server::start(uwsgi, with_manhole, arguments);
+fn reload_and_stop(uwsgi: &Path, run: Run, signal: Signal) -> (Option<i32>, Option<i32>) {
+    let mut server = Server::start(uwsgi, run, arguments);
     let load = Load::on(server.address);
     let old = server.workers(WORKERS, &[]);
     let reach_all = |server: &Server, workers: &[i32]| {
-        if with_manhole {
+        if run != Run::Bare {
             let all: Vec<i32> = workers.iter().copied().chain([server.victim.pid()]).collect();
             all.iter().for_each(|&pid| _ = server.reach(pid));
             server.only(&all);
         }
     };
     reach_all(&server, &old);
+    // A worker that has not come to its first request may miss the word to leave, with or without us.
+    all_serve(&server, &old);
     // The master executes itself, with the same pid.
     server.victim.signal(Signal::SIGHUP);
     let new = server.workers(WORKERS, &old);
     load.more(20);
-    reach_all(&server, &new);
     drop(load);
+    reach_all(&server, &new);
+    all_serve(&server, &new);
     let end = server.end(signal);
     assert!(new.iter().all(|&pid| !processes::runs(pid)), "a worker is left");
     server.only(&[]);
@@ -107,17 +109,15 @@ fn reload_and_stop(uwsgi: &Path, with_manhole: bool, signal: Signal) -> (Option<
 fn the_recipe_with_a_signal() {
     let _turn = turn::shared();
     let Some(uwsgi) = venv::program("uwsgi") else { return };
-    let address = manhole_tests::http::free_address();
-    let host = Host::without_manhole(place::launcher()).args(["--activate-on", "RTMIN+2", "--"]).arg(&uwsgi);
-    let victim = host.args(arguments(address)).ends_by(Signal::SIGTERM).start();
-    let load = Load::on(address);
-    let worker: i32 = get(address, "/").unwrap().trim().parse().unwrap();
+    let server = Server::start(&uwsgi, Run::With(&["--activate-on", "RTMIN+2"]), arguments);
+    let load = Load::on(server.address);
+    let worker: i32 = get(server.address, "/").unwrap().trim().parse().unwrap();
     let pid = worker.to_string();
     assert!(!socket_of(worker).exists());
     let output = cli(&["-t", "10", "-s", "RTMIN+2", "-c", "bt", &pid]);
-    assert!(output.status.success() && text(&output).contains("#0 "), "{}\n{}", text(&output), victim.log());
+    assert!(output.status.success() && text(&output).contains("#0 "), "{}\n{}", text(&output), server.victim.log());
     // Nobody else has one.
-    for other in processes::children(victim.pid()).into_iter().chain([victim.pid()]) {
+    for other in server.workers(WORKERS, &[]).into_iter().chain([server.victim.pid()]) {
         assert_eq!(socket_of(other).exists(), other == worker, "{other}");
     }
     load.more(10);
@@ -128,23 +128,20 @@ fn the_recipe_with_a_signal() {
 fn the_recipe_with_a_monitored_file() {
     let _turn = turn::shared();
     let Some(uwsgi) = venv::program("uwsgi") else { return };
-    let address = manhole_tests::http::free_address();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("manhole-pid");
     std::fs::write(&file, "").unwrap();
-    let host = Host::without_manhole(place::launcher()).args(["--thread", "false", "--"]).arg(&uwsgi);
-    let victim = host.args(arguments(address)).env("MONITORED", &file).ends_by(Signal::SIGTERM).start();
-    let load = Load::on(address);
-    let worker: i32 = get(address, "/").unwrap().trim().parse().unwrap();
-    assert!(!socket_of(worker).exists());
-    // uWSGI looks at the file from its first answer on; it is written until it has been seen.
-    wait_for("the worker's manhole", PATIENCE, || {
-        std::fs::write(&file, worker.to_string()).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        socket_of(worker).exists().then_some(())
+    let server = Server::start(&uwsgi, Run::With(&["--thread", "false"]), |address| {
+        let mut all = arguments(address);
+        all.extend(["--env".to_owned(), format!("MONITORED={}", file.display())]);
+        all
     });
+    let load = Load::on(server.address);
+    let worker: i32 = get(server.address, "/").unwrap().trim().parse().unwrap();
+    assert!(!socket_of(worker).exists());
+    std::fs::write(&file, worker.to_string()).unwrap();
     let output = cli(&["-t", "10", "-c", "bt", &worker.to_string()]);
-    assert!(output.status.success() && text(&output).contains("#0 "), "{}\n{}", text(&output), victim.log());
+    assert!(output.status.success() && text(&output).contains("#0 "), "{}\n{}", text(&output), server.victim.log());
     load.more(10);
     assert_eq!(load.failures(), Vec::<String>::new());
 }
