@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use manhole_tests::http::{Load, Response, free_address};
+use manhole_tests::http::{Load, Response, free_address, get};
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{PATIENCE, TextClient, place, processes, wait_for};
 use nix::sys::signal::Signal;
@@ -167,9 +167,12 @@ fn all_serve(server: &Server, workers: &[i32]) {
 }
 
 /// One worker hangs: it is found, its dump says where, and a session in it and dumps of it disturb nobody. The request
-/// that hangs goes on afterwards.
-fn a_stuck_worker_is_understood(server: &Server, load: &Load) -> i32 {
+/// that hangs goes on afterwards. Gives the worker's pid.
+fn a_stuck_worker_is_understood(server: &Server) -> i32 {
+    wait_for("the web server", PATIENCE * 2, || get(server.address, "/").ok());
     let stuck = Stuck::at(server.address);
+    // Not before it hangs: a worker of gevent's may have accepted other requests too, which then hang with it.
+    let load = Load::on(server.address);
     let dump = server.reach(stuck.worker);
     assert!(dump.contains("blocked in open") && dump.contains("PyEval"), "{dump}");
     let mut session = TextClient::connect(&server.sockets.of(stuck.worker));
@@ -184,5 +187,6 @@ fn a_stuck_worker_is_understood(server: &Server, load: &Load) -> i32 {
     assert!(session.run("print 6*7").contains("42"));
     load.more(20);
     session.end();
+    assert_eq!(load.failures(), Vec::<String>::new());
     worker
 }

@@ -35,9 +35,9 @@ fn a_worker_is_chosen_and_reached() {
     let _turn = turn::shared();
     let Some(uwsgi) = venv::program("uwsgi") else { return };
     let server = Server::start(&uwsgi, Run::Sockets, arguments);
-    let load = Load::on(server.address);
-    let worker = a_stuck_worker_is_understood(&server, &load);
+    let worker = a_stuck_worker_is_understood(&server);
     server.victim.log_with(&format!("(pid: {worker},"));
+    let load = Load::on(server.address);
     let workers = server.workers(WORKERS, &[]);
     for &pid in workers.iter().chain([&server.victim.pid()]) {
         server.reach(pid);
