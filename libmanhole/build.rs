@@ -6,6 +6,9 @@
 
 use std::{env, fs, io, path::PathBuf};
 
+/// The agent's thread is unknown to glibc: `sys/x86_64.rs` answers for its thread-local storage.
+const WRAP: &str = "-Wl,--wrap=__tls_get_addr";
+
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     let Some(out) = env::var_os("OUT_DIR").map(PathBuf::from) else {
@@ -13,7 +16,9 @@ fn main() -> io::Result<()> {
     };
     fs::write(out.join("libgcc_s.so"), "INPUT(-lgcc_eh -lgcc)\n")?;
     println!("cargo:rustc-link-search=native={}", out.display());
-    for flag in ["-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,noexecstack", "-Wl,-z,nodelete", "-Wl,-soname,libmanhole.so"] {
+    for flag in
+        ["-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,noexecstack", "-Wl,-z,nodelete", "-Wl,-soname,libmanhole.so", WRAP]
+    {
         println!("cargo:rustc-cdylib-link-arg={flag}");
     }
     Ok(())

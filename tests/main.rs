@@ -9,17 +9,24 @@
     reason = "this is a test binary: a failed expectation is a failed test"
 )]
 
+mod activation;
 mod descriptors;
 mod dump;
 mod elf;
+mod exec_handler;
 mod exit;
 mod fork;
 mod hostile;
 mod listening;
 mod loading;
+mod locals;
 mod locks;
+mod log_lines;
+mod oneshot;
+mod post_mortem;
 mod prompt;
 mod real_world;
 mod run_cli;
+mod thread_free;
 mod truth;
 mod undisturbed;

@@ -1,5 +1,9 @@
 //! manhole-run and manhole-cli, end to end, as people type them.
 
+mod asleep;
+mod leftovers;
+mod signals;
+
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -8,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{place, requires, turn, victims};
+use manhole_tests::{PATIENCE, place, requires, turn, victims, wait_for};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(place::launcher()).args(arguments).stdin(Stdio::null()).output().unwrap()
@@ -31,6 +35,33 @@ fn err(output: &Output) -> String {
 fn launched(options: &[&str]) -> Victim {
     let program = victims::cpp("pool", &["-O2", "-g"]).unwrap_or_else(|| victims::c("stale"));
     Host::without_manhole(place::launcher()).args(options).arg("--").arg(program).args(["8", "15"]).ready()
+}
+
+/// `awaits.c`: shows a client from outside what an agent would.
+fn awaits(words: &[&str]) -> Victim {
+    Host::without_manhole(victims::c("awaits")).args(words).ready()
+}
+
+/// A file that looks like the library, for `awaits`, and its word.
+fn library() -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("libmanhole.so");
+    std::fs::write(&path, [0; 4096]).unwrap();
+    let word = format!("library={}", path.display());
+    (directory, word)
+}
+
+/// Whether the client got in and an answer came.
+fn assert_entered(output: &Output, pid: i32) {
+    assert_eq!((output.status.code(), out(output)), (Some(0), format!("I am {pid}\n")), "{}", err(output));
+}
+
+/// Waits until the process's main thread has `state`.
+fn await_state(pid: i32, state: char) {
+    wait_for("the state", PATIENCE, || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit(") ").next().unwrap().starts_with(state).then_some(())
+    });
 }
 
 #[test]

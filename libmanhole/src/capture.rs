@@ -1,6 +1,6 @@
 //! Threads -> registers, stack bytes and state, without disturbing them.
 //!
-//! Context: the agent's thread; [`handler`] and [`x86_64`] run in signal context on host threads.
+//! Context: the agent's thread; [`handler`] runs in signal context on host threads.
 //!
 //! A thread that is off the processor is read from outside, and the copy counts only when the kernel's own count proves
 //! that the thread did not run meanwhile. A thread that is running is looked at again, and is asked by a signal of its own
@@ -14,18 +14,16 @@ mod handler;
 mod passive;
 mod shots;
 mod task;
-#[cfg_attr(target_arch = "x86_64", path = "capture/x86_64.rs")]
-mod x86_64;
 
 use core::time::Duration;
 
-use passive::Try;
+use passive::{RED_ZONE, Try};
 use task::{Identity, Look, Position, Task};
 
 use crate::modules::Modules;
-use crate::snapshot::{Capture, Snapshot, StackCopy, State, Thread};
-use crate::sys::{directory, process, signal};
-use crate::{log, state};
+use crate::snapshot::{Capture, Method, RSP, Snapshot, StackCopy, State, Thread};
+use crate::{held, state};
+use crate::sys::{directory, process};
 
 /// Which threads to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +33,9 @@ pub(crate) enum Wanted {
     /// The one with this kernel id.
     One(i32),
 }
+
+/// How far below its mapping an overflowing stack's pointer is looked for: a frame larger than that is not.
+const OVERFLOW: u64 = 16 << 20;
 
 /// How long threads that keep running are pursued.
 const PURSUIT: Duration = Duration::from_millis(400);
@@ -88,6 +89,11 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
     if is_over(&identity, &mut thread) {
         return Some(thread);
     }
+    if let Some(held) = held::current().filter(|held| held.tid == task.tid()) {
+        thread.state = State::Held(held.summons);
+        thread.capture = Ok(of_held(&held, task, modules, passive::FIRST_COPY));
+        return Some(thread);
+    }
     settle(&mut thread, passive::take(task, modules, passive::FIRST_COPY), identity.letter);
     if thread.capture.is_err() && thread.state == State::Unknown && task.look() == Look::Refused {
         shots::ask_blocked(&mut thread, task, modules, identity.letter, insist);
@@ -97,6 +103,25 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
         is_over(&task.identity()?, &mut thread);
     }
     Some(thread)
+}
+
+/// What a held thread was doing when the signal came: its handler has left all registers, and what lies above its stack
+/// pointer stays as it was.
+fn of_held(held: &held::Held, task: &Task, modules: &Modules, size: u64) -> Capture {
+    let sp = held.registers.get(RSP).unwrap_or(0);
+    let mut stack = passive::copy(sp, modules, size);
+    if stack.bytes.is_empty()
+        && let Some(start) = modules.next_mapping(sp).filter(|start| start - sp < OVERFLOW)
+    {
+        // It has overflowed: the pointer stands below the mapping.
+        stack = passive::copy(start + RED_ZONE, modules, size);
+    }
+    Capture {
+        registers: held.registers,
+        stack,
+        method: Method::Signal,
+        stamp: task.stamp(),
+    }
 }
 
 /// Whether the thread has ended or is about to; says so in the thread.
@@ -155,6 +180,10 @@ pub(crate) fn deepen(thread: &mut Thread, modules: &Modules) -> Result<(), Strin
         return Err("the stack ends at the end of its mapping".to_owned());
     }
     let task = Task::new(thread.tid);
+    if let (State::Held(_), Some(held)) = (thread.state, held::current()) {
+        thread.capture = Ok(of_held(&held, &task, modules, size));
+        return Ok(());
+    }
     if stamp.is_none() {
         return shots::again(thread, task, modules, size);
     }
@@ -187,30 +216,9 @@ pub(crate) fn other_stack(thread: &Thread, modules: &Modules, address: u64) -> R
     Ok(stack)
 }
 
-/// Prepares the signal that asks for a dump in the log; 0 for none.
-pub(crate) fn arm_dump_signal(number: i32) {
-    if number == 0 {
-        return;
-    }
-    let action = signal::Action::handler(x86_64::dump_entry, signal::Set::ALL);
-    if let Err(error) = signal::set_action(number, &action) {
-        log::problem(format_args!("dump_on: cannot take signal {number}: {error}"));
-    }
-}
-
-/// Whether a dump was asked for by the signal since the last time.
-pub(crate) fn take_dump_request() -> bool {
-    handler::take_dump_wanted()
-}
-
-/// In a forked child: a capture that was under way in the parent is none of its business. Without a manhole of its own, nobody
-/// is left to answer `dump_on` either.
-pub(crate) fn forget(gets_manhole: bool) {
+/// In a forked child: a capture that was under way in the parent is none of its business.
+pub(crate) fn forget() {
     shots::forget();
-    let number = state::settings().dump_on;
-    if !gets_manhole && number != 0 && signal::action(number).is_ok_and(|now| handler::is_dump(&now)) {
-        let _ = signal::set_action(number, &signal::Action::default_action());
-    }
 }
 
 #[cfg(test)]
@@ -221,8 +229,9 @@ mod tests {
 
     use super::*;
     use crate::memory::Memory;
-    use crate::snapshot::{End, Method};
+    use crate::snapshot::End;
     use crate::sys::process::tid;
+    use crate::sys::signal;
     use crate::unwind::Unwinder;
 
     /// Looks at one thread and unwinds it.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::sys::fd::Fd;
 use crate::sys::socket::{self, Peer};
 use crate::sys::{self, Errno, process};
-use crate::wire;
+use crate::{state, wire};
 
 /// The longest line that is accepted, in bytes.
 const LINE: usize = 1 << 20;
@@ -38,12 +38,16 @@ pub(crate) struct Client {
     structured: bool,
     /// Whether it only wants the hello.
     probe: bool,
+    /// Whether nothing at all is sent to it: its lines are run, and it does not listen.
+    silent: bool,
     /// What was received and not yet taken as lines. Behind cells: a running command looks for an interrupt here.
     input: RefCell<Vec<u8>>,
     /// How much of it was taken already, and how much was searched for an interrupt.
     taken: usize,
     searched: Cell<usize>,
     input_ended: Cell<bool>,
+    /// Whether the last line had no newline: the input ended in it.
+    open_line: bool,
     /// Inside a line that is too long.
     discarding: bool,
     output: Vec<u8>,
@@ -57,15 +61,18 @@ impl Client {
     /// Takes over an accepted connection.
     pub(crate) fn new(fd: Fd, peer: Peer) -> sys::Result<Client> {
         let name = socket::peer_name(&fd)?;
+        let structured = name.starts_with(wire::CLIENT_NAME);
         Ok(Client {
             fd,
             peer,
-            structured: name.starts_with(wire::CLIENT_NAME),
+            structured,
             probe: name.starts_with(wire::PROBE_NAME),
+            silent: state::settings().exec && !structured,
             input: RefCell::default(),
             taken: 0,
             searched: Cell::new(0),
             input_ended: Cell::new(false),
+            open_line: false,
             discarding: false,
             output: Vec::new(),
             sent: 0,
@@ -86,8 +93,21 @@ impl Client {
         self.probe
     }
 
+    /// Whether nothing is ever sent to it.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Whether the line that was taken last had no newline.
+    pub(crate) fn line_was_open(&self) -> bool {
+        self.open_line
+    }
+
     /// What to wait for.
     pub(crate) fn waited(&self) -> socket::Waited {
+        if self.gone.get() && self.input_ended.get() {
+            return socket::Waited { fd: -1, events: 0, revents: 0 };
+        }
         let mut events = 0;
         if !self.input_ended.get() && self.input.borrow().len() < INPUT {
             events |= libc::POLLIN;
@@ -111,9 +131,9 @@ impl Client {
         }
     }
 
-    /// Whether nobody is at the other end any more.
+    /// Whether nobody is at the other end any more. Who does not listen need not wait: what it has sent is run first.
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.get()
+        self.gone.get() && (!self.silent || self.input_is_over())
     }
 
     /// Whether everything that came was taken, and nothing will come.
@@ -133,6 +153,9 @@ impl Client {
 
     /// Appends to what the client is sent, and sends what fits.
     pub(crate) fn say(&mut self, text: &str) {
+        if self.silent {
+            return;
+        }
         if !self.has_output() {
             self.output.clear();
             self.sent = 0;
@@ -165,6 +188,7 @@ impl Client {
             }
             None => return None,
         };
+        self.open_line = newline.is_none();
         self.taken += taken;
         // What was taken goes in large pieces: moving the rest for each line would take the square of their number.
         if self.taken == input.len() || self.taken > COMPACT {
@@ -198,7 +222,7 @@ impl Client {
             start += len + 1;
             self.searched.set(start);
         }
-        self.gone.get()
+        self.gone.get() && !self.silent
     }
 
     /// Takes the first request out of the input if it is one that `may` be answered before the client's turn.

@@ -17,6 +17,7 @@ mod info_fds;
 mod info_limits;
 mod info_line;
 mod info_maps;
+mod info_names;
 mod info_registers;
 mod info_sharedlibrary;
 mod info_signals;
@@ -81,6 +82,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &print::COMMAND,
     &examine::COMMAND,
     &disassemble::COMMAND,
+    &info_names::COMMAND,
     &info_symbol::COMMAND,
     &info_line::COMMAND,
     &info_sharedlibrary::COMMAND,

@@ -2,10 +2,12 @@
 //!
 //! Context: the agent's thread. The lexer and the parser are pure; what they name is asked of an [`Environment`].
 
+mod expand;
 pub(crate) mod lex;
 pub(crate) mod parse;
 pub(crate) mod value;
 
+use expand::Expansions;
 use parse::{Binary, Expression, Unary};
 pub(crate) use value::Word;
 
@@ -24,6 +26,8 @@ pub(crate) trait Environment {
     fn register(&mut self, name: &str) -> Result<u64, String>;
     /// The symbol of this name.
     fn symbol(&mut self, name: &str) -> Option<Named>;
+    /// The expression that a name stands for, if it is no symbol's: it hides one of the same name.
+    fn local(&mut self, name: &str) -> Option<String>;
     /// The little-endian word of `size` bytes (1 to 8) at `address`.
     fn load(&mut self, address: u64, size: usize) -> Result<u64, String>;
 }
@@ -39,22 +43,44 @@ pub(crate) enum Reading {
 
 /// The value of an expression.
 pub(crate) fn evaluate(text: &str, reading: Reading, environment: &mut dyn Environment) -> Result<Word, String> {
-    let tokens = lex::tokens(text)?;
-    let expression = parse::expression(&tokens)?;
-    Evaluator { reading, environment }.value(&expression)
+    let expression = parsed(text)?;
+    let mut evaluator = Evaluator { reading, environment, depth: 0, expansions: Expansions::default() };
+    evaluator.value(&expression).map_err(|reason| evaluator.expansions.blame(reason))
 }
+
+fn parsed(text: &str) -> Result<Expression, String> {
+    parse::expression(&lex::tokens(text)?)
+}
+
+/// Operators inside operators that are followed, over all names that stand for expressions: the agent's stack is small.
+const DEPTH: usize = 600;
 
 struct Evaluator<'e> {
     reading: Reading,
     environment: &'e mut dyn Environment,
+    depth: usize,
+    expansions: Expansions,
 }
 
 impl Evaluator<'_> {
     fn value(&mut self, expression: &Expression) -> Result<Word, String> {
+        self.depth = self.depth.saturating_add(1);
+        if self.depth > DEPTH {
+            return Err(format!("the expression is nested deeper than {DEPTH}"));
+        }
+        let value = self.value_here(expression)?;
+        self.depth = self.depth.saturating_sub(1);
+        Ok(value)
+    }
+
+    fn value_here(&mut self, expression: &Expression) -> Result<Word, String> {
         match expression {
             Expression::Number(word) => Ok(*word),
             Expression::Register(name) => self.environment.register(name).map(Word::address),
             Expression::Symbol(name) => {
+                if let Some(text) = self.environment.local(name) {
+                    return self.inside(name, &text, Self::value);
+                }
                 let named = self.named(name)?;
                 match (self.reading, named.size) {
                     (Reading::Content, size @ (1 | 2 | 4 | 8)) if !named.is_function => {
@@ -86,13 +112,30 @@ impl Evaluator<'_> {
         }
     }
 
+    /// What `act` finds in the expression that `name` stands for.
+    fn inside(
+        &mut self,
+        name: &str,
+        text: &str,
+        act: fn(&mut Self, &Expression) -> Result<Word, String>,
+    ) -> Result<Word, String> {
+        self.expansions.enter(name)?;
+        // What fails leaves the name entered: it is to blame.
+        let value = act(self, &parsed(text)?)?;
+        self.expansions.leave();
+        Ok(value)
+    }
+
     fn named(&mut self, name: &str) -> Result<Named, String> {
         self.environment.symbol(name).ok_or_else(|| unknown(name))
     }
 
     fn address_of(&mut self, expression: &Expression) -> Result<Word, String> {
         match expression {
-            Expression::Symbol(name) => self.named(name).map(|named| Word::address(named.address)),
+            Expression::Symbol(name) => match self.environment.local(name) {
+                Some(text) => self.inside(name, &text, Self::address_of),
+                None => self.named(name).map(|named| Word::address(named.address)),
+            },
             Expression::Unary(Unary::Load, inner) => self.value(inner),
             _ => Err("& needs a symbol or a dereference: a plain value has no address".to_owned()),
         }
@@ -118,9 +161,33 @@ mod tests {
                 "counter" => Some(Named { address: 0x2000, size: 4, is_function: false }),
                 "table" => Some(Named { address: 0x3000, size: 100, is_function: false }),
                 "main" => Some(Named { address: 0x4000, size: 8, is_function: true }),
+                "hidden" => Some(Named { address: 0x6000, size: 8, is_function: false }),
                 "ns::f<int>" => Some(Named { address: 0x5000, size: 8, is_function: true }),
                 _ => None,
             }
+        }
+        fn local(&mut self, name: &str) -> Option<String> {
+            let text = match name {
+                "count" => "counter",
+                "where" => "&counter",
+                "sum" => "1 + 2",
+                "twice" => "sum * 2",
+                "hidden" => "7",
+                "bad" => "1 +",
+                "worse" => "bad + 1",
+                "lost" => "no_such + 1",
+                "loop" => "pool + 1",
+                "pool" => "loop",
+                "self" => "self",
+                "wide" => "sum+sum+sum+sum+sum+sum+sum+sum+sum+sum",
+                "wider" => "wide+wide+wide+wide+wide+wide+wide+wide+wide+wide",
+                "widest" => "wider+wider+wider+wider+wider+wider+wider+wider+wider+wider",
+                _ => {
+                    let number: u32 = name.strip_prefix("deep")?.parse().ok()?;
+                    return Some(if number == 0 { "1".to_owned() } else { format!("deep{}", number - 1) });
+                }
+            };
+            Some(text.to_owned())
         }
         fn load(&mut self, address: u64, size: usize) -> Result<u64, String> {
             if address < 0x1000 {
@@ -186,6 +253,39 @@ mod tests {
         let address = |text: &str| evaluate(text, Reading::Address, &mut Fixed).map(|word| word.bits);
         assert_eq!(address("counter+8"), Ok(0x2008));
         assert_eq!(address("*counter"), Ok(0x2008));
+    }
+
+    #[test]
+    fn names_stand_for_expressions() {
+        for (text, value) in [
+            ("count", 0x2004),
+            ("&count", 0x2000),
+            ("*where", 0x2008),
+            ("sum", 3),
+            ("sum * 2", 6),
+            ("twice - sum", 3),
+            ("hidden", 7),
+            ("deep16", 1),
+            ("wide", 30),
+            ("0 ? loop : 5", 5),
+        ] {
+            assert_eq!(content(text), Ok(value), "{text}");
+        }
+        assert_eq!(evaluate("count", Reading::Address, &mut Fixed).map(|word| word.bits), Ok(0x2000));
+        for (text, message) in [
+            ("bad", "bad (a name of the option locals): the expression ends where a value is expected"),
+            ("2 * worse", "worse -> bad (names of the option locals): the expression ends where a value is expected"),
+            ("sum + lost", "lost (a name of the option locals): no symbol \"no_such\" in the process"),
+            ("loop", "loop -> pool (names of the option locals): loop stands for itself: loop -> pool -> loop"),
+            ("1 + self", "self (a name of the option locals): self stands for itself: self -> self"),
+            ("sum + no_such", "no symbol \"no_such\" in the process"),
+        ] {
+            assert_eq!(content(text).as_ref().map_err(String::as_str), Err(message), "{text}");
+        }
+        let error = content("deep17").unwrap_err();
+        assert!(error.starts_with("deep17 -> deep16 -> ") && error.contains("more than 16"), "{error}");
+        assert!(content("widest").unwrap_err().contains("1000"));
+        assert!(content("&sum").unwrap_err().starts_with("sum (a name of the option locals): & needs"));
     }
 
     #[test]

@@ -5,32 +5,67 @@
 
 use core::time::Duration;
 
-use manhole_options::{Handler, Options, Setting, Thread};
+use manhole_options::{Handler, Options, Setting, Signal, Thread};
 
-use crate::settings::{Destination, Settings};
-use crate::sys::fd;
-use crate::{arena, capture, listener, log, state, wake};
+use crate::settings::{Destination, Locals, Settings};
+use crate::state::Call;
+use crate::sys::lock::Lock;
+use crate::sys::signal::{self, Set};
+use crate::sys::{fd, process};
+use crate::wake::handlers;
+use crate::{arena, capture, credentials, dormant, dump, listener, log, serve, snapshot, state, wake};
 
-/// Reads the options and starts the manhole. A failure is one line of the log, and the host runs without.
-pub(crate) fn install(text: Option<&[u8]>) {
+/// Why there is no manhole after an attempt to install one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The options are wrong.
+    BadOptions,
+    /// `activate_on` and `oneshot_on` are the same signal.
+    ConfigurationConflict,
+    /// There is one already, and `strict` is in force.
+    AlreadyInstalled,
+    /// The kernel gives no memory, or refuses the signal.
+    Kernel,
+}
+
+/// One installation at a time. Host threads only ever try it.
+static INSTALLING: Lock<()> = Lock::new(());
+
+/// Reads the options of the environment and prepares the manhole. A failure is one line of the log, and the host runs without.
+pub(crate) fn install_from_environment(text: Option<&[u8]>) {
+    let _ = install(text.unwrap_or_default());
+}
+
+/// Prepares the manhole. A failure is one line of the log.
+pub(crate) fn install(text: &[u8]) -> Result<(), Failure> {
+    let Some(_one) = INSTALLING.try_lock() else { return Err(Failure::AlreadyInstalled) };
     if arena::reserve().is_err() {
         log::problem(format_args!("no memory: the manhole is off"));
-        return;
+        return Err(Failure::Kernel);
     }
-    let text = text.unwrap_or_default();
     let options = match manhole_options::parse_bytes(text) {
-        Ok(Setting::Off) => return,
+        Ok(Setting::Off) => return Ok(()),
         Ok(Setting::Install(options)) => options,
-        Err(reason) => return refuse(text, &reason),
+        Err(reason) => {
+            refuse(text, &reason);
+            let is_conflict = reason.kind == manhole_options::ErrorKind::ConfigurationConflict;
+            return Err(if is_conflict { Failure::ConfigurationConflict } else { Failure::BadOptions });
+        }
     };
-    let settings = settled(&options);
-    let settings: &'static Settings = Box::leak(Box::new(settings));
-    if !state::settle(settings) {
-        return;
+    if state::is_on_here() {
+        if options.strict {
+            refuse(text, &"AlreadyInstalled: there is a manhole in this process already (strict=False replaces it)");
+            return Err(Failure::AlreadyInstalled);
+        }
+        release();
     }
-    if let Some(reason) = not_yet(&options) {
-        return refuse(text, &reason);
+    state::settle(&settled(&options));
+    let settings = state::settings();
+    if let Err(error) = handlers::take(settings) {
+        refuse(text, &format_args!("the kernel does not give the signal: {error}"));
+        return Err(Failure::Kernel);
     }
+    state::turn_on();
     let without_effect = without_effect(&options);
     if !without_effect.is_empty() {
         log::problem(format_args!("These options have no effect in this version: {}", without_effect.join(", ")));
@@ -41,9 +76,38 @@ pub(crate) fn install(text: Option<&[u8]>) {
     for note in options.notes() {
         log::event(format_args!("{note}"));
     }
-    if options.thread != Thread::Never {
-        start(Duration::ZERO);
+    if snapshot::is_fate(settings.oneshot_on) {
+        handlers::provide_stack();
     }
+    if settings.activate_on == 0 && settings.oneshot_on == 0 && settings.thread != Thread::Never {
+        wake::open(signal::mask());
+    }
+    Ok(())
+}
+
+/// Takes the manhole out: no thread, no socket, no handler of ours is left. False when there was none.
+pub(crate) fn uninstall() -> bool {
+    let Some(_one) = INSTALLING.try_lock() else { return false };
+    let was_there = state::is_on_here();
+    if was_there {
+        release();
+    }
+    was_there
+}
+
+fn release() {
+    state::turn_off();
+    let tid = state::agent();
+    if wake::is_awake() && wake::call(Call::Close).is_ok() {
+        wake::wait_until_asleep(tid, Duration::from_secs(2));
+    }
+    dormant::retire();
+    dormant::close();
+    listener::unlink_own();
+    let settings = state::settings();
+    handlers::give_back(settings.activate_on);
+    handlers::give_back(settings.oneshot_on);
+    handlers::give_dump_back(settings.dump_on);
 }
 
 fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
@@ -51,34 +115,9 @@ fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
     log::write(format!("Failed to manhole.install({}): {reason}\n", manhole_options::one_line(&text)).as_bytes());
 }
 
-/// Options whose meaning this version does not have yet, and that change what a client meets: better no manhole than one
-/// that does something else.
-fn not_yet(options: &Options) -> Option<String> {
-    let name = if options.activate_on.is_some() {
-        "activate_on"
-    } else if options.oneshot_on.is_some() {
-        "oneshot_on"
-    } else if options.connection_handler == Handler::Exec {
-        "connection_handler=\"exec\""
-    } else {
-        return None;
-    };
-    Some(format!("{name} is not supported by this version: leave it out to have the manhole listen at once"))
-}
-
 /// Options that are given and have no effect yet.
 fn without_effect(options: &Options) -> Vec<&'static str> {
-    const LATER: [&str; 9] = [
-        "strict",
-        "sigmask",
-        "locals",
-        "redirect_stderr",
-        "start_timeout",
-        "oneshot_timeout",
-        "timeout",
-        "prompt",
-        "redirect",
-    ];
+    const LATER: [&str; 4] = ["redirect_stderr", "timeout", "prompt", "redirect"];
     let given = |name: &&str| manhole_options::row(name).is_some_and(|row| row.show(options) != row.default_text());
     LATER.into_iter().filter(given).collect()
 }
@@ -90,7 +129,17 @@ fn settled(options: &Options) -> Settings {
         reinstall_delay: options.reinstall_delay,
         daemon_connection: options.daemon_connection,
         children: options.children,
-        dump_on: options.dump_on.map_or(0, |signal| signal.number()),
+        dump_on: options.dump_on.map_or(0, Signal::number),
+        strict: options.strict,
+        thread: options.thread,
+        activate_on: options.activate_on.map_or(0, Signal::number),
+        oneshot_on: options.oneshot_on.map_or(0, Signal::number),
+        oneshot_timeout: options.oneshot_timeout,
+        sigmask: options.sigmask.as_deref().map_or(u64::MAX, Signal::mask),
+        redirect_stderr: options.redirect_stderr,
+        exec: options.connection_handler == Handler::Exec,
+        locals: Locals::of(&options.locals),
+        start_timeout: options.start_timeout,
         ..Settings::DEFAULT
     };
     settings.destination = match &options.verbose_destination {
@@ -107,29 +156,110 @@ fn settled(options: &Options) -> Settings {
     settings
 }
 
-/// Starts the agent's thread; it binds after `delay`.
-fn start(delay: Duration) {
-    state::turn_on();
-    if let Err(error) = wake::start_thread(delay) {
-        state::turn_off();
-        log::problem(format_args!("cannot start the manhole's thread ({error}): the manhole is off"));
-    }
-}
-
-/// In the child of a fork, where no thread of ours exists: forgets the parent's manhole and starts one of its own.
+/// In the child of a fork, where no thread of ours exists: forgets the parent's manhole and prepares one of its own.
 ///
-/// The calling thread is the only one, so nothing here can be seen half done.
+/// The calling thread is the only one, so nothing here can be seen half done. It may be inside a signal handler (`_Fork`): no
+/// allocation, nothing waits.
 pub(crate) fn process_is_forked() {
     if !state::is_on() {
         return;
     }
+    let settings = state::settings();
     state::forget();
+    INSTALLING.forget(());
     arena::start_afresh();
+    wake::forget();
+    serve::forget();
+    credentials::forget();
+    dump::forget();
+    capture::forget();
+    dormant::forget();
     listener::forget();
-    capture::forget(state::settings().patch_fork);
-    if state::settings().patch_fork {
+    handlers::forget(settings);
+    if settings.patch_fork && settings.thread != Thread::Never {
         log::event(format_args!("Fork detected. Reinstalling Manhole."));
-        start(state::settings().reinstall_delay);
+        if !settings.reinstall_delay.is_zero() {
+            log::delayed(settings.reinstall_delay);
+        }
+        state::open_after(settings.reinstall_delay);
+        wake::open(signal::mask());
+    }
+}
+
+/// The host is about to create a thread.
+pub(crate) fn host_has_threads() {
+    if state::is_on_here() {
+        wake::host_has_threads();
+    }
+}
+
+/// The host has changed the disposition of `signal`.
+pub(crate) fn disposition_has_changed(signal: i32) {
+    if !state::is_on() {
+        return;
+    }
+    if signal == dormant::signal_in_use() && state::is_of_this_process() {
+        wake::signals_have_changed();
+    }
+    let settings = state::settings();
+    if signal == settings.activate_on || signal == settings.oneshot_on {
+        handlers::host_has_taken(signal);
+    }
+}
+
+/// The calling thread blocks `signals`, among others.
+pub(crate) fn mask_has_changed(signals: Set) {
+    if signals.contains(dormant::signal_in_use()) && state::is_on_here() {
+        wake::signals_have_changed();
+    }
+}
+
+/// The host has changed its user or its groups: our thread must not keep what the host has given up.
+pub(crate) fn credentials_have_changed(number: i64, arguments: [usize; 3]) {
+    if !wake::is_awake() || !state::is_on_here() || state::on_agent_thread() {
+        return;
+    }
+    if !credentials::ask(credentials::Change { number, arguments }) {
+        log::problem(format_args!("The manhole's thread cannot follow the change of the user: it ends."));
+        let tid = state::agent();
+        let _ = wake::call(Call::Close);
+        wake::wait_until_asleep(tid, Duration::from_secs(1));
+        wake::open(signal::mask());
+    }
+}
+
+/// As [`credentials_have_changed`], for initgroups(3).
+pub(crate) fn groups_have_changed() {
+    if !wake::is_awake() {
+        return;
+    }
+    let mut groups = [0u32; 1024];
+    let count = process::groups(&mut groups);
+    credentials_have_changed(libc::SYS_setgroups, [count, groups.as_ptr() as usize, 0]);
+}
+
+/// The host is about to do what only a process of one thread may: ours ends, unless a client is there. Whether it was there.
+pub(crate) fn stand_aside() -> bool {
+    if !wake::is_awake() || !state::is_on_here() || state::has_session() {
+        return false;
+    }
+    let tid = state::agent();
+    let _ = wake::call(Call::StandAside);
+    wake::wait_until_asleep(tid, Duration::from_millis(200));
+    true
+}
+
+/// After [`stand_aside`].
+pub(crate) fn come_back() {
+    if state::is_on_here() && !wake::is_awake() {
+        wake::open(signal::mask());
+    }
+}
+
+/// In `_exit`: the socket goes.
+pub(crate) fn process_leaves() {
+    if state::is_on_here() {
+        listener::unlink_own();
     }
 }
 

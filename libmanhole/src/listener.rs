@@ -1,6 +1,7 @@
 //! Socket custody: bind, verify that the socket is still ours, heal, accept, unlink.
 //!
-//! Context: the agent's thread; [`unlink_own`] and [`forget`] on host threads inside exit and fork. The name is removed only
+//! Context: the agent's thread and, while there is none, host threads, **signal handlers** included; [`unlink_own`] and
+//! [`forget`] on host threads inside exit and fork. No allocation, nothing waits. The name is removed only
 //! by the process that made it, and only while the file is the one that it made.
 
 use core::fmt;
@@ -96,7 +97,10 @@ impl Listener {
         };
         let fd = fd.map_err(|error| Failure::Kernel("cannot bind", error))?;
         let stat = fd::stat_link(path.as_c_str()).map_err(|error| Failure::Kernel("cannot stat", error))?;
-        *BOUND.lock() = Some(Bound { pid, path, identity: stat.identity });
+        // Only an exit holds the lock.
+        let Some(mut bound) = BOUND.try_lock() else { return Err(Failure::Exiting) };
+        *bound = Some(Bound { pid, path, identity: stat.identity });
+        drop(bound);
         // An exit that has begun meanwhile may have looked too early.
         if state::is_exiting() {
             unlink_own();
@@ -104,6 +108,17 @@ impl Listener {
         }
         log::event(format_args!("Manhole UDS path: {path}"));
         Ok(Listener { fd, path, identity: stat.identity })
+    }
+
+    /// A listener of this process with the socket `fd`, which [`Listener::bind`] has made.
+    pub(crate) fn adopt(fd: Fd) -> Option<Listener> {
+        let bound = (*BOUND.try_lock()?)?;
+        (bound.pid == process::pid()).then_some(Listener { fd, path: bound.path, identity: bound.identity })
+    }
+
+    /// The socket alone; its name stays known.
+    pub(crate) fn into_socket(self) -> Fd {
+        self.fd
     }
 
     /// The descriptor to wait on.
@@ -115,6 +130,12 @@ impl Listener {
     pub(crate) fn is_intact(&self) -> bool {
         fd::stat_link(self.path.as_c_str()).is_ok_and(|stat| stat.identity == self.identity)
     }
+}
+
+/// Whether the name of this process's socket is the one that was made; true while that cannot be asked.
+pub(crate) fn is_own_intact() -> bool {
+    let Some(bound) = BOUND.try_lock() else { return true };
+    bound.is_some_and(|bound| fd::stat_link(bound.path.as_c_str()).is_ok_and(|now| now.identity == bound.identity))
 }
 
 /// Removes a socket that nobody listens on any more.

@@ -3,7 +3,7 @@
 //! Context: any thread; allocates nothing, takes no lock. A line that cannot be written is dropped: the log never harms
 //! the host. Failures are always logged, the rest with `verbose=True`.
 
-use core::fmt::Arguments;
+use core::fmt::{Arguments, Write};
 use core::time::Duration;
 
 use crate::sys::{self, fd, host_fd, process};
@@ -21,11 +21,39 @@ pub(crate) fn event(message: Arguments<'_>) {
     }
 }
 
+/// Says that the manhole is not open yet, `waited` after its start.
+#[allow(dead_code, reason = "whoever waits for the start is not there yet")]
+pub(crate) fn late_start(waited: Duration) {
+    line(format_args!("WARNING: Waited {} seconds but Manhole thread didn't start yet :(", Seconds(waited)));
+}
+
+/// Says that the manhole opens only after `delay`.
+pub(crate) fn delayed(delay: Duration) {
+    event(format_args!("Delaying UDS binding {} seconds ...", Seconds(delay)));
+}
+
+/// A duration to the nearest millisecond, without trailing zeros.
+struct Seconds(Duration);
+
+impl core::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let rounded = self.0.saturating_add(Duration::from_micros(500));
+        let (whole, thousandths) = (rounded.as_secs(), rounded.subsec_millis());
+        match thousandths {
+            0 => write!(f, "{whole}"),
+            _ if thousandths % 100 == 0 => write!(f, "{whole}.{}", thousandths / 100),
+            _ if thousandths % 10 == 0 => write!(f, "{whole}.{:02}", thousandths / 10),
+            _ => write!(f, "{whole}.{thousandths:03}"),
+        }
+    }
+}
+
 /// `Manhole[<pid>:<unix time>]: <message>`, as python-manhole writes it.
 fn line(message: Arguments<'_>) {
     let now = process::realtime();
-    let mut text = Text::<2048>::new();
-    text.push_fmt(format_args!(
+    let mut text = Text::<LONGEST>::new();
+    // What is cut of a long message must not be its newline.
+    let _ = WithoutEnd(&mut text).write_fmt(format_args!(
         "Manhole[{}:{}.{:04}]: {message}",
         process::pid(),
         now.as_secs(),
@@ -33,6 +61,20 @@ fn line(message: Arguments<'_>) {
     ));
     text.push(b"\n");
     write(text.as_bytes());
+}
+
+/// The longest line, with its newline and a byte to spare.
+const LONGEST: usize = 2048;
+
+/// Takes text as long as a byte stays free.
+struct WithoutEnd<'t>(&'t mut Text<LONGEST>);
+
+impl Write for WithoutEnd<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = (LONGEST - 2).saturating_sub(self.0.as_bytes().len());
+        self.0.push(text.as_bytes().get(..room).unwrap_or(text.as_bytes()));
+        Ok(())
+    }
 }
 
 /// How much is written at once: a pipe takes so much without mixing it with another's (PIPE_BUF in pipe(7)).
@@ -113,6 +155,23 @@ pub(crate) fn panic(info: &std::panic::PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_without_trailing_zeros() {
+        for (milliseconds, text) in [(0, "0"), (500, "0.5"), (2000, "2"), (1250, "1.25"), (10_005, "10.005")] {
+            assert_eq!(Seconds(Duration::from_millis(milliseconds)).to_string(), text);
+        }
+        assert_eq!(Seconds(Duration::from_nanos(249_997_155)).to_string(), "0.25");
+    }
+
+    #[test]
+    fn a_long_line_keeps_its_newline() {
+        let mut text = Text::<LONGEST>::new();
+        let _ = write!(WithoutEnd(&mut text), "{}{}", "a".repeat(2000), "b".repeat(100));
+        text.push(b"\n");
+        assert_eq!(text.as_bytes().len(), LONGEST - 1);
+        assert!(text.as_bytes().ends_with(b"b\n"));
+    }
 
     #[test]
     fn pieces_end_with_lines() {

@@ -102,6 +102,12 @@ impl Modules {
         self.mappings.get(after.checked_sub(1)?).filter(|mapping| mapping.contains(address))
     }
 
+    /// The start of the first mapping above the address.
+    pub(crate) fn next_mapping(&self, address: u64) -> Option<u64> {
+        let after = self.mappings.partition_point(|mapping| mapping.start <= address);
+        self.mappings.get(after).map(|mapping| mapping.start)
+    }
+
     /// The module that holds the address.
     pub(crate) fn module(&self, address: u64) -> Option<&Module> {
         let after = self.modules.partition_point(|module| module.start <= address);

@@ -103,13 +103,17 @@ fn obey(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
 
 fn obey_native(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
     let (word, _) = find::split_word(line);
+    // A name that was given on purpose wins over an abbreviation, though not over a command.
+    if context.session.local(word).is_some() && !find::is_full_word(word) {
+        return print_value(context, line);
+    }
     match find::find(line) {
         Found::Command(command, arguments) => (command.run)(context, arguments),
         Found::Incomplete(first, rest) => Err(find::incomplete(first, rest)),
-        Found::Ambiguous(_) if context.session.has_symbol(word) => print_value(context, line),
+        Found::Ambiguous(_) if context.session.has_name(word) => print_value(context, line),
         Found::Ambiguous(word) => Err(find::ambiguous(word)),
         Found::Unknown => print_value(context, line).map_err(|error| match line::looks_like_a_command(line) {
-            true if !context.session.has_symbol(word) => find::unknown(line),
+            true if !context.session.has_name(word) => find::unknown(line),
             _ => error,
         }),
     }

@@ -12,7 +12,7 @@ pub(crate) mod arch;
 
 use std::rc::Rc;
 
-use crate::snapshot::{Frame, Location, Thread};
+use crate::snapshot::{Frame, Location, State, Thread};
 
 /// What an address of code means, with the text of its source line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +96,11 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
+    /// Whether a signal holds the thread while the client is served.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.thread.state, State::Held(_))
+    }
+
     /// Whether a frame is one of several possibilities.
     pub(crate) fn is_uncertain(&self) -> bool {
         self.levels.iter().any(|level| !level.certain)

@@ -1,7 +1,6 @@
 //! The event loop over the listener and its clients.
 //!
-//! Context: the agent's thread, or whatever else serves one day: it uses no thread-local storage and nothing that takes a
-//! lock of the host. One client at a time has the prompt; the others wait in a queue and have seen the dump. While nothing
+//! Context: the agent's thread: no thread-local storage and nothing that takes a lock of the host. One client at a time has the prompt; the others wait in a queue and have seen the dump. While nothing
 //! happens, nothing wakes up.
 
 use core::time::Duration;
@@ -11,12 +10,15 @@ use crate::client::Client;
 use crate::listener::{Failure, Listener};
 use crate::prompt::Prompt;
 use crate::session::{self, Next};
+use crate::state::Call;
 use crate::symbols::Store;
-use crate::sys::fd::{self, Fd};
+use crate::sys::fd::Fd;
+use crate::sys::host_fd::Watch;
+use crate::sys::lock::Lock;
 use crate::sys::signal::Set;
 use crate::sys::socket::{self, Peer, Waited};
-use crate::sys::{Errno, process};
-use crate::{access, capture, log, state};
+use crate::sys::{Errno, host_fd, process, thread};
+use crate::{access, credentials, dormant, dump, held, log, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
 const QUEUE: usize = 16;
@@ -27,32 +29,34 @@ const STALL: Duration = Duration::from_secs(60);
 /// The longest time between two tries of something that does not work.
 const LONGEST_REST: Duration = Duration::from_secs(300);
 
-/// Serves until the process ends.
-pub(crate) fn serve() {
-    if let Err(error) = fd::make_table_private() {
-        log::problem(format_args!("No descriptor table of its own ({error}): the manhole is off"));
-        return state::turn_off();
-    }
-    capture::arm_dump_signal(state::settings().dump_on);
-    let mut server = Server::new();
-    loop {
-        log::event(format_args!("Waiting for new connection (in pid:{}) ...", process::pid()));
-        while server.queue.is_empty() {
-            server.wait(None, false);
-        }
-        if let Some(client) = server.queue.pop_front() {
-            server.session(client);
-        }
-        while state::is_exiting() {
-            process::sleep(STALL);
-        }
-    }
+/// How long the thread waits for a host that blocks the signal which wakes the manhole: hosts do so for moments.
+const BLOCKED: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+
+/// How long the thread stays after its last client when nothing else needs it: each time that it has to be called, a wait of the
+/// host may start over.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// What the last session has left for the next one.
+static REMEMBERED: Lock<Vec<u8>> = Lock::new(Vec::new());
+
+/// In a freshly forked child: the parent's answers are in an arena that is not used any more.
+pub(crate) fn forget() {
+    REMEMBERED.forget(Vec::new());
 }
 
-struct Server {
+/// The agent's thread at work.
+pub(crate) struct Server {
     listener: Option<Listener>,
     /// Readable when somebody has poked this thread.
     bell: Option<Fd>,
+    /// Readable when a thread of the host has ended.
+    watch: Option<Fd>,
+    /// Whether it listens for good. Otherwise it goes when the last client has left, and the kernel's signal calls it again.
+    stays: bool,
+    /// Whether it has been asked to end for a moment, or for good.
+    leaves: bool,
+    /// The wait for the client of `oneshot_on`.
+    shot: Option<Shot>,
     queue: VecDeque<Waiting>,
     /// How long to wait before the next try to bind.
     retry: Duration,
@@ -60,8 +64,17 @@ struct Server {
     complaint: String,
     /// How long the listener is left alone because no connection could be taken, for want of descriptors; zero when it is not.
     rest: Duration,
-    /// What the last session has left for the next one.
-    remembered: Vec<u8>,
+    /// When the last client has left, on the monotonic clock.
+    last_client: Option<Duration>,
+    /// How often the host was found to block the signal that wakes the manhole.
+    blocked: usize,
+}
+
+/// The one client of `oneshot_on`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shot {
+    /// On the monotonic clock; `None` for ever.
+    until: Option<Duration>,
 }
 
 /// A client and whether it has seen the dump already.
@@ -71,19 +84,161 @@ struct Waiting {
 }
 
 impl Server {
-    fn new() -> Server {
-        let bell = socket::signal_fd(Set::of(&[state::BELL])).ok();
-        let mut server = Server {
-            listener: None,
-            bell,
+    /// With the listener that the process has already, if any.
+    pub(crate) fn new(listener: Option<Listener>) -> Server {
+        Server {
+            listener,
+            bell: socket::signal_fd(Set::of(&[state::BELL])).ok(),
+            watch: host_fd::watch_a_thread().into_fd(),
+            stays: false,
+            leaves: false,
+            shot: None,
             queue: VecDeque::new(),
             retry: Duration::from_secs(1),
             complaint: String::new(),
             rest: Duration::ZERO,
-            remembered: Vec::new(),
-        };
-        server.bind();
-        server
+            last_client: None,
+            blocked: 0,
+        }
+    }
+
+    /// Serves until nothing needs this thread.
+    pub(crate) fn serve(&mut self) {
+        loop {
+            self.answer_calls();
+            // Who has called may have left by now, and who has come may not have been seen.
+            self.wait(None, true);
+            while let Some(client) = self.queue.pop_front() {
+                self.session(client);
+                self.last_client = Some(process::monotonic());
+                self.end_shot("");
+                while state::is_exiting() {
+                    self.exit();
+                }
+                if self.listener.is_some() && !self.leaves {
+                    self.say_waiting();
+                }
+            }
+            if !self.is_needed() {
+                return;
+            }
+            self.wait(None, false);
+        }
+    }
+
+    /// Whether there is something to wait for.
+    fn is_needed(&self) -> bool {
+        !self.leaves && (self.stays || self.shot.is_some() || self.lingers_for().is_some() || self.must_stay_awake())
+    }
+
+    /// How long it waits for another client still.
+    fn lingers_for(&self) -> Option<Duration> {
+        let until = self.last_client.filter(|_| self.listener.is_some())?.saturating_add(LINGER);
+        until.checked_sub(process::monotonic())
+    }
+
+    /// Whether the host could not be woken if this thread left: it blocks the signal.
+    fn must_stay_awake(&self) -> bool {
+        self.listener.is_some() && !dormant::is_heard()
+    }
+
+    /// Prepares the end of this thread; false when it is needed after all.
+    pub(crate) fn may_leave(&mut self) -> bool {
+        if self.leaves {
+            crate::listener::unlink_own();
+            self.listener = None;
+            return true;
+        }
+        let Some(listener) = &self.listener else { return true };
+        if !dormant::resume(listener.fd()) {
+            log::problem(format_args!("The host has taken what wakes the manhole: it listens in a thread."));
+            self.stay();
+            return false;
+        }
+        // Whoever came before the kernel was told to call again.
+        let is_free = socket::has_connection(listener.fd().number()) == Ok(false);
+        if !is_free {
+            dormant::suspend(listener.fd());
+        }
+        is_free
+    }
+
+    /// What is left when this thread ends; the rest is given back.
+    pub(crate) fn into_listener(self) -> Option<Listener> {
+        self.listener
+    }
+
+    fn stay(&mut self) {
+        self.stays = true;
+        dormant::retire();
+    }
+
+    /// Does what others have asked for since the last time.
+    fn answer_calls(&mut self) {
+        let calls = state::take_calls();
+        if calls.has(Call::Listen) && !self.stays {
+            self.stay();
+        }
+        if calls.has(Call::Close) || calls.has(Call::StandAside) {
+            self.leaves = true;
+        }
+        if calls.has(Call::Oneshot) && self.shot.is_none() {
+            let until = state::settings().oneshot_timeout.map(|limit| process::monotonic().saturating_add(limit));
+            self.shot = Some(Shot { until });
+        }
+        if calls.has(Call::Dump) {
+            dump::write();
+        }
+        if calls.has(Call::LogDump) {
+            log::write(Prompt::new(&Store::default()).greeting().as_bytes());
+        }
+        self.open();
+    }
+
+    /// Makes the socket if one is wanted and its time has come.
+    fn open(&mut self) {
+        let is_wanted = (self.stays || self.shot.is_some()) && !self.leaves;
+        if is_wanted && self.listener.is_none() && state::time_to_opening().is_zero() {
+            self.bind();
+            if self.listener.is_some() {
+                self.say_waiting();
+            } else if self.shot.is_some() {
+                let complaint = core::mem::take(&mut self.complaint);
+                self.end_shot(&complaint);
+            }
+        }
+    }
+
+    /// The last client of an ending process has left: the process ends by itself, or, when no thread of it is left, with this one.
+    fn exit(&self) {
+        if matches!(host_fd::watch_a_thread(), Watch::Alone) {
+            crate::listener::unlink_own();
+            thread::end();
+        }
+        process::sleep(STALL);
+    }
+
+    fn say_waiting(&self) {
+        log::event(format_args!("Waiting for new connection (in pid:{}) ...", process::pid()));
+    }
+
+    /// The client of `oneshot_on` has left, or will not come for this `reason`: the held thread goes on.
+    fn end_shot(&mut self, reason: &str) {
+        if self.shot.take().is_none() {
+            return;
+        }
+        if !reason.is_empty() {
+            log::problem(format_args!("Oneshot failure: {reason}"));
+        }
+        if !self.stays {
+            crate::listener::unlink_own();
+            self.listener = None;
+            for mut waiting in core::mem::take(&mut self.queue) {
+                session::tell(&mut waiting.client, "The one client of oneshot_on has left.\n");
+                waiting.client.finish();
+            }
+        }
+        held::release();
     }
 
     /// Makes the socket; a failure is logged, and tried again later.
@@ -113,7 +268,7 @@ impl Server {
         state::session_begins();
         let store = Store::default();
         let mut prompt = Prompt::new(&store);
-        prompt.recall(&self.remembered);
+        prompt.recall(&REMEMBERED.lock());
         if greeted {
             session::take_turn(&mut client);
         } else {
@@ -137,14 +292,14 @@ impl Server {
             self.wait(Some(&mut client), next == Next::GoOn);
         }
         self.let_go(client);
-        self.remembered = prompt.remember();
+        *REMEMBERED.lock() = prompt.remember();
         state::session_ends();
-        log::event(format_args!("Cleaned up."));
+        session::cleaned_up();
     }
 
     /// Sends what is left, for as long as the client reads.
     fn let_go(&mut self, mut client: Client) {
-        log::event(format_args!("DONE."));
+        session::done(&client);
         while client.has_output() && !client.is_gone() && client.stalled_for() < STALL {
             self.wait(Some(&mut client), false);
         }
@@ -158,17 +313,12 @@ impl Server {
         let mut waited = vec![
             self.listener.as_ref().filter(|_| self.rest.is_zero()).map_or(none, |listener| readable(listener.fd())),
             self.bell.as_ref().map_or(none, readable),
+            self.watch.as_ref().map_or(none, readable),
             active.as_ref().map_or(none, |client| client.waited()),
         ];
         waited.extend(self.queue.iter().map(|waiting| waiting.client.waited()));
         let stalled = active.as_ref().is_some_and(|client| client.has_output());
-        let timeout = match (&self.listener, stalled) {
-            _ if only_look => Some(Duration::ZERO),
-            (None, _) => Some(self.retry),
-            (Some(_), _) if !self.rest.is_zero() => Some(self.rest),
-            (Some(_), true) => Some(STALL),
-            (Some(_), false) => None,
-        };
+        let timeout = if only_look { Some(Duration::ZERO) } else { self.patience(active.is_some(), stalled) };
         match socket::poll(&mut waited, timeout) {
             Ok(_) => {}
             Err(Errno(libc::EINTR)) => return,
@@ -181,6 +331,7 @@ impl Server {
         let rested = !core::mem::take(&mut self.rest).is_zero();
         let mut events = waited.iter().map(|waited| waited.revents);
         let (listener, bell) = (events.next().unwrap_or(0), events.next().unwrap_or(0));
+        let watch = events.next().unwrap_or(0);
         let holder = active.as_ref().map(|client| client.peer());
         if let (Some(client), Some(events)) = (active.as_mut(), events.next()) {
             client.ready(events);
@@ -194,14 +345,72 @@ impl Server {
             }
         }
         self.queue.retain(|waiting| !waiting.client.is_gone());
+        credentials::follow();
         if bell != 0 {
             self.answer_bell();
         }
-        if self.listener.is_none() || listener & !libc::POLLIN != 0 {
-            self.bind();
+        if watch != 0 {
+            self.thread_has_ended(active.is_some());
+        }
+        if self.shot.is_some_and(|shot| shot.until.is_some_and(|until| until <= process::monotonic()))
+            && holder.is_none()
+        {
+            self.end_shot("no client has come in time.");
+        }
+        if listener & !libc::POLLIN != 0 {
+            self.listener = None;
+        }
+        if self.listener.is_none() {
+            self.open();
         } else if listener != 0 || rested {
             self.accept(holder);
         }
+    }
+
+    /// How long nothing may happen before something is to be done. While nothing is to be done, nothing wakes up.
+    fn patience(&mut self, has_client: bool, stalled: bool) -> Option<Duration> {
+        let opening = state::time_to_opening();
+        let shot = self.shot.filter(|_| !has_client).and_then(|shot| shot.until);
+        let shot = shot.map(|until| until.saturating_sub(process::monotonic()));
+        let other = match &self.listener {
+            None if !opening.is_zero() => Some(opening),
+            None if self.stays => Some(self.retry),
+            None => None,
+            Some(_) if !self.rest.is_zero() => Some(self.rest),
+            Some(_) if stalled => Some(STALL),
+            Some(_) if !self.stays && self.shot.is_none() && !has_client => {
+                self.lingers_for().or_else(|| self.patience_with_host())
+            }
+            Some(_) => None,
+        };
+        [shot, other].into_iter().flatten().min()
+    }
+
+    /// The host blocks the signal that wakes the manhole: for how long that is looked at.
+    fn patience_with_host(&mut self) -> Option<Duration> {
+        let patience = BLOCKED.get(self.blocked).copied();
+        self.blocked += 1;
+        if patience.is_none() {
+            log::problem(format_args!("The host blocks SIGURG and SIGWINCH: the manhole listens in a thread."));
+            self.stay();
+        }
+        patience
+    }
+
+    /// A thread of the host has ended: when it was the last one, the process ends with it, as it would without us.
+    fn thread_has_ended(&mut self, has_client: bool) {
+        self.watch = match host_fd::watch_a_thread() {
+            Watch::Thread(fd) => Some(fd),
+            Watch::Unknown => None,
+            Watch::Alone if has_client && !state::settings().daemon_connection => {
+                state::exit_begins();
+                None
+            }
+            Watch::Alone => {
+                crate::listener::unlink_own();
+                thread::end()
+            }
+        };
     }
 
     /// Somebody has poked us: look at everything that may have changed.
@@ -209,13 +418,10 @@ impl Server {
         if let Some(bell) = &self.bell {
             while bell.read(&mut [0; 128]).is_ok_and(|n| n > 0) {}
         }
-        if capture::take_dump_request() {
-            log::write(Prompt::new(&Store::default()).greeting().as_bytes());
-        }
-        if !state::is_exiting() && !self.listener.as_ref().is_some_and(Listener::is_intact) {
+        if !state::is_exiting() && self.listener.as_ref().is_some_and(|listener| !listener.is_intact()) {
             self.listener = None;
-            self.bind();
         }
+        self.answer_calls();
     }
 
     /// Takes every connection that waits, and sends away who may not come in.

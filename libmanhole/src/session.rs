@@ -2,6 +2,9 @@
 //!
 //! Context: the agent's thread. Says what is to be done next; the event loop does the waiting.
 
+mod exec;
+mod repr;
+
 use serde_json::Value;
 
 use crate::client::{Client, Line};
@@ -9,6 +12,7 @@ use crate::prompt::{Answer, Prompt};
 use crate::symbols::Store;
 use crate::sys::process;
 use crate::wire::{self, Request};
+use crate::{log, state};
 
 /// What a text client sees when it ends its input, as python-manhole's do.
 const FAREWELL: &str = "\nnow exiting ManholeConsole...\n";
@@ -29,19 +33,25 @@ pub(crate) enum Next {
     Leave,
 }
 
+/// Whether lines are run and the answers not sent: `connection_handler="exec"`.
+fn runs_only() -> bool {
+    state::settings().exec
+}
+
 /// The first words to a structured client.
 pub(crate) fn hello(client: &mut Client) {
     if client.is_structured() {
         let program = crate::sys::fd::read_link(c"/proc/self/exe", &mut [0; 4096])
             .map(|path| String::from_utf8_lossy(path).into_owned())
             .unwrap_or_default();
-        client.reply(&wire::hello(process::pid(), process::euid(), &program, Prompt::PROMPT));
+        let prompt = if runs_only() { exec::PROMPT } else { Prompt::PROMPT };
+        client.reply(&wire::hello(process::pid(), process::euid(), &program, prompt));
     }
 }
 
 /// The first words to a client whose turn it is at once.
 pub(crate) fn greet(client: &mut Client, prompt: &mut Prompt<'_>) {
-    if !client.is_structured() {
+    if !client.is_structured() && !client.is_silent() {
         let greeting = prompt.greeting();
         client.say(&greeting);
         client.say(Prompt::PROMPT);
@@ -62,6 +72,9 @@ pub(crate) fn take_turn(client: &mut Client) {
 pub(crate) fn keep_waiting(client: &mut Client, holder: crate::sys::socket::Peer) {
     if client.is_structured() {
         client.reply(&wire::occupied(holder));
+        return;
+    }
+    if client.is_silent() {
         return;
     }
     client.say(&format!(
@@ -102,7 +115,7 @@ pub(crate) fn tell(client: &mut Client, text: &str) {
 pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
     for _ in 0..LINES {
         if client.is_gone() {
-            return Next::Leave;
+            return over();
         }
         if client.has_output() {
             return Next::Wait;
@@ -114,14 +127,47 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
             if !client.is_structured() {
                 client.say(FAREWELL);
             }
-            return Next::Leave;
+            return over();
         };
-        let next = if client.is_structured() { request(client, prompt, line) } else { text(client, prompt, line) };
+        let next = if client.is_structured() {
+            request(client, prompt, line)
+        } else if client.is_silent() {
+            exec::line(client, prompt, &line)
+        } else {
+            text(client, prompt, line)
+        };
         if next == Next::Leave {
             return Next::Leave;
         }
     }
     Next::GoOn
+}
+
+/// The client has ended its input, or is gone.
+fn over() -> Next {
+    if runs_only() {
+        exec::ended();
+    }
+    Next::Leave
+}
+
+/// The session is over; what is left for the client may still be sent.
+pub(crate) fn done(client: &Client) {
+    if runs_only() {
+        return;
+    }
+    // A structured client ends by closing its connection; only what it leaves unread is lost.
+    if client.is_gone() && (!client.is_structured() || client.has_output()) {
+        log::event(format_args!("REPL client disconnected"));
+    }
+    log::event(format_args!("DONE."));
+}
+
+/// Nothing is left of the session.
+pub(crate) fn cleaned_up() {
+    if !runs_only() {
+        log::event(format_args!("Cleaned up."));
+    }
 }
 
 fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
@@ -155,7 +201,10 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
         Ok(Request::Complete { id, line, cursor }) => {
             let (start, candidates) = prompt.complete(&line, cursor);
             client.reply(&wire::candidates(&id, start, &candidates));
-            client.reply(&wire::done(&id, Prompt::PROMPT));
+            client.reply(&wire::done(&id, if runs_only() { exec::PROMPT } else { Prompt::PROMPT }));
+        }
+        Ok(Request::Run { id, line, as_data }) if runs_only() => {
+            return exec::request(client, prompt, &id, &line, as_data);
         }
         Ok(Request::Run { id, line, as_data }) => {
             let answer = prompt.run(line.as_bytes(), as_data, &|| client.interrupts(&id));
@@ -178,6 +227,9 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
 }
 
 fn greet_structured(client: &mut Client, prompt: &mut Prompt<'_>, id: &Value) {
+    if runs_only() {
+        return exec::greet(client, id);
+    }
     let greeting = prompt.greeting();
     client.reply(&wire::text(id, &greeting));
     client.reply(&wire::done(id, Prompt::PROMPT));

@@ -2,7 +2,13 @@
 //!
 //! Context: made in the constructor, read everywhere. No heap: a forked child's arena starts empty, and these survive it.
 
+mod locals;
+
 use core::time::Duration;
+
+use manhole_options::Thread;
+
+pub(crate) use locals::Locals;
 
 use crate::text::Text;
 
@@ -20,6 +26,7 @@ pub(crate) enum Destination {
 }
 
 /// What the agent needs of the options.
+#[allow(dead_code, reason = "some fields wait for their readers")]
 #[derive(Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) verbose: bool,
@@ -35,6 +42,26 @@ pub(crate) struct Settings {
     pub(crate) dump_on: i32,
     /// Whether exec'ed programs inherit the preload.
     pub(crate) children: bool,
+    /// Whether a second installation is refused; otherwise it replaces the first.
+    pub(crate) strict: bool,
+    /// Whether a thread of ours listens.
+    pub(crate) thread: Thread,
+    /// The signal that opens the manhole; 0 for none.
+    pub(crate) activate_on: i32,
+    /// The signal whose handler serves one client; 0 for none.
+    pub(crate) oneshot_on: i32,
+    /// How long `oneshot_on` waits for its client; `None` for ever.
+    pub(crate) oneshot_timeout: Option<Duration>,
+    /// What the agent's threads block, as the kernel has it: bit `n - 1` stands for signal `n`.
+    pub(crate) sigmask: u64,
+    /// Whether what goes to standard error goes to the client too.
+    pub(crate) redirect_stderr: bool,
+    /// Whether a client's lines are run and nothing is sent back.
+    pub(crate) exec: bool,
+    /// What the prompt knows besides the symbols.
+    pub(crate) locals: Locals,
+    /// A manhole that is not open after this long is worth a warning.
+    pub(crate) start_timeout: Duration,
 }
 
 impl Settings {
@@ -48,5 +75,15 @@ impl Settings {
         daemon_connection: false,
         dump_on: 0,
         children: true,
+        strict: true,
+        thread: Thread::Auto,
+        activate_on: 0,
+        oneshot_on: 0,
+        oneshot_timeout: None,
+        sigmask: u64::MAX,
+        redirect_stderr: true,
+        exec: false,
+        locals: Locals::new(),
+        start_timeout: Duration::from_millis(500),
     };
 }

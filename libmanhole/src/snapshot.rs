@@ -95,10 +95,37 @@ pub(crate) enum State {
     Uninterruptible(Option<Syscall>),
     /// Stopped by a signal (T) or by a tracer (t).
     Stopped,
+    /// Held in the handler of `oneshot_on` while the client is served.
+    Held(Summons),
     /// Ended, but still in the list of threads (Z, X): the main thread after pthread_exit.
     Ended,
     /// The kernel does not say.
     Unknown,
+}
+
+/// The signal for which a thread is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Summons {
+    pub(crate) signal: i32,
+    /// `si_code` of sigaction(2): positive when the kernel has found a fault.
+    pub(crate) code: i32,
+    /// The address of a fault, else the process id of the sender.
+    pub(crate) detail: u64,
+}
+
+impl Summons {
+    /// Whether the signal ends a process because of what one of its threads has done.
+    pub(crate) fn is_fate(self) -> bool {
+        is_fate(self.signal)
+    }
+}
+
+/// Whether `signal` is one that ends a process because of what one of its threads has done.
+pub(crate) fn is_fate(signal: i32) -> bool {
+    matches!(
+        signal,
+        libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGABRT | libc::SIGSYS
+    )
 }
 
 /// How the registers were taken.

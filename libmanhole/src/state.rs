@@ -1,18 +1,18 @@
 //! The global state of the agent: the options in force, and who is where.
 //!
-//! Context: any, signal handlers included. Atomics only; nothing waits here.
+//! Context: any, signal handlers included. Atomics only; nothing waits here but an exiting process for its client.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
-
-use once_cell::race::OnceRef;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::time::Duration;
 
 use crate::settings::Settings;
-use crate::sys::{lock, process};
+use crate::sys::replaced::Replaced;
+use crate::sys::{lock, process, thread};
 
-/// The options in force. They live for ever: a forked child reads them in its copy of the memory.
-static SETTINGS: OnceRef<'static, Settings> = OnceRef::new();
+/// The options in force.
+static SETTINGS: Replaced<Settings> = Replaced::new(Settings::DEFAULT);
 
-/// Whether there is a manhole, or soon will be.
+/// Whether there is a manhole, or may be one day.
 static ON: AtomicBool = AtomicBool::new(false);
 
 /// The process that the state is about: a child that shares or copies the memory without our knowing (vfork, a raw clone) is
@@ -22,6 +22,15 @@ static OWNER: AtomicI32 = AtomicI32::new(0);
 /// The kernel's id of the agent's thread; 0 while there is none.
 static AGENT: AtomicI32 = AtomicI32::new(0);
 
+/// Threads that are about to signal the agent's thread, which therefore may not end yet: its id could be another's then.
+static POKERS: AtomicU32 = AtomicU32::new(0);
+
+/// When the manhole may open, on the monotonic clock in nanoseconds: a forked child waits.
+static OPENS_AT: AtomicU64 = AtomicU64::new(0);
+
+/// What the agent's thread is asked to do ([`Call`]).
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
 /// 1 while a client has the prompt: what an exiting process waits for.
 static SESSION: AtomicU32 = AtomicU32::new(0);
 
@@ -30,15 +39,15 @@ static EXITING: AtomicBool = AtomicBool::new(false);
 
 /// The options in force, or what holds before there are any.
 pub(crate) fn settings() -> &'static Settings {
-    SETTINGS.get().unwrap_or(&Settings::DEFAULT)
+    SETTINGS.get()
 }
 
-/// Puts the options in force, once and for ever; false when there are some already.
-pub(crate) fn settle(settings: &'static Settings) -> bool {
-    SETTINGS.set(settings).is_ok()
+/// Puts the options in force. Nothing of the agent is at work: there is no manhole yet, or no more.
+pub(crate) fn settle(settings: &Settings) {
+    SETTINGS.replace(*settings);
 }
 
-/// Whether there is a manhole, or soon will be.
+/// Whether there is a manhole, or may be one day.
 pub(crate) fn is_on() -> bool {
     ON.load(Ordering::Acquire)
 }
@@ -54,6 +63,11 @@ pub(crate) fn is_of_this_process() -> bool {
     OWNER.load(Ordering::Acquire) == process::pid()
 }
 
+/// Whether there is a manhole, or may be one day, and in this process.
+pub(crate) fn is_on_here() -> bool {
+    is_on() && is_of_this_process()
+}
+
 /// Says that there is none any more; nobody waits for its session.
 pub(crate) fn turn_off() {
     ON.store(false, Ordering::Release);
@@ -62,10 +76,71 @@ pub(crate) fn turn_off() {
 
 /// In a forked child: what was so in the parent is so no more.
 pub(crate) fn forget() {
-    ON.store(false, Ordering::Release);
     AGENT.store(0, Ordering::Release);
+    POKERS.store(0, Ordering::Release);
+    CALLS.store(0, Ordering::Release);
     SESSION.store(0, Ordering::Release);
     EXITING.store(false, Ordering::Release);
+    OPENS_AT.store(0, Ordering::Release);
+    OWNER.store(process::pid(), Ordering::Release);
+}
+
+/// Something that the agent's thread is to do. The value is a bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Listen, and stay for that.
+    Listen = 1,
+    /// Somebody may be at the door of the socket that listens without a thread.
+    Visit = 2,
+    /// Serve one client while a thread is held.
+    Oneshot = 4,
+    /// Write a dump to the descriptor that asks for it.
+    Dump = 8,
+    /// Write a dump to the log.
+    LogDump = 64,
+    /// Close everything and end: the manhole is taken out.
+    Close = 16,
+    /// End for a moment if no client is there: the host is about to do what a process of several threads may not.
+    StandAside = 32,
+}
+
+/// Notes a call; [`take_calls`] finds it.
+pub(crate) fn note_call(call: Call) {
+    CALLS.fetch_or(call as u32, Ordering::SeqCst);
+}
+
+/// The calls since the last time.
+pub(crate) fn take_calls() -> Calls {
+    Calls(CALLS.swap(0, Ordering::SeqCst))
+}
+
+/// Whether there are calls that nobody has taken yet.
+pub(crate) fn has_calls() -> bool {
+    CALLS.load(Ordering::SeqCst) != 0
+}
+
+/// A set of calls.
+#[derive(Clone, Copy)]
+pub(crate) struct Calls(u32);
+
+impl Calls {
+    pub(crate) fn has(self, call: Call) -> bool {
+        self.0 & call as u32 != 0
+    }
+}
+
+/// The manhole does not open before `delay` has passed.
+pub(crate) fn open_after(delay: Duration) {
+    let at = process::monotonic().saturating_add(delay).as_nanos().min(u128::from(u64::MAX));
+    OPENS_AT.store(if delay.is_zero() { 0 } else { at as u64 }, Ordering::Release);
+}
+
+/// How long the manhole stays shut still.
+pub(crate) fn time_to_opening() -> Duration {
+    match OPENS_AT.load(Ordering::Acquire) {
+        0 => Duration::ZERO,
+        at => Duration::from_nanos(at).saturating_sub(process::monotonic()),
+    }
 }
 
 /// Whether the caller is the agent's own thread.
@@ -76,12 +151,20 @@ pub(crate) fn on_agent_thread() -> bool {
 
 /// The kernel's id of the agent's thread; 0 while there is none.
 pub(crate) fn agent() -> i32 {
-    AGENT.load(Ordering::Acquire)
+    AGENT.load(Ordering::SeqCst)
 }
 
 /// The agent's thread says which one it is.
 pub(crate) fn agent_starts() {
-    AGENT.store(process::tid(), Ordering::Release);
+    AGENT.store(process::tid(), Ordering::SeqCst);
+}
+
+/// The agent's thread is about to end: from now on nobody signals it.
+pub(crate) fn agent_leaves() {
+    AGENT.store(0, Ordering::SeqCst);
+    while POKERS.load(Ordering::SeqCst) != 0 {
+        thread::give_way();
+    }
 }
 
 /// The signal that calls the agent's thread. It blocks every signal for as long as it lives, so the kernel keeps this one for
@@ -91,10 +174,12 @@ pub(crate) const BELL: i32 = libc::SIGSTKFLT;
 
 /// Makes the agent's thread look at what has changed. Safe in a signal handler.
 pub(crate) fn poke() {
+    POKERS.fetch_add(1, Ordering::SeqCst);
     let agent = agent();
     if agent != 0 {
         let _ = process::signal_thread(agent, BELL);
     }
+    POKERS.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// Whether the process is inside `exit`: the session that is open is the last.

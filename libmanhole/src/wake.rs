@@ -1,43 +1,229 @@
-//! What starts the serving: the agent's thread.
+//! What starts the serving: the calls for the agent's thread, and that thread's life.
 //!
-//! Context: the constructor and a fork child start it; from then on its own thread.
+//! Context: [`call`] and what uses it on any host thread, **signal handlers** included: it makes system calls and touches
+//! atomics. The rest is the agent's thread itself.
+//!
+//! The thread comes when it is called and goes when nothing needs it. `PHASE` says which it is; whoever moves it from ASLEEP
+//! to AWAKE creates the thread, and the thread's last instruction moves it back.
 
-use core::ffi::c_void;
-use core::sync::atomic::{AtomicU64, Ordering};
+pub(crate) mod handlers;
+
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use std::panic::catch_unwind;
 
-use crate::sys::{self, process, thread};
-use crate::{log, serve, state};
+use manhole_options::Thread;
 
-/// How long the thread waits before it binds, in nanoseconds.
-static DELAY: AtomicU64 = AtomicU64::new(0);
+use crate::dormant::Obstacle;
+use crate::serve::Server;
+use crate::state::{self, Call};
+use crate::sys::signal::Set;
+use crate::sys::{self, fd, lock, process, signal, thread};
+use crate::{dormant, held, log};
 
-/// Starts the agent's thread; it binds after `delay`.
-pub(crate) fn start_thread(delay: Duration) -> sys::Result<()> {
-    DELAY.store(delay.as_nanos().min(u128::from(u64::MAX)) as u64, Ordering::Release);
-    thread::start(run)
-}
+/// There is no thread.
+const ASLEEP: u32 = 0;
+/// There is one, and it looks at the calls before it goes.
+const AWAKE: u32 = 1;
+/// It is about to go, and has looked at the calls for the last time.
+const LEAVING: u32 = 2;
+/// It is about to go, and a call has come: it stays.
+const CALLED: u32 = 3;
 
-extern "C" fn run(_: *mut c_void) -> *mut c_void {
-    if catch_unwind(agent).is_err() {
-        log::problem(format_args!("internal error in the manhole's thread: the manhole is off"));
-        state::turn_off();
-    }
-    // The thread stays, asleep: whoever pokes it must find one that blocks the signal.
+static PHASE: AtomicU32 = AtomicU32::new(ASLEEP);
+
+/// 1 once the thread has a descriptor table of its own.
+static SETTLED: AtomicU32 = AtomicU32::new(0);
+
+/// Calls the agent's thread, and creates it where there is none.
+pub(crate) fn call(what: Call) -> sys::Result<()> {
+    state::note_call(what);
     loop {
-        process::sleep(Duration::from_secs(1 << 30));
+        match PHASE.compare_exchange(ASLEEP, AWAKE, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => {
+                SETTLED.store(0, Ordering::SeqCst);
+                let opens_signals = state::settings().sigmask != u64::MAX;
+                return thread::start(run, opens_signals).map(drop).inspect_err(|_| {
+                    state::take_calls();
+                    PHASE.store(ASLEEP, Ordering::SeqCst);
+                });
+            }
+            Err(LEAVING) => {
+                if PHASE.compare_exchange(LEAVING, CALLED, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                    return Ok(());
+                }
+            }
+            Err(_) => {
+                state::poke();
+                return Ok(());
+            }
+        }
     }
 }
 
-fn agent() {
+/// Whether there is a thread of ours.
+pub(crate) fn is_awake() -> bool {
+    PHASE.load(Ordering::SeqCst) != ASLEEP
+}
+
+/// In a freshly forked child, where no thread of ours exists.
+pub(crate) fn forget() {
+    PHASE.store(ASLEEP, Ordering::SeqCst);
+    held::forget();
+}
+
+/// Waits until the thread has a descriptor table of its own: what it leaves behind in the host's can be closed then. For host
+/// threads; the wait is for a few instructions of another thread, and bounded.
+pub(crate) fn wait_until_settled() -> bool {
+    let start = process::monotonic();
+    while SETTLED.load(Ordering::SeqCst) == 0 {
+        let left = Duration::from_millis(100).saturating_sub(process::monotonic().saturating_sub(start));
+        if left.is_zero() {
+            return false;
+        }
+        lock::wait(&SETTLED, 0, Some(left));
+    }
+    true
+}
+
+/// Waits until there is no thread of ours any more, and the kernel has forgotten it; false when it stays.
+pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
+    let start = process::monotonic();
+    while is_awake() || (tid != 0 && process::has_thread(tid)) {
+        if process::monotonic().saturating_sub(start) > limit || state::has_session() {
+            return false;
+        }
+        thread::pause(Duration::from_micros(50));
+    }
+    true
+}
+
+/// Opens the manhole as the options say: a thread that listens, or none until a client comes. Nothing opens before the time
+/// of [`state::open_after`]. `blocked` is what the calling thread blocks, or, in a handler, the code that it has interrupted.
+pub(crate) fn open(blocked: Set) {
+    if state::settings().thread == Thread::Always {
+        return stay(format_args!(""));
+    }
+    let delay = state::time_to_opening();
+    let result = if delay.is_zero() {
+        dormant::listen(handlers::wake_entry, blocked)
+    } else {
+        dormant::listen_later(handlers::wake_entry, blocked, delay)
+    };
+    match result {
+        Ok(()) if delay.is_zero() => {
+            log::event(format_args!("Waiting for new connection (in pid:{}) ...", process::pid()));
+            // A client may have come before the kernel was told to call.
+            if dormant::has_client() {
+                visit();
+            }
+        }
+        Ok(()) | Err(Obstacle::NoSocket(crate::listener::Failure::Exiting)) => {}
+        Err(Obstacle::NoSignal) => stay(format_args!("The host uses or blocks SIGURG and SIGWINCH: ")),
+        // The thread meets the same failure, says so, and tries again.
+        Err(Obstacle::NoSocket(_)) => stay(format_args!("")),
+        Err(Obstacle::Kernel(error)) => stay(format_args!("No wake-up ({error}): ")),
+    }
+}
+
+/// The thread listens from now on, and stays.
+pub(crate) fn stay(why: core::fmt::Arguments<'_>) {
+    if why.as_str() != Some("") {
+        log::problem(format_args!("{why}the manhole listens in a thread."));
+    }
+    if let Err(error) = call(Call::Listen) {
+        log::problem(format_args!("cannot start the manhole's thread ({error})"));
+        return;
+    }
+    if dormant::descriptor() >= 0 && wait_until_settled() {
+        dormant::close();
+    }
+}
+
+/// Lets the thread look whether a client is there.
+fn visit() {
+    if let Err(error) = call(Call::Visit) {
+        log::problem(format_args!("A client cannot be served, for there is no thread to be had ({error})."));
+    }
+}
+
+/// The wake-up signal has come: a client, the time to open, or somebody who wants us to look whether all is well.
+pub(crate) fn rung(blocked: Set) {
+    if dormant::is_due() {
+        state::open_after(Duration::ZERO);
+        open(blocked);
+    } else if is_awake() {
+        state::poke();
+    } else if dormant::has_client() {
+        visit();
+    } else if dormant::descriptor() >= 0 && !dormant::is_intact() {
+        dormant::close();
+        open(blocked);
+    }
+}
+
+/// A host that is about to have threads gets ours along: it costs no more now, and needs no signal.
+pub(crate) fn host_has_threads() {
+    if !is_awake() && (dormant::descriptor() >= 0 || dormant::is_pending()) {
+        stay(format_args!(""));
+    }
+}
+
+/// The host has changed dispositions or its mask: is there still a signal that can wake the manhole?
+pub(crate) fn signals_have_changed() {
+    let signal = dormant::signal_in_use();
+    if signal == 0 || is_awake() {
+        return;
+    }
+    let blocked = signal::mask();
+    if blocked.contains(signal) && signal::action(signal).is_ok_and(|now| crate::interrupted::is_of_agent(&now)) {
+        // Most hosts unblock it again before long. The thread looks, and stays if not.
+        if !dormant::keep_a_signal(handlers::wake_entry, blocked) {
+            let _ = call(Call::Visit);
+        }
+    } else if !dormant::keep_a_signal(handlers::wake_entry, blocked) {
+        stay(format_args!("The host uses or blocks SIGURG and SIGWINCH: "));
+    }
+}
+
+extern "C" fn run() -> ! {
     state::agent_starts();
     thread::set_name(c"Manhole");
     thread::leave_real_time();
-    let delay = Duration::from_nanos(DELAY.load(Ordering::Acquire));
-    if !delay.is_zero() {
-        log::event(format_args!("Delaying UDS binding {} seconds ...", delay.as_secs_f64()));
-        process::sleep(delay);
+    let offered = dormant::offered();
+    let private = fd::make_table_private(offered);
+    SETTLED.store(1, Ordering::SeqCst);
+    lock::wake(&SETTLED, u32::MAX >> 1);
+    if let Err(error) = private {
+        log::problem(format_args!("No descriptor table of its own ({error}): the manhole is off"));
+        stop();
     }
-    serve::serve();
+    let mask = state::settings().sigmask;
+    if mask != u64::MAX {
+        signal::exchange_mask(Set(mask | Set::of(&[state::BELL]).0));
+    }
+    let mut server = Server::new(dormant::adopt(offered));
+    loop {
+        server.serve();
+        PHASE.store(LEAVING, Ordering::SeqCst);
+        if !state::has_calls() && server.may_leave() {
+            let listener = server.into_listener();
+            state::agent_leaves();
+            thread::leave(&PHASE, LEAVING, ASLEEP);
+            // Called in the last moment.
+            state::agent_starts();
+            server = Server::new(listener);
+        }
+        PHASE.store(AWAKE, Ordering::SeqCst);
+    }
+}
+
+/// The agent's thread does nothing any more, for good: something is wrong with it. Nobody waits for it from here on.
+pub(crate) fn stop() -> ! {
+    state::turn_off();
+    held::release();
+    fd::abandon();
+    // It stays, asleep: whoever is about to signal it must find one that blocks the signal.
+    loop {
+        process::sleep(Duration::from_secs(1 << 30));
+    }
 }

@@ -18,7 +18,7 @@ Examples:
   manhole-cli -c 'bt all' 4711         run one command, print its answer
   manhole-cli --json -c 'info fds' 4711
   echo 'info maps' | manhole-cli 4711  commands from a pipe
-  manhole-cli -USR2 4711               wake a manhole that waits for SIGUSR2
+  manhole-cli -USR2 4711               open a manhole that waits for SIGUSR2
   manhole-cli /run/app.sock            a manhole with its own socket_path
   manhole-cli --list                   which manholes are there
 
@@ -29,8 +29,9 @@ At the prompt:
 
 Exit status:
   0  the session ended: by you, by the end of input, or by the process
-  1  an error: no such process for the signal, a peer that is not the
-     process asked for, a connection that broke under a command
+  1  an error: no such process for the signal, or one that the signal
+     would end; a peer that is not the process asked for; a connection
+     that broke under a command
   2  wrong usage
   3  a command (of -c, or of --json) was answered with an error
   5  no manhole answered in time";
@@ -58,6 +59,10 @@ struct Flags {
     /// First send this signal to the process: a number, or a name with or without SIG, in any case
     #[arg(short, long, value_name = "SIGNAL", group = "send", value_parser = signal::number_of, allow_hyphen_values = true)]
     signal: Option<i32>,
+
+    /// Send the signal even when the process has no handler for it and would end or stop by it
+    #[arg(short, long, requires = "send")]
+    force: bool,
 
     /// Run this command and print its answer; may be given several times
     #[arg(short, long, value_name = "COMMAND", allow_hyphen_values = true, conflicts_with = "raw")]
@@ -99,6 +104,8 @@ pub(crate) struct Connect {
     pub(crate) timeout: Duration,
     /// Sent before connecting.
     pub(crate) signal: Option<i32>,
+    /// The signal is sent whatever it does to the process.
+    pub(crate) force: bool,
     /// Commands of `-c`.
     pub(crate) commands: Vec<String>,
     /// Answers as data.
@@ -140,6 +147,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request
         target,
         timeout: flags.timeout,
         signal,
+        force: flags.force,
         commands: flags.command,
         json: flags.json,
         raw: flags.raw,
@@ -267,6 +275,7 @@ mod tests {
         }
         assert_eq!(connect(&["7", "-USR2"]).signal, Some(libc::SIGUSR2));
         assert_eq!(connect(&["-s", "12", "7"]).signal, Some(libc::SIGUSR2));
+        assert!(!connect(&["-2", "7"]).force && connect(&["-2f", "7"]).force && connect(&["7", "--force", "-1"]).force);
     }
 
     #[test]
@@ -296,6 +305,7 @@ mod tests {
             (&["/no/such/socket"], "No such file"),
             (&["/etc/passwd"], "not a socket"),
             (&["-1", "-2", "7"], "cannot be used with"),
+            (&["-f", "7"], "required arguments"),
             (&["-s", "FOO", "7"], "no signal is called"),
             (&["-s", "-9", "7"], "no signal is called"),
             (&["-t", "-1", "7"], "a value is required"),
@@ -316,10 +326,27 @@ mod tests {
         let error = parsed(&["--help"]).unwrap_err();
         assert_eq!(error.exit_code(), 0);
         let text = error.to_string();
-        for piece in
-            ["-t, --timeout", "-USR1", "-s, --signal", "-c, --command", "--json", "--raw", "--list", "Exit status"]
-        {
+        for piece in [
+            "-t, --timeout",
+            "-USR1",
+            "-s, --signal",
+            "-f, --force",
+            "-c, --command",
+            "--json",
+            "--raw",
+            "--list",
+            "Exit status",
+        ] {
             assert!(text.contains(piece), "{piece} is missing in {text}");
+        }
+    }
+
+    #[test]
+    fn the_manual_page_names_every_flag() {
+        let page = include_str!("../../packaging/man/manhole-cli.1").replace('\\', "");
+        for flag in Flags::command().get_arguments() {
+            let flag = flag.get_long().map(|long| format!("--{long}"));
+            assert!(flag.as_ref().is_none_or(|flag| page.contains(flag)), "{flag:?}");
         }
     }
 }

@@ -17,7 +17,8 @@ use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use crate::args::{Connect, Target};
 use crate::failure::{Failure, TIMEOUT};
 use crate::peer::{self, Peer};
-use crate::{diagnose, find, process, send, signal};
+use crate::wake::Wake;
+use crate::{diagnose, fate, find, leftover, process, send, signal};
 
 /// A connection to the process that was asked for.
 #[derive(Debug)]
@@ -30,15 +31,14 @@ pub(crate) struct Connection {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-const BETWEEN_WAKES: Duration = Duration::from_millis(200);
 
 /// Sends the signal, when there is one, and connects.
 ///
 /// # Errors
-/// Status 1 when the signal cannot be sent or the peer is another one; 5 when the time is over.
+/// Status 1 when the signal cannot be sent, or not without harm, or the peer is another one; 5 when the time is over.
 pub(crate) fn open(request: &Connect) -> Result<Connection, Failure> {
     if let (Some(number), Some(pid)) = (request.signal, request.target.pid) {
-        send::to_process(pid, number).map_err(|error| cannot_signal(pid, number, &error))?;
+        send_signal(request, pid, number)?;
     }
     let introduction = if request.raw { Introduction::Text } else { Introduction::Session };
     let start = Instant::now();
@@ -53,12 +53,12 @@ pub(crate) fn open(request: &Connect) -> Result<Connection, Failure> {
         if let Some(reason) = round.refusal {
             return Err(Failure::error(reason));
         }
-        if let (true, Some(pid)) = (round.is_missing, request.target.pid) {
-            wake.the_listener(pid);
+        if let (true, Some(pid)) = (round.is_lost, request.target.pid) {
+            wake.the_manhole(pid);
         }
         let left = request.timeout.saturating_sub(start.elapsed());
         if left.is_zero() {
-            return Err(timeout(&request.target, false));
+            return Err(timeout(request, false));
         }
         std::thread::sleep(pause.min(left));
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -66,14 +66,30 @@ pub(crate) fn open(request: &Connect) -> Result<Connection, Failure> {
 }
 
 /// The failure that scripts know: the line of python-manhole's client, and below it what can be said about the cause.
-pub(crate) fn timeout(target: &Target, is_connected: bool) -> Failure {
-    let path = find::usual_path(target);
+pub(crate) fn timeout(request: &Connect, is_connected: bool) -> Failure {
+    let path = find::usual_path(&request.target);
     let mut text = format!("Failed to connect to '{}': Timeout", path.display());
-    if let Some(reason) = diagnose::why_silent(target, is_connected) {
+    if let Some(reason) = diagnose::why_silent(&request.target, request.signal, is_connected) {
         text.push('\n');
         text.push_str(&reason);
     }
     Failure { status: TIMEOUT, text }
+}
+
+/// Sends the signal once the process has a handler for it: a program that has only begun gets its handler in a moment.
+fn send_signal(request: &Connect, pid: i32, number: i32) -> Result<(), Failure> {
+    let start = Instant::now();
+    loop {
+        send::to_process(pid, 0).map_err(|error| cannot_signal(pid, number, &error))?;
+        match fate::harm(pid, number).filter(|_| !request.force) {
+            None => break,
+            Some(harm) if !harm.may_pass || start.elapsed() >= request.timeout => {
+                return Err(Failure::error(harm.reason));
+            }
+            Some(_) => std::thread::sleep(FIRST_PAUSE),
+        }
+    }
+    send::to_process(pid, number).map_err(|error| cannot_signal(pid, number, &error))
 }
 
 fn cannot_signal(pid: i32, number: i32, error: &io::Error) -> Failure {
@@ -91,16 +107,18 @@ fn cannot_signal(pid: i32, number: i32, error: &io::Error) -> Failure {
 struct Round {
     connection: Option<Connection>,
     refusal: Option<String>,
-    is_missing: bool,
+    /// Nobody listens at any of the paths.
+    is_lost: bool,
 }
 
 /// Tries each path once. Errors other than "nobody listens (yet)" are told once, and only for the path that the user knows of.
 fn try_all(target: &Target, introduction: Introduction, told: &mut Vec<String>) -> Round {
-    let mut round = Round { is_missing: true, ..Round::default() };
+    let mut round = Round { is_lost: true, ..Round::default() };
     for (place, path) in find::candidates(target).iter().enumerate() {
         match attempt(path, introduction) {
             Ok(stream) => {
-                let checked = peer::credentials(&stream).and_then(|peer| peer::check(peer, target).map(|()| peer));
+                let checked =
+                    peer::credentials(&stream).and_then(|peer| peer::check(peer, target, path).map(|()| peer));
                 match checked {
                     Ok(peer) => {
                         round.connection = Some(Connection { stream, peer });
@@ -113,19 +131,29 @@ fn try_all(target: &Target, introduction: Introduction, told: &mut Vec<String>) 
                 }
             }
             Err(Errno::ENOENT) => {}
-            // Nobody listens, or its queue is full: that may change.
-            Err(Errno::ECONNREFUSED | Errno::EAGAIN) => round.is_missing = false,
+            Err(Errno::ECONNREFUSED) => {
+                if let Some(text) = target.pid.and_then(|pid| leftover::remove(path, pid)) {
+                    tell(text, told);
+                }
+            }
+            // The queue is full: that may change.
+            Err(Errno::EAGAIN) => round.is_lost = false,
             Err(error) => {
-                round.is_missing = false;
-                let text = format!("Failed to connect to '{}': {}", path.display(), explain(error, path));
-                if place == 0 && !told.contains(&text) {
-                    eprintln!("{text}");
-                    told.push(text);
+                round.is_lost = false;
+                if place == 0 {
+                    tell(format!("Failed to connect to '{}': {}", path.display(), explain(error, path)), told);
                 }
             }
         }
     }
     round
+}
+
+fn tell(text: String, told: &mut Vec<String>) {
+    if !told.contains(&text) {
+        eprintln!("{text}");
+        told.push(text);
+    }
 }
 
 fn explain(error: Errno, path: &Path) -> String {
@@ -195,29 +223,6 @@ fn bind_name(fd: &OwnedFd, kind: &str) -> Result<(), Errno> {
         }
     }
     result
-}
-
-/// Wakes an agent whose socket file somebody deleted: when woken it looks, and makes the file anew.
-#[derive(Default)]
-struct Wake {
-    last: Option<Instant>,
-}
-
-impl Wake {
-    fn the_listener(&mut self, pid: i32) {
-        if self.last.is_some_and(|last| last.elapsed() < BETWEEN_WAKES) {
-            return;
-        }
-        // The signal that the agent's thread waits for. It would kill whoever does not block it, so only a thread that does
-        // gets it.
-        if process::has_library(pid) == Some(true) {
-            for tid in process::listening_threads(pid) {
-                // Not permitted, or just gone: then the timeout will say why nothing answers.
-                let _ = send::to_thread(pid, tid, process::BELL);
-            }
-        }
-        self.last = Some(Instant::now());
-    }
 }
 
 /// The text of a system error without Rust's "(os error N)".

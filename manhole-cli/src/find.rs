@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use manhole_options::Setting;
+
 use crate::args::Target;
-use crate::process;
+use crate::{process, sockets};
 
 /// The path that messages speak of: the given one, or the usual one.
 pub(crate) fn usual_path(target: &Target) -> PathBuf {
@@ -24,12 +26,10 @@ pub(crate) fn candidates(target: &Target) -> Vec<PathBuf> {
     };
     let own_pid = process::status(pid).and_then(|status| status.own_pid()).unwrap_or(pid);
     let mut paths = vec![usual, seen_by(pid, Path::new(&format!("/tmp/manhole-{own_pid}")))];
-    let option = process::environment(pid, "MANHOLE").and_then(|value| socket_path(&value));
-    if let Some(path) = option {
-        let path = path.replace("{pid}", &own_pid.to_string());
+    if let Some(path) = process::options(pid).and_then(|options| socket_path(&options, own_pid)) {
         paths.push(seen_by(pid, Path::new(&path)));
     }
-    for path in process::manhole_sockets(pid, own_pid) {
+    for path in sockets::of_manholes(pid, own_pid) {
         let seen = seen_by(pid, &path);
         if !paths.contains(&seen) {
             paths.push(seen);
@@ -46,22 +46,14 @@ fn seen_by(pid: i32, path: &Path) -> PathBuf {
     }
 }
 
-/// The `socket_path` in the text of a MANHOLE variable. This reads only the usual spelling, `socket_path='...'`; the
-/// parser of the agent is the one that decides, so a miss here costs nothing but one path less to try.
-fn socket_path(options: &str) -> Option<String> {
-    let (_, rest) = options.split_once("socket_path")?;
-    let rest = rest.trim_start().strip_prefix('=')?.trim_start();
-    let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-    let mut text = String::new();
-    let mut characters = rest.chars().skip(1);
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => text.push(characters.next()?),
-            end if end == quote => return Some(text),
-            other => text.push(other),
+/// The `socket_path` that the options set for process `pid`.
+fn socket_path(options: &Setting, pid: i32) -> Option<String> {
+    match options {
+        Setting::Install(options) if options.socket_path.is_some() => {
+            Some(options.expand_socket_path(u32::try_from(pid).ok()?))
         }
+        _ => None,
     }
-    None
 }
 
 #[cfg(test)]
@@ -87,14 +79,15 @@ mod tests {
     fn the_option_in_its_spellings() {
         for (text, path) in [
             ("socket_path='/run/a b.sock'", Some("/run/a b.sock")),
-            ("verbose=True, socket_path = \"/run/{pid}\",", Some("/run/{pid}")),
+            ("verbose=True, socket_path = \"/run/{pid}\",", Some("/run/7")),
             (r"socket_path='/it\'s'", Some("/it's")),
             ("socket_path=None", None),
             ("socket_path='/open", None),
             ("verbose=True", None),
             ("", None),
         ] {
-            assert_eq!(socket_path(text).as_deref(), path, "{text}");
+            let options = manhole_options::parse(text).ok();
+            assert_eq!(options.and_then(|options| socket_path(&options, 7)).as_deref(), path, "{text}");
         }
     }
 

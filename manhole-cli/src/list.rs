@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use crate::args::Target;
 use crate::failure::Failure;
 use crate::handshake::{self, Opening};
-use crate::{connect, peer, process, visible};
+use crate::{connect, leftover, peer, process, visible};
 
 /// Prints a table, or says that there is none.
 ///
@@ -24,7 +25,11 @@ pub(crate) fn run(directory: &Path, timeout: Duration) -> Result<(), Failure> {
     for (pid, path) in sockets {
         match connect::attempt(&path, connect::Introduction::Probe) {
             Ok(stream) => rows.push(row(pid, &path, &stream, timeout)),
-            Err(Errno::ECONNREFUSED) => remove_if_stale(pid, &path),
+            Err(Errno::ECONNREFUSED) => {
+                if let Some(text) = leftover::remove(&path, pid) {
+                    eprintln!("{text}");
+                }
+            }
             Err(Errno::EACCES | Errno::EPERM) => forbidden = forbidden.saturating_add(1),
             Err(Errno::EAGAIN) => rows.push(Row::silent(pid, &path)),
             Err(_) => {}
@@ -65,12 +70,20 @@ fn row(pid: i32, path: &Path, stream: &std::os::unix::net::UnixStream, timeout: 
         return Row::silent(pid, path);
     };
     let shown = if peer.pid == 0 { pid } else { peer.pid };
+    let target = Target { path: Some(path.to_owned()), pid: Some(pid) };
+    let mut doubt = peer::check(peer, &target, path).err();
     let (answers, program) = match handshake::read(stream, timeout) {
-        Opening::Structured { hello, .. } => ("yes", Some(hello.program)),
+        Opening::Structured { hello, .. } => {
+            doubt = doubt.or_else(|| peer::check_hello(hello.pid, peer, &target).unwrap_or_else(Some));
+            ("yes", Some(hello.program))
+        }
         Opening::Text(_) => ("text", None),
         Opening::Closed => ("refuses", None),
         Opening::Silent => ("no", None),
     };
+    if let Some(reason) = doubt {
+        eprintln!("{}: {reason}", path.display());
+    }
     Row {
         pid: shown,
         uid: peer.uid.to_string(),
@@ -93,16 +106,4 @@ fn sockets(directory: &Path) -> Result<Vec<(i32, PathBuf)>, Failure> {
             entry.file_type().ok()?.is_socket().then(|| (pid, entry.path()))
         })
         .collect())
-}
-
-/// Nobody listens, the file is ours, and no process has the pid: nothing will ever answer there.
-fn remove_if_stale(pid: i32, path: &Path) {
-    let is_ours = std::fs::symlink_metadata(path).is_ok_and(|file| file.uid() == nix::unistd::geteuid().as_raw());
-    if !is_ours || process::exists(pid) {
-        return;
-    }
-    match std::fs::remove_file(path) {
-        Ok(()) => eprintln!("removed {}: process {pid} is gone", path.display()),
-        Err(error) => eprintln!("cannot remove {}: {error}", path.display()),
-    }
 }

@@ -7,10 +7,14 @@ mod connect;
 mod diagnose;
 mod editor;
 mod failure;
+mod fate;
 mod find;
 mod handshake;
 mod interactive;
+mod leftover;
 mod list;
+mod maps;
+mod naming;
 mod notices;
 mod peer;
 mod process;
@@ -19,9 +23,11 @@ mod script;
 mod send;
 mod session;
 mod signal;
+mod sockets;
 mod terminal;
 mod text;
 mod visible;
+mod wake;
 mod wire;
 
 use std::process::ExitCode;
@@ -68,7 +74,7 @@ fn enter(request: &Connect) -> Result<(), Failure> {
         )),
         Opening::Text(first) if terminal::is_interactive() => text::run(connection.stream, &first),
         Opening::Text(first) => raw::run(connection.stream, &first),
-        Opening::Silent => Err(connect::timeout(&request.target, true)),
+        Opening::Silent => Err(connect::timeout(request, true)),
         Opening::Closed => Err(Failure::error(format!(
             "process {} closed the connection without a word: it lets in only its own user and root, \
              and logs why it refused; or it is about to end",
@@ -86,7 +92,9 @@ fn structured(request: &Connect, connection: Connection, hello: &wire::Hello, re
             wire::PROTOCOL
         )));
     }
-    peer::check_hello(hello.pid, connection.peer, &request.target).map_err(Failure::error)?;
+    if let Some(warning) = peer::check_hello(hello.pid, connection.peer, &request.target).map_err(Failure::error)? {
+        eprintln!("warning: {warning}");
+    }
     let stream = connection.stream;
     if !request.commands.is_empty() {
         script::commands(stream, rest, &request.commands, request.json)

@@ -2,11 +2,30 @@
 //!
 //! Runs in the client; only reads. Everything is optional: /proc may hide other users' processes.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
-use crate::send;
+use manhole_options::{OPTIONS_VARIABLE, Setting};
+
+use crate::{maps, send, visible};
+
+/// A set of signals, as a bit mask of /proc.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signals(pub(crate) u64);
+
+impl Signals {
+    fn parse(mask: &str) -> Self {
+        Self(u64::from_str_radix(mask, 16).unwrap_or(0))
+    }
+
+    /// Whether signal `number` is in it.
+    pub(crate) fn has(self, number: i32) -> bool {
+        u32::try_from(number)
+            .ok()
+            .and_then(|number| number.checked_sub(1))
+            .is_some_and(|bit| self.0.checked_shr(bit).is_some_and(|mask| mask & 1 == 1))
+    }
+}
 
 /// The lines of `/proc/PID/status` that matter to a client.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -21,6 +40,16 @@ pub(crate) struct Status {
     pub(crate) pids: Vec<i32>,
     /// Who traces it, or 0.
     pub(crate) tracer: i32,
+    /// The process that it belongs to: another number, when `pid` is that of a mere thread.
+    pub(crate) group: i32,
+    /// Signals that wait for it, as a thread or as a process.
+    pub(crate) pending: Signals,
+    /// Signals that this thread blocks.
+    pub(crate) blocked: Signals,
+    /// Signals that the process ignores.
+    pub(crate) ignored: Signals,
+    /// Signals that the process has handlers for.
+    pub(crate) caught: Signals,
 }
 
 impl Status {
@@ -32,6 +61,11 @@ impl Status {
     /// The effective uid: who may enter.
     pub(crate) fn owner(&self) -> Option<u32> {
         self.uids.get(1).copied()
+    }
+
+    /// The command name, fit for a terminal: a process may call itself anything.
+    pub(crate) fn shown_name(&self) -> String {
+        visible::on_terminal(&self.name).into_owned()
     }
 }
 
@@ -53,6 +87,11 @@ fn parse_status(text: &str) -> Status {
             "Uid" => status.uids = numbers(value),
             "NSpid" => status.pids = numbers(value),
             "TracerPid" => status.tracer = value.parse().unwrap_or(0),
+            "Tgid" => status.group = value.parse().unwrap_or(0),
+            "SigPnd" | "ShdPnd" => status.pending.0 |= Signals::parse(value).0,
+            "SigBlk" => status.blocked = Signals::parse(value),
+            "SigIgn" => status.ignored = Signals::parse(value),
+            "SigCgt" => status.caught = Signals::parse(value),
             _ => {}
         }
     }
@@ -63,35 +102,66 @@ fn numbers<T: std::str::FromStr>(text: &str) -> Vec<T> {
     text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
+/// The statuses of all its threads; none when they may not be read.
+pub(crate) fn threads(pid: i32) -> Vec<Status> {
+    tids(pid).into_iter().filter_map(|tid| thread_status(pid, tid)).collect()
+}
+
+/// Whether nothing of the process runs any more: its first thread may be a zombie while others go on.
+pub(crate) fn has_ended(pid: i32, status: &Status) -> bool {
+    let is_dead = |status: &Status| matches!(status.state, 'Z' | 'X');
+    is_dead(status) && threads(pid).iter().all(is_dead)
+}
+
+/// What the MANHOLE that the process was started with asks for; nothing when it is not understood, as that of a later
+/// version may be.
+pub(crate) fn options(pid: i32) -> Option<Setting> {
+    manhole_options::parse(&environment(pid, OPTIONS_VARIABLE).unwrap_or_default()).ok()
+}
+
+/// The threads of a process, those that have ended and are not yet waited for included.
+pub(crate) fn tids(pid: i32) -> Vec<i32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn thread_status(pid: i32, tid: i32) -> Option<Status> {
+    let text = fs::read(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+    Some(parse_status(&String::from_utf8_lossy(&text)))
+}
+
 /// Whether libmanhole.so is mapped there; nothing when that may not be read.
 pub(crate) fn has_library(pid: i32) -> Option<bool> {
-    let maps = fs::read(format!("/proc/{pid}/maps")).ok()?;
     // A zombie, or a kernel thread, has no mappings at all.
-    (!maps.is_empty()).then(|| String::from_utf8_lossy(&maps).contains("libmanhole.so"))
+    maps::of(pid).filter(|mappings| !mappings.is_empty()).map(|mappings| maps::have_library(&mappings))
 }
 
 /// The signal that the agent's thread waits for, blocked.
 pub(crate) const BELL: i32 = libc::SIGSTKFLT;
 
-/// The threads that are named as the agent's and block its signal, as nearly nobody else does.
+/// The threads that are named as the agent's and block its signal, as nearly nobody else does. A manhole that waits
+/// without a thread has none.
 pub(crate) fn listening_threads(pid: i32) -> Vec<i32> {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
-    };
-    tasks
-        .filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|tid: &i32| {
-            fs::read(format!("/proc/{pid}/task/{tid}/comm")).is_ok_and(|name| name.trim_ascii() == b"Manhole")
-        })
-        .filter(|tid| blocks(pid, *tid, BELL))
-        .collect()
+    let is_agent = |status: Status| status.name == "Manhole" && status.blocked.has(BELL);
+    tids(pid).into_iter().filter(|tid| thread_status(pid, *tid).is_some_and(is_agent)).collect()
 }
 
-/// Whether the thread blocks the signal.
-fn blocks(pid: i32, tid: i32, signal: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
-    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
-    blocked.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set >> (signal - 1) & 1 == 1)
+/// When the process began, by the clock on the wall as it is set now.
+pub(crate) fn started(pid: i32) -> Option<SystemTime> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let now = SystemTime::now();
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
+    let running = uptime.split(' ').next()?.parse::<f64>().ok()?;
+    // Both count from the start of the machine, its sleep included.
+    let begun = start_ticks(&String::from_utf8_lossy(&stat))? as f64 / per_second as f64;
+    now.checked_sub(Duration::try_from_secs_f64((running - begun).max(0.0)).ok()?)
+}
+
+/// The 22nd field; the second one is the name in parentheses, which may hold anything.
+fn start_ticks(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 /// The program's file, or its command name when the link may not be read.
@@ -110,60 +180,6 @@ pub(crate) fn environment(pid: i32, name: &str) -> Option<String> {
         .filter_map(|entry| std::str::from_utf8(entry).ok())
         .find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='))
         .map(str::to_owned)
-}
-
-/// Paths of listening stream sockets in the process's network namespace whose file name speaks of a manhole and which
-/// belong to the process: by their name, or by a descriptor.
-pub(crate) fn manhole_sockets(pid: i32, own_pid: i32) -> Vec<PathBuf> {
-    let Ok(table) = fs::read(format!("/proc/{pid}/net/unix")) else {
-        return Vec::new();
-    };
-    let table = String::from_utf8_lossy(&table);
-    let listening: Vec<(u64, &str)> = table.lines().filter_map(listening_entry).collect();
-    let by_name = format!("manhole-{own_pid}");
-    let mut held = None;
-    listening
-        .into_iter()
-        .filter(|(inode, path)| {
-            let file = path.rsplit('/').next().unwrap_or_default();
-            file == by_name
-                || (file.contains("manhole") && held.get_or_insert_with(|| socket_inodes(pid)).contains(inode))
-        })
-        .map(|(_, path)| PathBuf::from(path))
-        .collect()
-}
-
-/// Inode and path of a listening socket's line in `/proc/net/unix`; its columns are Num RefCount Protocol Flags Type St
-/// Inode Path, and flag 0x10000 (__SO_ACCEPTCON) marks listeners.
-fn listening_entry(line: &str) -> Option<(u64, &str)> {
-    let mut rest = line;
-    let mut columns = [""; 7];
-    for column in &mut columns {
-        rest = rest.trim_start();
-        let end = rest.find(' ').unwrap_or(rest.len());
-        (*column, rest) = rest.split_at_checked(end)?;
-    }
-    let flags = u32::from_str_radix(columns.get(3)?, 16).ok()?;
-    let path = rest.trim_start();
-    (flags & 0x1_0000 != 0 && path.starts_with('/')).then_some((columns.get(6)?.parse().ok()?, path))
-}
-
-/// The sockets that any thread holds: the agent's threads may have a descriptor table of their own.
-fn socket_inodes(pid: i32) -> BTreeSet<u64> {
-    let mut inodes = BTreeSet::new();
-    let mut tables = vec![format!("/proc/{pid}/fd")];
-    tables.extend(listening_threads(pid).into_iter().map(|tid| format!("/proc/{pid}/task/{tid}/fd")));
-    for table in tables {
-        let Ok(entries) = fs::read_dir(table) else {
-            continue;
-        };
-        inodes.extend(entries.filter_map(|entry| {
-            let link = fs::read_link(entry.ok()?.path()).ok()?;
-            let text = link.to_str()?.strip_prefix("socket:[")?;
-            text.strip_suffix(']')?.parse::<u64>().ok()
-        }));
-    }
-    inodes
 }
 
 /// `uid 1000 (alice)`, or without the name when there is none.
@@ -186,7 +202,9 @@ mod tests {
     #[test]
     fn the_lines_of_a_status() {
         let status = parse_status(
-            "Name:\tnginx: worker\nUmask:\t0022\nState:\tt (tracing stop)\nTracerPid:\t99\nUid:\t1\t2\t3\t4\nNSpid:\t500\t7\n",
+            "Name:\tnginx: worker\nUmask:\t0022\nState:\tt (tracing stop)\nTgid:\t9\nTracerPid:\t99\nUid:\t1\t2\t3\t4\nNSpid:\t500\t7\n\
+             SigPnd:\t0000000000000001\nShdPnd:\t0000000000000800\nSigBlk:\tfffffffe7ffbfeff\n\
+             SigIgn:\t0000000000001000\nSigCgt:\t8000000000000200\n",
         );
         let expected = Status {
             name: "nginx: worker".to_owned(),
@@ -194,6 +212,11 @@ mod tests {
             uids: vec![1, 2, 3, 4],
             pids: vec![500, 7],
             tracer: 99,
+            group: 9,
+            pending: Signals(0x801),
+            blocked: Signals(0xffff_fffe_7ffb_feff),
+            ignored: Signals(0x1000),
+            caught: Signals(0x8000_0000_0000_0200),
         };
         assert_eq!(status, expected);
         assert_eq!((status.own_pid(), status.owner()), (Some(7), Some(2)));
@@ -209,24 +232,22 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_the_socket_table() {
-        let line = "ffff8881: 00000002 00000000 00010000 0001 01 41234 /tmp/with space/manhole-7";
-        assert_eq!(listening_entry(line), Some((41234, "/tmp/with space/manhole-7")));
-        let connected = "ffff8881: 00000003 00000000 00000000 0001 03 41234 /tmp/manhole-7";
-        assert_eq!(listening_entry(connected), None);
-        assert_eq!(listening_entry("Num       RefCount Protocol Flags    Type St Inode Path"), None);
+    fn members_of_a_set() {
+        let set = Signals(0x8000_0000_0000_0801);
+        let members: Vec<i32> = (-1..70).filter(|number| set.has(*number)).collect();
+        assert_eq!(members, [1, 12, 64]);
     }
 
     #[test]
-    fn a_listener_of_this_process_is_found_by_its_descriptor() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("my-manhole.sock");
-        let other = directory.path().join("other.sock");
-        let _one = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let _two = std::os::unix::net::UnixListener::bind(other).unwrap();
-        let pid = std::process::id() as i32;
-        let found = manhole_sockets(pid, pid);
-        assert!(found.contains(&path), "{found:?}");
-        assert!(found.iter().all(|path| !path.ends_with("other.sock")), "{found:?}");
+    fn the_start_of_a_process() {
+        let stat = format!("7 (a) b) S {} 4711 9", vec!["0"; 18].join(" "));
+        assert_eq!(start_ticks(&stat), Some(4711));
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let age = SystemTime::now().duration_since(started(child.id() as i32).unwrap()).unwrap_or_default();
+        let own = SystemTime::now().duration_since(started(std::process::id() as i32).unwrap()).unwrap_or_default();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(age < Duration::from_secs(10), "{age:?}");
+        assert!(own + Duration::from_millis(50) > age, "{own:?} {age:?}");
     }
 }

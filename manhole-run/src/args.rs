@@ -267,4 +267,15 @@ mod tests {
             assert!(help.contains("cannot be entered yet"));
         }
     }
+
+    #[test]
+    fn the_manual_page_names_every_flag() {
+        let page = include_str!("../../packaging/man/manhole-run.1").replace('\\', "");
+        let mut named = 0;
+        for flag in command().get_arguments().filter(|flag| !flag.is_hide_set()).filter_map(Arg::get_long) {
+            assert!(page.contains(&format!("--{flag}")), "{flag}");
+            named += 1;
+        }
+        assert!(named > TABLE.len(), "{named}");
+    }
 }

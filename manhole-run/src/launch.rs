@@ -1,14 +1,14 @@
 //! The steps of a launch, in order; nothing happens to the outside before the last one. Runs in the launcher.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::io::{IsTerminal, stderr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use manhole_options::{OPTIONS_VARIABLE, Options, Setting, Thread};
+use manhole_options::{OPTIONS_VARIABLE, Setting};
 use nix::errno::Errno;
 use nix::unistd::execve;
 
+use crate::announce;
 use crate::args::{self, Request};
 use crate::environment::Environment;
 use crate::library::{self, LIBRARY_VARIABLE, Library};
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<i32, 
     }
     match program {
         Some(program) if !request.check => {
-            announce(&settings.setting);
+            announce::on_terminal(&settings.setting);
             Err(execute(&program, &request.command, &environment))
         }
         program => {
@@ -61,31 +61,6 @@ fn find_library(request: &Request, environment: &Environment) -> Result<Library,
     library::find(asked, own.as_deref().and_then(Path::parent))
 }
 
-/// On a terminal, one line that says where the manhole will be: the exec keeps our pid.
-fn announce(setting: &Setting) {
-    if stderr().is_terminal() {
-        eprintln!("manhole: {}", whereabouts(setting, std::process::id()));
-    }
-}
-
-fn whereabouts(setting: &Setting, pid: u32) -> String {
-    let Setting::Install(options) = setting else {
-        return "off (MANHOLE=off)".to_owned();
-    };
-    let path = options.expand_socket_path(pid);
-    match started_by(options) {
-        Some(signal) => format!("{path} after kill -{signal} {pid}"),
-        None if options.thread == Thread::Never => "closed (thread=False and no signal)".to_owned(),
-        None => path,
-    }
-}
-
-/// The signal without which nothing listens.
-fn started_by(options: &Options) -> Option<String> {
-    let signal = options.oneshot_on.or(options.activate_on)?;
-    Some(signal.name())
-}
-
 /// Prints what `--check` is for: the variables as a shell takes them, and what they will do.
 fn report(program: Option<&Program>, settings: &Settings, environment: &Environment) {
     if let Some(program) = program {
@@ -99,6 +74,9 @@ fn report(program: Option<&Program>, settings: &Settings, environment: &Environm
         Setting::Install(options) => {
             let path = options.socket_path.as_deref();
             println!("# socket: {}", path.unwrap_or("/tmp/manhole-{pid}"));
+            if let Some(how) = announce::opened_by(options, "PID") {
+                println!("# {how}");
+            }
             for note in options.notes() {
                 println!("# {note}");
             }
@@ -159,21 +137,6 @@ fn c_strings(strings: impl IntoIterator<Item = OsString>) -> Result<Vec<CString>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_line_for_the_terminal() {
-        for (text, line) in [
-            ("", "/tmp/manhole-7"),
-            ("socket_path='/run/x-{pid}'", "/run/x-7"),
-            ("oneshot_on='USR2'", "/tmp/manhole-7 after kill -USR2 7"),
-            ("activate_on='RTMIN+1', thread=False", "/tmp/manhole-7 after kill -RTMIN+1 7"),
-            ("thread=False", "closed (thread=False and no signal)"),
-            ("off", "off (MANHOLE=off)"),
-        ] {
-            let setting = manhole_options::parse(text).unwrap();
-            assert_eq!(whereabouts(&setting, 7), line, "{text}");
-        }
-    }
 
     #[test]
     fn values_are_quoted_for_a_shell() {

@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), no_main)]
 
 // In the order of the flow: what is asked for, the library, the program, the environment, the exec.
+mod announce;
 mod args;
 mod environment;
 mod launch;

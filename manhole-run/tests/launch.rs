@@ -269,7 +269,7 @@ fn check_prints_what_would_be_set_and_starts_nothing() {
     let ended = run(house.launch().args(["--check", "--options", "socket_path='/run/x'"]).arg(&script));
     let expected = format!(
         "# program: {}\n# run by: /bin/sh\n# socket: /run/x\n\
-         # Not patching fork and forkpty. Using user socket path /run/x\n\
+         # Not patching fork, forkpty and daemon. Using user socket path /run/x\n\
          LD_PRELOAD={library}\nMANHOLE='socket_path=\"/run/x\"'\n\
          MANHOLE_ORIGINAL_LD_PRELOAD=''\nASAN_OPTIONS=verify_asan_link_order=0\n",
         script.display()
@@ -284,19 +284,25 @@ fn check_prints_what_would_be_set_and_starts_nothing() {
 #[test]
 fn a_terminal_is_told_where_the_manhole_is() {
     let house = House::new();
-    let pty = nix::pty::openpty(None, None).unwrap();
-    let mut child =
-        house.launch().args(["--socket-path", "/run/x-{pid}", "true"]).stderr(Stdio::from(pty.slave)).spawn().unwrap();
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut shown = Vec::new();
-        // The terminal ends with an error once nobody holds its other side.
-        let _ = File::from(pty.master).read_to_end(&mut shown);
-        sender.send(String::from_utf8(shown).unwrap())
-    });
-    let shown = receiver.recv_timeout(DEADLINE).unwrap();
-    assert_eq!(shown, format!("manhole: /run/x-{}\r\nloaded\r\n", child.id()));
-    assert!(child.wait().unwrap().success());
+    for (options, told) in [
+        (["--socket-path", "/run/x-{pid}"], "/run/x-{pid}"),
+        (["--activate-on", "USR2"], "/tmp/manhole-{pid}, opened by: manhole-cli -s USR2 {pid}"),
+        (["--thread", "false"], "closed (thread=False): only the program itself can open it, by manhole_install()"),
+    ] {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let mut child = house.launch().args(options).arg("true").stderr(Stdio::from(pty.slave)).spawn().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut shown = Vec::new();
+            // The terminal ends with an error once nobody holds its other side.
+            let _ = File::from(pty.master).read_to_end(&mut shown);
+            sender.send(String::from_utf8(shown).unwrap())
+        });
+        let shown = receiver.recv_timeout(DEADLINE).unwrap();
+        let told = told.replace("{pid}", &child.id().to_string());
+        assert_eq!(shown, format!("manhole: {told}\r\nloaded\r\n"));
+        assert!(child.wait().unwrap().success());
+    }
 }
 
 #[test]

@@ -12,19 +12,25 @@
 
 pub mod client;
 pub mod compare;
+pub mod counters;
 pub mod gdb;
 pub mod http;
+pub mod other_user;
 pub mod place;
+pub mod poke;
 pub mod processes;
 pub mod requires;
 pub mod structured;
+pub mod tasks;
 pub mod text;
 pub mod turn;
 pub mod venv;
 pub mod victim;
 pub mod victims;
+pub mod waits;
 
 pub use client::TextClient;
+pub use counters::Counters;
 pub use structured::{Frame, StructuredClient, Thread};
 pub use victim::{Host, Victim};
 

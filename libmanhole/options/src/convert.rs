@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::literal::{Literal, Value};
-use crate::options::{Destination, SOCKET_PATH_LIMIT, Thread, expand};
+use crate::options::{Destination, LOCALS_LIMIT, SOCKET_PATH_LIMIT, Thread, expand};
 use crate::scan::{Cursor, continues_name};
 use crate::signal::{Signal, SignalError};
 use std::ops::Range;
@@ -162,7 +162,18 @@ pub(crate) fn names(literal: &Literal) -> Result<Vec<(String, String)>, Misfit> 
             order.push(name);
         }
     }
-    Ok(order.into_iter().filter_map(|name| names.remove(&name).map(|value| (name, value))).collect())
+    let pairs: Vec<_> = order.into_iter().filter_map(|name| names.remove(&name).map(|value| (name, value))).collect();
+    names_fit(&pairs).or_else(|reason| bad_value(literal, reason))?;
+    Ok(pairs)
+}
+
+/// An error when the names and expressions are longer than what the agent keeps of them.
+pub(crate) fn names_fit(pairs: &[(String, String)]) -> Result<(), String> {
+    let bytes: usize = pairs.iter().map(|(name, expression)| name.len() + expression.len() + 2).sum();
+    if bytes <= LOCALS_LIMIT {
+        return Ok(());
+    }
+    Err(format!("the names and expressions take {bytes} bytes, and at most {LOCALS_LIMIT} fit"))
 }
 
 fn name(key: &Literal) -> Result<String, Misfit> {
@@ -222,9 +233,25 @@ mod tests {
                 (literal(name), literal(Value::Int(index)))
             })
             .collect();
-        let names = names(&literal(Value::Dict(pairs))).unwrap();
-        assert_eq!(names.len(), 50_000);
-        assert_eq!(names.first(), Some(&("n0".to_owned(), "50000".to_owned())));
+        let Err(Misfit::Value(_, reason, _)) = names(&literal(Value::Dict(pairs))) else {
+            panic!("50,000 names fit");
+        };
+        assert!(reason.contains("at most 4095 fit"), "{reason}");
+    }
+
+    #[test]
+    fn of_a_name_that_occurs_twice_the_last_counts() {
+        let pair = |name: &str, number| (literal(Value::Text(name.to_owned())), literal(Value::Int(number)));
+        let names = names(&literal(Value::Dict(vec![pair("b", 1), pair("a", 2), pair("b", 3)]))).unwrap();
+        let pairs = [("b", "3"), ("a", "2")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(names, pairs);
+    }
+
+    #[test]
+    fn names_take_no_more_than_their_limit() {
+        let of_length = |length: usize| [("n".to_owned(), "x".repeat(length))];
+        assert_eq!(names_fit(&of_length(LOCALS_LIMIT - 3)), Ok(()));
+        assert!(names_fit(&of_length(LOCALS_LIMIT - 2)).unwrap_err().contains("4096 bytes"));
     }
 
     #[test]

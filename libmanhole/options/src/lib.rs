@@ -23,7 +23,7 @@ mod word;
 
 pub use arguments::{parse, parse_bytes, parse_onto};
 pub use error::{ErrorKind, ParseError};
-pub use options::{Destination, Handler, Options, Prompt, Redirect, SOCKET_PATH_LIMIT, Setting, Thread};
+pub use options::{Destination, Handler, LOCALS_LIMIT, Options, Prompt, Redirect, SOCKET_PATH_LIMIT, Setting, Thread};
 pub use quote::{one_line, quote};
 pub use signal::{Signal, SignalError};
 pub use table::{Kind, Row, TABLE, row};

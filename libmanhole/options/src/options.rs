@@ -8,6 +8,9 @@ use crate::table::TABLE;
 /// The longest path that a Unix socket can be bound to: `sun_path` has 108 bytes, the last is its end (unix(7)).
 pub const SOCKET_PATH_LIMIT: usize = 107;
 
+/// Bytes that `locals` may take: each name and each expression, and one more for each of the two.
+pub const LOCALS_LIMIT: usize = 4095;
+
 /// Where the socket is when `socket_path` does not say otherwise.
 const DEFAULT_SOCKET_PATH: &str = "/tmp/manhole-{pid}";
 
@@ -35,7 +38,7 @@ pub struct Options {
     pub activate_on: Option<Signal>,
     /// Serve one client, on the thread that this signal stops.
     pub oneshot_on: Option<Signal>,
-    /// Whether a thread of ours listens.
+    /// Whether a thread of ours listens: from the moment on that one is needed, unless the text says otherwise.
     pub thread: Thread,
     /// The signals that are blocked in the agent's threads; `None` means all.
     pub sigmask: Option<Vec<Signal>>,
@@ -131,7 +134,7 @@ impl Default for Options {
             patch_fork: true,
             activate_on: None,
             oneshot_on: None,
-            thread: Thread::Always,
+            thread: Thread::Auto,
             sigmask: None,
             socket_path: None,
             reinstall_delay: Duration::from_millis(500),
@@ -170,7 +173,7 @@ impl Options {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(why) = self.why_fork_is_not_patched().filter(|_| self.patch_fork) {
-            notes.push(format!("Not patching fork and forkpty. {why}"));
+            notes.push(format!("Not patching fork, forkpty and daemon. {why}"));
         }
         notes
     }
@@ -265,17 +268,17 @@ mod tests {
             (
                 "activate_on='USR2'",
                 false,
-                Some("Not patching fork and forkpty. Activation is done by signal 12 (SIGUSR2)"),
+                Some("Not patching fork, forkpty and daemon. Activation is done by signal 12 (SIGUSR2)"),
             ),
             (
                 "oneshot_on='USR1', socket_path='/x'",
                 false,
-                Some("Not patching fork and forkpty. Oneshot activation is done by signal 10 (SIGUSR1)"),
+                Some("Not patching fork, forkpty and daemon. Oneshot activation is done by signal 10 (SIGUSR1)"),
             ),
             (
                 "socket_path='/tmp/one\\ntwo'",
                 false,
-                Some("Not patching fork and forkpty. Using user socket path /tmp/one\\ntwo"),
+                Some("Not patching fork, forkpty and daemon. Using user socket path /tmp/one\\ntwo"),
             ),
         ] {
             let options = options(text);

@@ -97,6 +97,12 @@ impl Signal {
         }
     }
 
+    /// The set of these signals as the kernel has it: bit `n - 1` stands for signal `n`.
+    pub fn mask(signals: &[Self]) -> u64 {
+        // A number is 1 to 64.
+        signals.iter().fold(0, |mask, signal| mask | 1 << signal.0.wrapping_sub(1))
+    }
+
     /// The number that the kernel knows it by.
     pub fn number(self) -> i32 {
         self.0
@@ -195,6 +201,15 @@ mod tests {
         assert_eq!(named(49), "RTMIN+15");
         assert_eq!(named(50), "RTMAX-14");
         assert_eq!(Signal::from_number(12).unwrap().to_string(), "USR2");
+    }
+
+    #[test]
+    fn masks() {
+        let set = |numbers: &[i64]| -> Vec<Signal> {
+            numbers.iter().map(|&number| Signal::from_number(number).unwrap()).collect()
+        };
+        assert_eq!(Signal::mask(&[]), 0);
+        assert_eq!(Signal::mask(&set(&[1, 10, 10, 64])), 1 | 1 << 9 | 1 << 63);
     }
 
     #[test]

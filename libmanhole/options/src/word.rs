@@ -1,6 +1,7 @@
 //! Values as words of a command line, where the shell has taken the quotes: `USR2`, `true`, `0.5`, `pool=&g_pool`. Pure.
 
-use crate::error::ParseError;
+use crate::convert::names_fit;
+use crate::error::{ErrorKind, Fault, ParseError};
 use crate::literal::{Literal, Value};
 use crate::number::{begins_number, take_number};
 use crate::options::Options;
@@ -21,6 +22,9 @@ impl Row {
             let added = std::mem::replace(&mut options.locals, before);
             options.locals.retain(|(name, _)| added.iter().all(|(new, _)| new != name));
             options.locals.extend(added);
+            names_fit(&options.locals)
+                .map_err(|reason| Fault::new(ErrorKind::BadValue, 0..word.len(), format!("{}: {reason}", self.name)))
+                .map_err(|fault| fault.within(word))?;
         }
         stored
     }
@@ -84,7 +88,8 @@ mod tests {
             ("verbose", &["true"][..], "verbose=True"),
             ("verbose", &["On"], "verbose=True"),
             ("strict", &["no"], "strict=False"),
-            ("thread", &["AUTO"], "thread=\"auto\""),
+            ("thread", &["TRUE"], "thread=True"),
+            ("thread", &["AUTO"], ""),
             ("thread", &["false"], "thread=False"),
             ("oneshot_on", &["usr2"], "oneshot_on=\"USR2\""),
             ("oneshot_on", &["12"], "oneshot_on=\"USR2\""),

@@ -1,4 +1,4 @@
-//! The handlers of the capture signal and of `dump_on`, and the memory that the first one fills.
+//! The handler of the capture signal, and the memory that it fills.
 //!
 //! Context: **signal handler** on any host thread, whatever that thread holds. It makes system calls by the bare
 //! instruction (getpid, process_vm_readv, rt_sigpending, rt_sigaction, tgkill) and touches atomics; no errno, no allocation, no
@@ -13,9 +13,8 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::passive::RED_ZONE;
-use super::x86_64 as arch;
+use crate::interrupted::{Interrupted, entry};
 use crate::snapshot::{RSP, Registers};
-use crate::state;
 use crate::sys::{self, mapping, own_memory, signal};
 
 /// Threads that are shot at the same time.
@@ -69,39 +68,23 @@ static STACKS: AtomicUsize = AtomicUsize::new(0);
 /// Whether this kernel raises a processor-time timer's signal on the way back to user space (task work, Linux 5.10).
 static TIMER_INTERRUPTS_NOTHING: AtomicBool = AtomicBool::new(false);
 
-/// Whether a dump was asked for by signal.
-static DUMP_WANTED: AtomicBool = AtomicBool::new(false);
-
 /// Called by the kernel on the thread that is looked at.
 pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
-    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
+    let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
     if matches!(info.si_code, libc::SI_QUEUE | libc::SI_TIMER) {
         // SAFETY: signals with these codes carry a value (sigaction(2)).
-        fill(unsafe { info.si_value() }.sival_ptr as u64, context);
+        fill(unsafe { info.si_value() }.sival_ptr as u64, &interrupted);
     }
     // The timer's signal is made on the way back to user space and interrupts nothing: an EINTR that stands here is the
     // host's, unless the host had the signal blocked and lets it in for the length of one call (ppoll and its kin).
     let by_timer = info.si_code == libc::SI_TIMER && TIMER_INTERRUPTS_NOTHING.load(Ordering::Relaxed);
-    if !by_timer || signal::Set(mask_of(context)).contains(number) {
-        go_on(context);
+    if !by_timer || interrupted.mask().contains(number) {
+        interrupted.go_on();
     }
 }
 
-/// Called by the kernel on whichever thread takes the signal of `dump_on`.
-pub(super) extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    DUMP_WANTED.store(true, Ordering::Release);
-    state::poke();
-    // SAFETY: as in `on_capture`.
-    go_on(unsafe { &mut *context.cast::<libc::ucontext_t>() });
-}
-
-/// Whether a dump was asked for by signal since the last time.
-pub(super) fn take_dump_wanted() -> bool {
-    DUMP_WANTED.swap(false, Ordering::AcqRel)
-}
-
-fn fill(value: u64, context: &libc::ucontext_t) {
+fn fill(value: u64, interrupted: &Interrupted<'_>) {
     let Some(shot) = TABLE.get((value & 0xff) as usize) else { return };
     let generation = value & !0xff;
     let claimed =
@@ -109,7 +92,7 @@ fn fill(value: u64, context: &libc::ucontext_t) {
     if claimed.is_err() {
         return;
     }
-    let registers = arch::registers(context);
+    let registers = interrupted.registers();
     let start = registers.get(RSP).unwrap_or(0).saturating_sub(RED_ZONE);
     let place = STACKS.load(Ordering::Acquire) + (value & 0xff) as usize * ROOM;
     let room = shot.room.load(Ordering::Acquire);
@@ -121,33 +104,14 @@ fn fill(value: u64, context: &libc::ucontext_t) {
     shot.state.store(generation | DONE, Ordering::Release);
 }
 
-/// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well.
-fn go_on(context: &mut libc::ucontext_t) {
-    let mask = mask_of(context);
-    arch::resume(context, || {
-        let waiting = signal::pending().0 & !mask;
-        (1..=64).any(|number| {
-            waiting >> (number - 1) & 1 == 1
-                && signal::action(number)
-                    .is_ok_and(|action| action.handler != libc::SIG_IGN && !is_ours(&action) && !action.is_default())
-        })
-    });
-}
+entry!(
+    /// The disposition of the capture signal.
+    pub(super) capture_entry, on_capture
+);
 
 /// Whether the disposition is that of the capture signal.
 pub(super) fn is_ours(action: &signal::Action) -> bool {
-    action.handler == arch::capture_entry as *const () as usize
-}
-
-/// Whether the disposition is that of `dump_on`.
-pub(super) fn is_dump(action: &signal::Action) -> bool {
-    action.handler == arch::dump_entry as *const () as usize
-}
-
-/// The signals that the interrupted code blocks.
-fn mask_of(context: &libc::ucontext_t) -> u64 {
-    // SAFETY: the first word of the set is the kernel's mask; it is initialised by the kernel.
-    unsafe { core::ptr::from_ref(&context.uc_sigmask).cast::<u64>().read() }
+    action.handler == capture_entry as *const () as usize
 }
 
 /// A shot that the collector has armed.

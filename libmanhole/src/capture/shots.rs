@@ -8,9 +8,11 @@ use core::time::Duration;
 use super::handler::{self, ALL_ROOM, Armed, ROOM, SHOTS, Seen};
 use super::passive::{self, Try};
 use super::task::Task;
-use super::{settle, state_of, x86_64};
+use super::{settle, state_of};
+use crate::interrupted;
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Method, RSP, StackCopy, State, Thread};
+use crate::sys::signal::Action;
 use crate::sys::timer::CpuTimer;
 use crate::sys::{process, signal};
 
@@ -21,21 +23,23 @@ const CANDIDATES: [i32; 2] = [libc::SIGWINCH, libc::SIGURG];
 /// A signal on loan from the host, given back when dropped.
 struct Loan {
     number: i32,
+    /// What was there: the default, or the handler of ours that wakes the manhole.
+    before: Action,
 }
 
 impl Loan {
     /// Takes the first candidate that the host leaves at its default.
     fn take() -> Result<Loan, String> {
         handler::prepare().map_err(|error| format!("no memory to ask it ({error})"))?;
-        let ours = signal::Action::handler(x86_64::capture_entry, signal::Set::ALL);
+        let ours = Action::handler(handler::capture_entry, signal::Set::ALL);
         // A host that saves and restores dispositions may have put back ours: it stands for the default.
-        let is_free = |action: &signal::Action| action.is_default() || handler::is_ours(action);
+        let is_free = |action: &Action| action.is_default() || interrupted::is_of_agent(action);
         for number in CANDIDATES {
             if !signal::action(number).is_ok_and(|action| is_free(&action)) {
                 continue;
             }
             match signal::set_action(number, &ours) {
-                Ok(before) if is_free(&before) => return Ok(Loan { number }),
+                Ok(before) if is_free(&before) => return Ok(Loan { number, before }),
                 // The host was quicker: it keeps what it has just set.
                 Ok(before) => drop(signal::set_action(number, &before)),
                 Err(_) => {}
@@ -47,17 +51,18 @@ impl Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        give_back(self.number);
+        let before = if handler::is_ours(&self.before) { Action::DEFAULT } else { self.before };
+        give_back(self.number, &before);
     }
 }
 
-/// Puts the default in the place of our handler; what the host has set meanwhile stays.
-fn give_back(number: i32) {
+/// Puts `before` in the place of our handler; what the host has set meanwhile stays.
+fn give_back(number: i32, before: &Action) {
     if !signal::action(number).is_ok_and(|now| handler::is_ours(&now)) {
         return;
     }
     // Exchanged in one step: should the host have been quicker after all, it gets back what it has set.
-    if let Ok(was) = signal::set_action(number, &signal::Action::default_action())
+    if let Ok(was) = signal::set_action(number, before)
         && !handler::is_ours(&was)
     {
         let _ = signal::set_action(number, &was);
@@ -68,7 +73,7 @@ fn give_back(number: i32) {
 /// dispositions at another moment than the memory, so the dispositions themselves are asked.
 pub(super) fn forget() {
     for number in CANDIDATES {
-        give_back(number);
+        give_back(number, &Action::DEFAULT);
     }
     handler::forget();
 }

@@ -5,7 +5,8 @@
 use serde_json::{Value, json};
 
 use super::{Command, Context, Takes, procfs};
-use crate::render::{dump, frames::stack_data};
+use crate::render::{Stack, dump, frames::stack_data, names};
+use crate::snapshot::State;
 use crate::sys::process;
 
 pub(super) static COMMAND: Command = Command {
@@ -23,12 +24,28 @@ pub(super) static COMMAND: Command = Command {
     },
 };
 
-/// Looks at all threads and writes the dump.
+/// Looks at all threads and writes the dump; what a signal holds comes last, right above the prompt.
 pub(crate) fn dump_all(context: &mut Context<'_, '_>) {
     context.look_again(false);
     let look = context.look();
-    let text = dump::dump(process::pid(), look.stacks.iter().map(|stack| &**stack), &look.problems);
+    let (held, others): (Vec<_>, Vec<_>) = look.stacks.iter().map(|stack| &**stack).partition(|stack| stack.is_held());
+    let text = dump::dump(process::pid(), others.into_iter().chain(held.iter().copied()), &look.problems);
     context.out.push(format_args!("{text}"));
+    for stack in held {
+        context.out.line(format_args!("{}\n", words(stack)));
+    }
+}
+
+/// What it means that a thread is held.
+fn words(stack: &Stack) -> String {
+    let tid = stack.thread.tid;
+    let State::Held(summons) = stack.thread.state else { return String::new() };
+    let afterwards = if summons.is_fate() {
+        "The signal takes its course when you leave, which may end the process."
+    } else {
+        "It goes on when you leave."
+    };
+    format!("Thread {tid} is held by {}. {afterwards} Other threads run on.", names::summons(summons))
 }
 
 /// The last look as data.

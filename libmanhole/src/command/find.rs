@@ -26,6 +26,13 @@ pub(crate) fn split_word(text: &str) -> (&str, &str) {
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
+/// Whether commands start with this very word.
+pub(crate) fn is_full_word(word: &str) -> bool {
+    let names = COMMANDS.iter().flat_map(|command| command.names.iter().copied());
+    let first = |name: &str| name.split(' ').next() == Some(word);
+    names.chain(SHORT.iter().map(|(short, _)| *short)).any(first)
+}
+
 /// Finds the command that a line starts with.
 pub(crate) fn find(line: &str) -> Found<'_> {
     let mut prefix: Vec<&'static str> = Vec::new();

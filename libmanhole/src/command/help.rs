@@ -23,6 +23,11 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
         context.out.line(format_args!(
             "\nhelp COMMAND says more. Any other line is an expression: 1 + 2 * 3, &symbol, *ADDRESS, $pc."
         ));
+        let names: Vec<&str> = context.session.locals.iter().map(|(name, _)| name.as_str()).collect();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            context.out.line(format_args!("Names of this process: {names}; info names says what they stand for."));
+        }
         return Ok(());
     }
     match find::find(arguments) {

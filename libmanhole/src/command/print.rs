@@ -16,6 +16,7 @@ pub(super) static COMMAND: Command = Command {
     help: "Symbols, $registers of the selected frame, integers (10, 0x10, 010, 0b10, 'A') and C's operators, 64 bits wide.\n\
            A variable of 1, 2, 4 or 8 bytes stands for its content, a function or a larger variable for its address;\n\
            &NAME is the address, *ADDRESS the word of 8 bytes there. Names with signs stand in quotes: 'ns::f(int)'.\n\
+           info names lists the names that stand for expressions.\n\
            FORMAT is one of x d u o t a c f z.",
     takes: Takes::Symbols,
     run,

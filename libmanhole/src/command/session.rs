@@ -32,6 +32,8 @@ pub(crate) struct Session<'s> {
     /// The last lines with their numbers.
     history: VecDeque<(u64, String)>,
     lines: u64,
+    /// The option `locals` as it was when the client came.
+    pub(crate) locals: Vec<(String, String)>,
     /// Where `x` goes on.
     pub(super) examine: examine::Kept,
 }
@@ -61,6 +63,7 @@ impl<'s> Session<'s> {
             level: 0,
             history: VecDeque::new(),
             lines: 0,
+            locals: crate::state::settings().locals.pairs(),
             examine: examine::Kept::default(),
         }
     }
@@ -113,15 +116,22 @@ impl<'s> Session<'s> {
         symbols.find(&world.modules, &world.memory, name)
     }
 
-    /// Whether a symbol has this name.
-    pub(crate) fn has_symbol(&mut self, name: &str) -> bool {
-        !self.find(name).is_empty()
+    /// Whether an expression can use this name.
+    pub(crate) fn has_name(&mut self, name: &str) -> bool {
+        self.local(name).is_some() || !self.find(name).is_empty()
     }
 
-    /// Symbol names that start with `prefix`.
+    /// The expression that the option `locals` has given this name to.
+    pub(crate) fn local(&self, name: &str) -> Option<&str> {
+        self.locals.iter().find(|(known, _)| known == name).map(|(_, expression)| expression.as_str())
+    }
+
+    /// Names that start with `prefix`, for an expression.
     pub(crate) fn complete(&mut self, prefix: &str, limit: usize) -> Vec<String> {
         let (symbols, world) = self.parts();
-        symbols.complete(&world.modules, &world.memory, prefix, limit)
+        let mut names = symbols.complete(&world.modules, &world.memory, prefix, limit);
+        names.splice(0..0, self.locals.iter().map(|(name, _)| name.clone()).filter(|name| name.starts_with(prefix)));
+        names
     }
 
     /// What an address of code means.
@@ -240,11 +250,12 @@ impl<'c, 's> Context<'c, 's> {
         }
     }
 
-    /// The selected thread: at first the main thread.
+    /// The selected thread: at first the one that a signal holds, else the main thread.
     pub(super) fn selected(&mut self) -> Result<Rc<Stack>, String> {
         let selected = self.session.selected;
         let look = self.look();
-        let main = || look.stacks.iter().find(|stack| !stack.thread.own).or(look.stacks.first());
+        let held = || look.stacks.iter().find(|stack| stack.is_held());
+        let main = || held().or_else(|| look.stacks.iter().find(|stack| !stack.thread.own)).or(look.stacks.first());
         match selected {
             None => main().cloned().ok_or_else(|| "no thread could be seen".to_owned()),
             Some(tid) => look
@@ -300,6 +311,10 @@ impl eval::Environment for Context<'_, '_> {
             size: symbol.size,
             is_function: symbol.is_function,
         })
+    }
+
+    fn local(&mut self, name: &str) -> Option<String> {
+        self.session.local(name).map(str::to_owned)
     }
 
     fn load(&mut self, address: u64, size: usize) -> Result<u64, String> {

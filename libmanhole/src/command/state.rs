@@ -4,7 +4,7 @@
 
 use super::{descriptors::Descriptors, session::World};
 use crate::memory;
-use crate::render::arch;
+use crate::render::{arch, names};
 use crate::snapshot::{State, Syscall, Thread};
 use crate::symbols::Symbols;
 
@@ -33,6 +33,7 @@ impl Describer {
             State::Uninterruptible(None) => "uninterruptible".to_owned(),
             State::Uninterruptible(Some(call)) => format!("uninterruptible in {}", self.call(&call, symbols, world)),
             State::Stopped => "stopped".to_owned(),
+            State::Held(summons) => format!("held by {}", names::summons(summons)),
             State::Ended => "ended".to_owned(),
             State::Unknown => "unknown".to_owned(),
         }

@@ -2,6 +2,41 @@
 //!
 //! Context: the agent's thread. Pure.
 
+use crate::snapshot::Summons;
+
+/// What a thread was stopped by: `SIGSEGV (address 0x10, SEGV_MAPERR)`, `SIGUSR2 (sent by process 4711)`.
+pub(crate) fn summons(summons: Summons) -> String {
+    let Summons { signal: number, code, detail } = summons;
+    let name = signal(number);
+    match (number, code_name(number, code)) {
+        (libc::SIGSYS, Some(reason)) => format!("{name} (a system call at {detail:#x}, {reason})"),
+        (_, Some(reason)) => format!("{name} (address {detail:#x}, {reason})"),
+        _ if code > 0 => format!("{name} (address {detail:#x}, code {code})"),
+        _ => format!("{name} (sent by process {detail})"),
+    }
+}
+
+/// The name of a positive `si_code` (sigaction(2)).
+fn code_name(number: i32, code: i32) -> Option<&'static str> {
+    const SI_KERNEL: i32 = 0x80;
+    let names: &[&'static str] = match number {
+        _ if code == SI_KERNEL => return Some("SI_KERNEL"),
+        libc::SIGSEGV => &["SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR"],
+        libc::SIGBUS => &["BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR", "BUS_MCEERR_AR", "BUS_MCEERR_AO"],
+        libc::SIGFPE => &[
+            "FPE_INTDIV", "FPE_INTOVF", "FPE_FLTDIV", "FPE_FLTOVF", "FPE_FLTUND", "FPE_FLTRES", "FPE_FLTINV",
+            "FPE_FLTSUB",
+        ],
+        libc::SIGILL => &[
+            "ILL_ILLOPC", "ILL_ILLOPN", "ILL_ILLADR", "ILL_ILLTRP", "ILL_PRVOPC", "ILL_PRVREG", "ILL_COPROC",
+            "ILL_BADSTK",
+        ],
+        libc::SIGSYS => &["SYS_SECCOMP", "SYS_USER_DISPATCH"],
+        _ => return None,
+    };
+    names.get(usize::try_from(code.checked_sub(1)?).ok()?).copied()
+}
+
 /// The name of a signal, `SIGRTMIN+n` for the real-time ones (34 is glibc's SIGRTMIN; 32 and 33 are its own).
 pub(crate) fn signal(number: i32) -> String {
     let name = match number {
@@ -95,6 +130,16 @@ pub(crate) fn open_flags(flags: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_thread_was_stopped_by() {
+        let of = |signal, code, detail| summons(Summons { signal, code, detail });
+        assert_eq!(of(libc::SIGSEGV, 1, 0x10), "SIGSEGV (address 0x10, SEGV_MAPERR)");
+        assert_eq!(of(libc::SIGBUS, 2, 0x1000), "SIGBUS (address 0x1000, BUS_ADRERR)");
+        assert_eq!(of(libc::SIGSEGV, 0x80, 0), "SIGSEGV (address 0x0, SI_KERNEL)");
+        assert_eq!(of(libc::SIGSEGV, 0, 4711), "SIGSEGV (sent by process 4711)");
+        assert_eq!(of(libc::SIGUSR2, -6, 7), "SIGUSR2 (sent by process 7)");
+    }
 
     #[test]
     fn signals_by_name() {

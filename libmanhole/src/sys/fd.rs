@@ -26,6 +26,16 @@ impl Fd {
         self.number
     }
 
+    /// Takes over descriptor `number` of the calling thread's own table. The caller knows that nobody else closes it.
+    pub(crate) fn adopt(number: i32) -> Fd {
+        Fd { number }
+    }
+
+    /// Gives up the ownership: the descriptor stays open.
+    pub(crate) fn into_number(self) -> i32 {
+        core::mem::ManuallyDrop::new(self).number
+    }
+
     /// Opens `path` with `flags` and `O_CLOEXEC`.
     pub(crate) fn open(path: &CStr, flags: i32) -> Result<Fd> {
         open_path(path, flags)
@@ -67,6 +77,16 @@ impl Fd {
         Ok(total)
     }
 
+    /// Writes all of `bytes`, in pieces that a pipe takes; each may take `patience` to be taken.
+    pub(crate) fn write_all_without_harm(&self, mut bytes: &[u8], patience: Duration) -> Result<()> {
+        while !bytes.is_empty() {
+            let piece = bytes.get(..4096).unwrap_or(bytes);
+            let n = write_without_harm(self.number, piece, patience)?;
+            bytes = bytes.get(n..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
     /// Type, mode, size and identity.
     pub(crate) fn stat(&self) -> Result<Stat> {
         stat_at(self.number, c"", libc::AT_EMPTY_PATH)
@@ -77,6 +97,17 @@ impl Fd {
         // SAFETY: numbers only.
         unsafe { call(libc::SYS_fchmod, [self.number as usize, mode as usize]) }.map(drop)
     }
+}
+
+/// Another descriptor for what `fd` stands for, with the first free number from `lowest` on, closed on exec (fcntl(2)).
+pub(crate) fn duplicate_from(fd: i32, lowest: i32) -> Result<Fd> {
+    control(fd, libc::F_DUPFD_CLOEXEC, lowest as usize).map(Fd::from_kernel)
+}
+
+/// fcntl(2) with a plain argument.
+pub(super) fn control(fd: i32, command: i32, argument: usize) -> Result<usize> {
+    // SAFETY: the commands used here take numbers, or the address of a structure that outlives the call.
+    unsafe { call(libc::SYS_fcntl, [fd as usize, command as usize, argument]) }
 }
 
 impl Drop for Fd {
@@ -138,6 +169,11 @@ pub(crate) fn stat_link(path: &CStr) -> Result<Stat> {
     stat_at(libc::AT_FDCWD, path, libc::AT_SYMLINK_NOFOLLOW)
 }
 
+/// What stands at `path`, or at the end of the links there.
+pub(crate) fn stat_target(path: &CStr) -> Result<Stat> {
+    stat_at(libc::AT_FDCWD, path, 0)
+}
+
 fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
     let mut raw = core::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the kernel fills the structure; struct stat of x86_64's libc is the kernel's.
@@ -173,18 +209,26 @@ pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8
 /// The flag of close_range(2) that makes a table of the thread's own before it closes anything (linux/close_range.h).
 const CLOSE_RANGE_UNSHARE: usize = 2;
 
-/// Gives the calling thread a descriptor table of its own with nothing in it.
+/// Gives the calling thread a descriptor table of its own with nothing in it but descriptor `kept` of the host's, if any.
 ///
-/// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors, so no pipe of the host is held open
-/// even for a moment (Linux 5.9). Older kernels copy the table and then close the copies. Where neither is allowed there is
-/// no place for our descriptors that is safe from the host, nor for the host's from us.
-pub(crate) fn make_table_private() -> Result<()> {
-    // SAFETY: closes only descriptors of the calling thread's new table.
-    match unsafe { call(libc::SYS_close_range, [0, u32::MAX as usize, CLOSE_RANGE_UNSHARE]) } {
+/// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors (but, before Linux 6.12, those that `kept`
+/// needs for a moment), so no pipe of the host is held open (Linux 5.9). Older kernels copy the table and then close the
+/// copies. Where neither is allowed there is no place for our descriptors that is safe from the host, nor for the host's
+/// from us.
+pub(crate) fn make_table_private(kept: Option<i32>) -> Result<()> {
+    let close_range = |first: usize, last: usize| {
+        // SAFETY: closes only descriptors of the calling thread's own table, which the flag makes first.
+        unsafe { call(libc::SYS_close_range, [first, last, CLOSE_RANGE_UNSHARE]) }
+    };
+    let done = match kept.map(|kept| kept as usize) {
+        None | Some(0) => close_range(0, u32::MAX as usize),
+        Some(kept) => close_range(0, kept - 1).and_then(|_| close_range(kept + 1, u32::MAX as usize)),
+    };
+    match done {
         Ok(_) => Ok(()),
         // SAFETY: numbers only.
         Err(_) => match unsafe { call(libc::SYS_unshare, [libc::CLONE_FILES as usize]) } {
-            Ok(_) => close_all(),
+            Ok(_) => close_all_but(kept),
             Err(error) => Err(error),
         },
     }
@@ -196,10 +240,10 @@ pub(crate) fn abandon() {
     let _ = unsafe { call(libc::SYS_close_range, [0, u32::MAX as usize, CLOSE_RANGE_UNSHARE]) };
 }
 
-/// Closes what the calling thread's table holds.
-fn close_all() -> Result<()> {
+/// Closes what the calling thread's table holds, but `kept`.
+fn close_all_but(kept: Option<i32>) -> Result<()> {
     let listing = super::directory::numbers(c"/proc/thread-self/fd")?;
-    for fd in listing {
+    for fd in listing.into_iter().filter(|&fd| Some(fd) != kept) {
         drop(Fd::from_kernel(fd as usize));
     }
     Ok(())

@@ -3,16 +3,25 @@
 //! Context: agent threads. A copy exists for as long as a write takes, so the host's pipes end when the host says.
 
 use super::fd::{self, Fd};
+use super::signal::Set;
 use super::{Result, call, directory, process};
 
 /// A short-lived copy of descriptor `number` of the host's table.
 ///
-/// Opening the link below `/proc` does for files, pipes and terminals. pidfd_getfd(2) copies sockets too, but a filter for
-/// system calls may kill for it, so it is left alone where there is one.
+/// Opening the link below `/proc` does for pipes and terminals. For a regular file it would give an offset of its own, and the
+/// host's next write would land on ours: pidfd_getfd(2) copies the descriptor, sockets too. A filter for system calls may
+/// kill for it, so it is left alone where there is one.
 pub(crate) fn borrow(number: i32) -> Result<Fd> {
     let mut path = crate::text::Text::<64>::new();
     path.push_fmt(format_args!("/proc/self/task/{}/fd/{number}", host_task()));
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK;
+    let is_file = fd::stat_target(path.as_c_str()).is_ok_and(|stat| stat.is_regular());
+    if is_file
+        && !is_filtered()
+        && let Ok(copy) = copy_by_pidfd(number)
+    {
+        return Ok(copy);
+    }
     Fd::open(path.as_c_str(), flags).or_else(|error| if is_filtered() { Err(error) } else { copy_by_pidfd(number) })
 }
 
@@ -46,4 +55,71 @@ pub(crate) fn host_task() -> i32 {
     }
     let others = directory::numbers(c"/proc/self/task").unwrap_or_default();
     others.into_iter().find(|&tid| tid != own && alive(tid)).unwrap_or(leader)
+}
+
+/// Device and inode of what descriptor `number` of the host's table stands for.
+pub(crate) fn identity(number: i32) -> Option<(u64, u64)> {
+    let mut path = crate::text::Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{}/fd/{number}", host_task()));
+    fd::stat_target(path.as_c_str()).ok().map(|stat| stat.identity)
+}
+
+/// The signals that the main thread blocks (`SigBlk` in proc_pid_status(5)).
+pub(crate) fn blocked_by_host() -> Set {
+    let mut path = crate::text::Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{}/status", host_task()));
+    let status = fd::read_file(path.as_c_str(), 8192).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    blocked.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).map_or(Set::ALL, Set)
+}
+
+/// How the life of the host's threads is watched.
+pub(crate) enum Watch {
+    /// Becomes readable when a certain thread of the host ends.
+    Thread(Fd),
+    /// No thread of the host is left.
+    Alone,
+    /// This kernel does not tell, or may not be asked.
+    Unknown,
+}
+
+impl Watch {
+    pub(crate) fn into_fd(self) -> Option<Fd> {
+        match self {
+            Watch::Thread(fd) => Some(fd),
+            Watch::Alone | Watch::Unknown => None,
+        }
+    }
+}
+
+/// Watches a living thread of the host (pidfd_open(2) with PIDFD_THREAD, Linux 6.9).
+pub(crate) fn watch_a_thread() -> Watch {
+    const PIDFD_THREAD: usize = libc::O_EXCL as usize;
+    if is_filtered() {
+        return Watch::Unknown;
+    }
+    loop {
+        let Some(tid) = living_thread() else { return Watch::Alone };
+        // SAFETY: numbers only; the kernel gives a new descriptor.
+        match unsafe { call(libc::SYS_pidfd_open, [tid as usize, PIDFD_THREAD]) } {
+            Ok(fd) => return Watch::Thread(Fd::from_kernel(fd)),
+            Err(super::Errno(libc::ESRCH)) => {}
+            Err(_) => return Watch::Unknown,
+        }
+    }
+}
+
+/// A thread of the host that has not ended.
+fn living_thread() -> Option<i32> {
+    let own = process::tid();
+    let lives = |tid: i32| {
+        let mut path = crate::text::Text::<64>::new();
+        path.push_fmt(format_args!("/proc/self/task/{tid}/stat"));
+        let stat = fd::read_file(path.as_c_str(), 1024).unwrap_or_default();
+        // The state stands behind the name, which is in parentheses and may hold some itself (proc_pid_stat(5)).
+        let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
+        state.is_some_and(|state| !matches!(state, b'Z' | b'X'))
+    };
+    directory::numbers(c"/proc/self/task").ok()?.into_iter().find(|&tid| tid != own && lives(tid))
 }

@@ -52,11 +52,8 @@ impl<T> Lock<T> {
         self.state.store(FREE, Ordering::Release);
     }
 
-    /// [`Lock::reset`] for values that own nothing.
-    pub(crate) fn forget(&self, value: T)
-    where
-        T: Copy,
-    {
+    /// [`Lock::reset`] in a freshly forked child.
+    pub(crate) fn forget(&self, value: T) {
         // SAFETY: called from `install::process_is_forked` only, where one thread exists (fork(2)).
         unsafe { self.reset(value) }
     }

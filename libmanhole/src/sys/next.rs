@@ -1,10 +1,9 @@
-//! The functions that we interpose, as the host would have got them without us.
+//! The next definitions of the functions that this library interposes: the C library's, or another preload's.
 //!
-//! Context: host threads. They are looked up with `RTLD_NEXT`, so another preloaded library's wrapper stays in the chain,
-//! and in the constructor ([`look_up`]), where nobody can hold the loader's lock: a fork must not wait for it later. Only a
-//! host that forks before our constructor has run looks up at the call. glibc's own `__fork` stands in when there is no next.
+//! Context: the constructor looks them up, when nobody can hold the loader's lock: no call must wait for it later. Only a
+//! host that calls before our constructor has run looks up at the call. Then any thread, signal handlers included.
 
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::num::NonZeroUsize;
 
 use once_cell::race::OnceNonZeroUsize;
@@ -19,18 +18,111 @@ fn next(cell: &OnceNonZeroUsize, name: &CStr) -> Option<NonZeroUsize> {
     .ok()
 }
 
-static FORK: OnceNonZeroUsize = OnceNonZeroUsize::new();
-static FORKPTY: OnceNonZeroUsize = OnceNonZeroUsize::new();
-static DAEMON: OnceNonZeroUsize = OnceNonZeroUsize::new();
-static MINIMAL_STACK: OnceNonZeroUsize = OnceNonZeroUsize::new();
-
-/// Looks all of them up. Called by the constructor.
-pub(crate) fn look_up() {
-    next(&FORK, c"fork");
-    next(&FORKPTY, c"forkpty");
-    next(&DAEMON, c"daemon");
-    next(&MINIMAL_STACK, c"__pthread_get_minstack");
+/// The answer where the C library has no such function: as the kernel would answer.
+trait Missing {
+    fn missing() -> Self;
 }
+
+impl Missing for c_int {
+    fn missing() -> c_int {
+        // SAFETY: the calling thread's errno.
+        unsafe { *libc::__errno_location() = libc::ENOSYS };
+        -1
+    }
+}
+
+impl Missing for usize {
+    /// SIG_ERR of signal(2).
+    fn missing() -> usize {
+        c_int::missing() as usize
+    }
+}
+
+impl Missing for () {
+    fn missing() {}
+}
+
+/// Defines a caller for each function, and `look_up` for all of them.
+macro_rules! functions {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        /// Callers of the next definitions, by the functions' own names.
+        ///
+        /// # Safety
+        /// Of each: as the C library's function of that name.
+        pub(crate) mod function {
+            use super::*;
+            $(
+                #[allow(clippy::missing_safety_doc, reason = "said of all of them")]
+                pub(crate) unsafe fn $name($($argument: $type),*) -> $result {
+                    match next(&cell::$name, name::$name) {
+                        // SAFETY: the C library's function of this name has this type; the arguments are the caller's.
+                        Some(address) => unsafe {
+                            core::mem::transmute::<usize, unsafe extern "C" fn($($type),*) -> $result>(address.get())($($argument),*)
+                        },
+                        None => Missing::missing(),
+                    }
+                }
+            )*
+        }
+        #[allow(non_upper_case_globals, reason = "named as what they stand for")]
+        mod cell {
+            use super::OnceNonZeroUsize;
+            $(pub(super) static $name: OnceNonZeroUsize = OnceNonZeroUsize::new();)*
+        }
+        #[allow(non_upper_case_globals, reason = "named as what they stand for")]
+        mod name {
+            use super::CStr;
+            $(
+                pub(super) const $name: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                    Ok(name) => name,
+                    Err(_) => c"",
+                };
+            )*
+        }
+        /// Looks all of them up. Called by the constructor.
+        pub(crate) fn look_up() {
+            $(next(&cell::$name, name::$name);)*
+            next(&MINIMAL_STACK, c"__pthread_get_minstack");
+        }
+    };
+}
+
+functions! {
+    fork() -> c_int;
+    _Fork() -> c_int;
+    forkpty(terminal: *mut c_int, name: *mut c_char, attributes: *const libc::termios, size: *const libc::winsize) -> c_int;
+    daemon(keep_directory: c_int, keep_descriptors: c_int) -> c_int;
+    _exit(status: c_int) -> ();
+    pthread_create(thread: *mut libc::pthread_t, attributes: *const libc::pthread_attr_t, start: *mut c_void, argument: *mut c_void) -> c_int;
+    close(fd: c_int) -> c_int;
+    dup2(from: c_int, to: c_int) -> c_int;
+    dup3(from: c_int, to: c_int, flags: c_int) -> c_int;
+    closefrom(lowest: c_int) -> ();
+    close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int;
+    sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int;
+    signal(signal: c_int, handler: usize) -> usize;
+    bsd_signal(signal: c_int, handler: usize) -> usize;
+    sysv_signal(signal: c_int, handler: usize) -> usize;
+    __sysv_signal(signal: c_int, handler: usize) -> usize;
+    ssignal(signal: c_int, handler: usize) -> usize;
+    sigset(signal: c_int, handler: usize) -> usize;
+    sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
+    pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
+    setuid(uid: c_uint) -> c_int;
+    seteuid(uid: c_uint) -> c_int;
+    setreuid(real: c_uint, effective: c_uint) -> c_int;
+    setresuid(real: c_uint, effective: c_uint, saved: c_uint) -> c_int;
+    setgid(gid: c_uint) -> c_int;
+    setegid(gid: c_uint) -> c_int;
+    setregid(real: c_uint, effective: c_uint) -> c_int;
+    setresgid(real: c_uint, effective: c_uint, saved: c_uint) -> c_int;
+    setgroups(count: usize, groups: *const c_uint) -> c_int;
+    initgroups(user: *const c_char, group: c_uint) -> c_int;
+    unshare(flags: c_int) -> c_int;
+    setns(fd: c_int, kind: c_int) -> c_int;
+}
+
+static MINIMAL_STACK: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
 /// What glibc takes out of a thread's stack for itself, in bytes: the static thread-local storage of all libraries, which may
 /// be large. glibc tells by a function made for the JVM, which Rust's std uses as well.
@@ -44,56 +136,25 @@ pub(crate) fn minimal_stack() -> usize {
     }
 }
 
-/// fork(2).
-pub(crate) fn fork() -> libc::pid_t {
-    type Function = unsafe extern "C" fn() -> libc::pid_t;
+/// Whether there is a next `fork`; glibc's own `__fork` stands in for one that is called before the loader knows.
+pub(crate) fn fork() -> c_int {
     unsafe extern "C" {
-        fn __fork() -> libc::pid_t;
+        fn __fork() -> c_int;
     }
-    match next(&FORK, c"fork") {
-        // SAFETY: the loader's `fork` has this type.
-        Some(address) => unsafe { core::mem::transmute::<usize, Function>(address.get())() },
+    match next(&cell::fork, name::fork) {
+        // SAFETY: no arguments.
+        Some(_) => unsafe { function::fork() },
         // SAFETY: glibc's own name of the same function.
         None => unsafe { __fork() },
     }
 }
 
-/// forkpty(3).
-///
-/// # Safety
-/// As the C library's.
-pub(crate) unsafe fn forkpty(
-    terminal: *mut c_int,
-    name: *mut c_char,
-    attributes: *const libc::termios,
-    size: *const libc::winsize,
-) -> libc::pid_t {
-    type Function =
-        unsafe extern "C" fn(*mut c_int, *mut c_char, *const libc::termios, *const libc::winsize) -> libc::pid_t;
-    match next(&FORKPTY, c"forkpty") {
-        // SAFETY: the loader's `forkpty` has this type; the arguments are the caller's.
-        Some(address) => unsafe {
-            core::mem::transmute::<usize, Function>(address.get())(terminal, name, attributes, size)
-        },
-        None => unsupported(),
+/// Ends the process at once, by the kernel where the C library does not.
+pub(crate) fn exit_now(status: c_int) -> ! {
+    // SAFETY: it does not come back.
+    unsafe { function::_exit(status) };
+    loop {
+        // SAFETY: numbers only.
+        let _ = unsafe { super::call(libc::SYS_exit_group, [status as usize]) };
     }
-}
-
-/// daemon(3).
-pub(crate) fn daemon(keep_directory: c_int, keep_descriptors: c_int) -> c_int {
-    type Function = unsafe extern "C" fn(c_int, c_int) -> c_int;
-    match next(&DAEMON, c"daemon") {
-        // SAFETY: the loader's `daemon` has this type.
-        Some(address) => unsafe {
-            core::mem::transmute::<usize, Function>(address.get())(keep_directory, keep_descriptors)
-        },
-        None => unsupported(),
-    }
-}
-
-/// The answer where the C library has no such function: as the kernel would answer.
-fn unsupported() -> c_int {
-    // SAFETY: the calling thread's errno.
-    unsafe { *libc::__errno_location() = libc::ENOSYS };
-    -1
 }

@@ -118,3 +118,48 @@ pub(crate) fn queue_to_thread(tid: i32, signal: i32, value: u64) -> Result<()> {
     }
     .map(drop)
 }
+
+/// Sends `signal` to the calling thread with what the kernel has said of an earlier one: the same in every respect
+/// (rt_tgsigqueueinfo(2) lets a process say anything to itself).
+pub(crate) fn raise_again(signal: i32, info: &libc::siginfo_t) -> Result<()> {
+    // SAFETY: the kernel copies the structure.
+    unsafe {
+        call(
+            libc::SYS_rt_tgsigqueueinfo,
+            [pid() as usize, tid() as usize, signal as usize, core::ptr::from_ref(info) as usize],
+        )
+    }
+    .map(drop)
+}
+
+/// Whether thread `tid` of this process exists; one that has just ended may stay for a moment.
+pub(crate) fn has_thread(tid: i32) -> bool {
+    // SAFETY: numbers only; signal 0 is never sent.
+    let answer = unsafe { call(libc::SYS_tgkill, [pid() as usize, tid as usize, 0]) };
+    answer != Err(super::Errno(libc::ESRCH))
+}
+
+/// Makes a system call of the setuid(2) family in the calling thread alone, as the host has made it. Any other number is an
+/// error.
+pub(crate) fn follow(number: i64, arguments: [usize; 3]) -> Result<()> {
+    const FAMILY: [i64; 7] = [
+        libc::SYS_setuid,
+        libc::SYS_setgid,
+        libc::SYS_setreuid,
+        libc::SYS_setregid,
+        libc::SYS_setresuid,
+        libc::SYS_setresgid,
+        libc::SYS_setgroups,
+    ];
+    if !FAMILY.contains(&number) {
+        return Err(super::Errno(libc::EINVAL));
+    }
+    // SAFETY: numbers; the list of setgroups(2) is read by the kernel, which checks the address.
+    unsafe { call(number, arguments) }.map(drop)
+}
+
+/// The supplementary groups of the calling thread; how many there are (getgroups(2)).
+pub(crate) fn groups(list: &mut [u32]) -> usize {
+    // SAFETY: the kernel fills at most the length that is given.
+    unsafe { call(libc::SYS_getgroups, [list.len(), list.as_mut_ptr() as usize]) }.unwrap_or(0)
+}

@@ -49,9 +49,7 @@ impl Action {
     }
 
     /// The signal's default action.
-    pub(crate) fn default_action() -> Action {
-        Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: Set(0) }
-    }
+    pub(crate) const DEFAULT: Action = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: Set(0) };
 
     /// Whether the signal's default action is in place.
     pub(crate) fn is_default(&self) -> bool {
@@ -61,7 +59,7 @@ impl Action {
 
 /// The disposition of `signal` as it is. Safe in a signal handler.
 pub(crate) fn action(signal: i32) -> Result<Action> {
-    let mut old = Action::default_action();
+    let mut old = Action::DEFAULT;
     // SAFETY: the kernel fills the structure; 8 is the size of its set.
     unsafe { call(libc::SYS_rt_sigaction, [signal as usize, 0, core::ptr::from_mut(&mut old) as usize, 8]) }?;
     Ok(old)
@@ -69,7 +67,7 @@ pub(crate) fn action(signal: i32) -> Result<Action> {
 
 /// Puts a disposition in place; returns the one that was there, exchanged by the kernel in one step.
 pub(crate) fn set_action(signal: i32, new: &Action) -> Result<Action> {
-    let mut old = Action::default_action();
+    let mut old = Action::DEFAULT;
     // SAFETY: the new handler is a function of ours that keeps the rules of signal context, or what was there before.
     unsafe {
         call(
@@ -88,12 +86,14 @@ pub(crate) fn pending() -> Set {
     set
 }
 
-/// Blocks every signal in the calling thread but glibc's own 32 and 33, which setuid(2) needs; returns the mask before.
+/// What our threads block by default: everything but glibc's own two (32 and 33), which glibc sends to threads that it knows.
+pub(crate) const BLOCKED: Set = Set(!(0b11 << 31));
+
+/// Blocks every signal in the calling thread; returns the mask before.
 ///
 /// A thread inherits the mask of its creator, so this brackets the creation of ours.
 pub(crate) fn block_all() -> Set {
-    const GLIBC_OWN: u64 = 0b11 << 31;
-    exchange_mask(Set(!GLIBC_OWN))
+    exchange_mask(BLOCKED)
 }
 
 /// Puts a mask in place; returns the one before.
@@ -132,4 +132,23 @@ pub(crate) fn without<T>(signals: Set, act: impl FnOnce() -> T) -> T {
     }
     exchange_mask(before);
     result
+}
+
+/// The mask of the calling thread.
+pub(crate) fn mask() -> Set {
+    change_mask(libc::SIG_BLOCK, Set(0))
+}
+
+/// Gives the calling thread an alternate stack for handlers where it has none (sigaltstack(2)).
+pub(crate) fn provide_alternate_stack(start: *mut u8, size: usize) -> Result<bool> {
+    let mut has = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    // SAFETY: the kernel fills the structure.
+    unsafe { call(libc::SYS_sigaltstack, [0, core::ptr::from_mut(&mut has) as usize]) }?;
+    if has.ss_flags & libc::SS_DISABLE == 0 {
+        return Ok(false);
+    }
+    let ours = libc::stack_t { ss_sp: start.cast(), ss_flags: 0, ss_size: size };
+    // SAFETY: the memory is the caller's to give, for as long as the thread lives.
+    unsafe { call(libc::SYS_sigaltstack, [core::ptr::from_ref(&ours) as usize, 0]) }?;
+    Ok(true)
 }

@@ -5,7 +5,8 @@
 use core::ffi::CStr;
 use core::time::Duration;
 
-use super::{Errno, Result, call, fd::Fd, process, signal::Set};
+use super::fd::{self, Fd};
+use super::{Errno, Result, call, process, signal::Set};
 
 /// Who is at the other end, by the kernel's word (SO_PEERCRED in unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,45 @@ pub(crate) fn listen_at(path: &CStr) -> Result<Fd> {
     // SAFETY: numbers only.
     unsafe { call(libc::SYS_listen, [socket.number() as usize, 16]) }?;
     Ok(socket)
+}
+
+/// Lets the kernel send `signal` to the process whenever a connection reaches the listening socket `fd` (F_SETSIG and O_ASYNC
+/// in fcntl(2)).
+pub(crate) fn call_on_connection(fd: i32, signal: i32) -> Result<()> {
+    let owner = [F_OWNER_PID, process::pid()];
+    fd::control(fd, F_SETOWN_EX, core::ptr::from_ref(&owner) as usize)?;
+    fd::control(fd, F_SETSIG, signal as usize)?;
+    set_async(fd, true)
+}
+
+/// Goes on with what [`call_no_more`] has ended.
+pub(crate) fn call_again(fd: i32) -> Result<()> {
+    set_async(fd, true)
+}
+
+/// Ends what [`call_on_connection`] has begun.
+pub(crate) fn call_no_more(fd: i32) -> Result<()> {
+    set_async(fd, false)
+}
+
+fn set_async(fd: i32, on: bool) -> Result<()> {
+    let flags = libc::O_NONBLOCK | if on { libc::O_ASYNC } else { 0 };
+    fd::control(fd, libc::F_SETFL, flags as usize).map(drop)
+}
+
+// asm-generic/fcntl.h; the libc crate does not name them.
+const F_SETSIG: i32 = 10;
+const F_SETOWN_EX: i32 = 15;
+const F_OWNER_PID: i32 = 1;
+
+/// Whether a connection waits at the listening socket `fd`; an error when it is no open descriptor.
+pub(crate) fn has_connection(fd: i32) -> Result<bool> {
+    let mut waited = [Waited { fd, events: libc::POLLIN, revents: 0 }];
+    poll(&mut waited, Some(Duration::ZERO))?;
+    match waited {
+        [Waited { revents, .. }] if revents & libc::POLLNVAL != 0 => Err(Errno(libc::EBADF)),
+        [Waited { revents, .. }] => Ok(revents & libc::POLLIN != 0),
+    }
 }
 
 /// Whether somebody listens at `path`.

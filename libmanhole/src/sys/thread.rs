@@ -1,71 +1,151 @@
-//! The creation of the agent's thread.
+//! The agent's thread: a bare clone(2), which glibc does not know.
 //!
-//! Context: constructor, fork child. A pthread, because setuid(2) in glibc must reach it; on a stack of ours, so that the
-//! host's stack cache and its limits stay out of it. pthread_create allocates its thread vector by the host's calloc: in the
-//! constructor nobody can hold its lock, and after a fork glibc has freed it (an allocator of the host's own must do so too,
-//! by pthread_atfork(3); for one that does not there is `patch_fork=False`).
+//! Context: any, **signal handlers** and fork children included: creating the thread makes system calls and writes to memory
+//! of ours, and takes nothing that the interrupted code could hold. One such thread exists at a time.
+//!
+//! A thread of glibc's could be created from neither of them (it takes locks and calls the host's calloc), would make
+//! `__libc_single_threaded` false for good, and would keep the process alive when main has called pthread_exit. What glibc
+//! gives to its threads is made here as far as the agent needs it: a thread control block, so that `%fs` leads somewhere,
+//! and the thread-local storage of this library. What glibc does to its threads is done elsewhere: following setuid(2) and
+//! its kin in `credentials`.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Errno, Result, mapping, next, signal};
+use super::{Result, arch, mapping, next, own_memory, signal};
 
 /// What the agent's code may use of its stack, in bytes. Untouched pages cost nothing.
 const STACK: usize = 512 * 1024;
 
-/// The mapping of the stack, made once; a forked child finds it in its copy of the memory and uses it again.
-static STACK_BASE: AtomicUsize = AtomicUsize::new(0);
+/// The room for the thread control block and what follows it: this library's thread-local storage.
+const CONTROL: usize = mapping::PAGE;
 
-/// The size of that mapping without its guard.
-static STACK_SIZE: AtomicUsize = AtomicUsize::new(0);
+/// Where in that room the storage begins: behind glibc's struct pthread, which has about 2,300 bytes.
+const STORAGE: usize = 3072;
 
-/// Starts the agent's thread with every signal blocked (but glibc's own two).
-pub(crate) fn start(entry: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void) -> Result<()> {
-    let base = stack()?;
+/// The address of the control block, once there is one. The mapping is made once: a forked child finds it in its copy of the
+/// memory and uses it again.
+static CONTROL_BLOCK: AtomicUsize = AtomicUsize::new(0);
+
+/// Starts the thread with every signal blocked. The caller sees to it that no other one exists.
+///
+/// `opens_signals` says that handlers of the host may run on it: then it gets a copy of the caller's static thread-local
+/// storage, so that `errno` and its like work there.
+pub(crate) fn start(entry: extern "C" fn() -> !, opens_signals: bool) -> Result<i32> {
+    let control = control_block()?;
+    fill(control, opens_signals)?;
+    let flags = libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD
+        | libc::CLONE_SYSVSEM
+        | libc::CLONE_SETTLS;
     let before = signal::block_all();
-    let result = create(entry, base);
+    // SAFETY: the stack ends below the block and is used by no other thread; the entry never returns.
+    let result = unsafe { arch::clone_thread(flags as usize, stack_top(control), control, entry as usize) };
     signal::exchange_mask(before);
-    result
+    super::checked(result).map(|tid| tid as i32)
 }
 
-fn create(entry: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void, base: usize) -> Result<()> {
-    let mut attributes = core::mem::MaybeUninit::<libc::pthread_attr_t>::zeroed();
-    // SAFETY: initialises the attributes in place.
-    check(unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) })?;
-    // SAFETY: they are initialised, and the stack is a mapping of ours that no thread uses.
-    let stack = unsafe {
-        libc::pthread_attr_setstack(attributes.as_mut_ptr(), base as *mut _, STACK_SIZE.load(Ordering::Acquire))
-    };
-    // SAFETY: initialised attributes and a plain constant.
-    let detached = unsafe { libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED) };
-    let mut thread: libc::pthread_t = 0;
-    let started = check(stack).and(check(detached)).and_then(|()| {
-        // SAFETY: the entry never unwinds out (it catches panics), and needs no argument.
-        check(unsafe { libc::pthread_create(&mut thread, attributes.as_ptr(), entry, core::ptr::null_mut()) })
-    });
-    // SAFETY: initialised above, not used afterwards.
-    unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
-    started
+/// The end of the stack: below the room for a copy of the static thread-local storage, which lies right below the block.
+fn stack_top(control: usize) -> usize {
+    control - static_storage()
 }
 
-fn stack() -> Result<usize> {
-    match STACK_BASE.load(Ordering::Acquire) {
+/// The room for a copy of the host's static thread-local storage.
+fn static_storage() -> usize {
+    next::minimal_stack().next_multiple_of(mapping::PAGE)
+}
+
+fn control_block() -> Result<usize> {
+    match CONTROL_BLOCK.load(Ordering::Acquire) {
         0 => {
-            let size = (STACK + next::minimal_stack()).next_multiple_of(mapping::PAGE);
-            let whole = mapping::map(size + mapping::PAGE)?;
+            let below = mapping::PAGE + STACK + static_storage();
+            let whole = mapping::map(below + CONTROL)?;
             // SAFETY: the lowest page of the new mapping becomes the guard.
             unsafe { mapping::protect_none(whole, mapping::PAGE) }?;
-            let base = whole as usize + mapping::PAGE;
-            STACK_SIZE.store(size, Ordering::Release);
-            STACK_BASE.store(base, Ordering::Release);
-            Ok(base)
+            let control = whole as usize + below;
+            CONTROL_BLOCK.store(control, Ordering::Release);
+            #[cfg(not(test))]
+            arch::AGENT_CONTROL_BLOCK.store(control, Ordering::Release);
+            Ok(control)
         }
-        base => Ok(base),
+        control => Ok(control),
     }
 }
 
-fn check(error: i32) -> Result<()> {
-    if error == 0 { Ok(()) } else { Err(Errno(error)) }
+/// Writes what the thread finds at `%fs`: what the calling thread has there (the canaries of its stack and of its
+/// pointers), with the addresses of its own block, and fresh thread-local storage of this library.
+fn fill(control: usize, with_static_storage: bool) -> Result<()> {
+    let below = if with_static_storage { static_storage() } else { 0 };
+    // SAFETY: the room below and from the block on is ours, and no thread uses it.
+    let room = unsafe { core::slice::from_raw_parts_mut((control - below) as *mut u8, below + CONTROL) };
+    let (storage, block) = room.split_at_mut(below);
+    let (header, own) = block.split_at_mut(STORAGE);
+    header.fill(0);
+    let caller = arch::thread_pointer() as u64;
+    let copied = if with_static_storage { header.len() } else { arch::CONTROL_HEADER };
+    // SAFETY: the calling thread's control block, which is glibc's struct pthread and has more than the header.
+    header
+        .get_mut(..arch::CONTROL_HEADER)
+        .unwrap_or_default()
+        .copy_from_slice(unsafe { core::slice::from_raw_parts(caller as *const u8, arch::CONTROL_HEADER) });
+    if let Some(rest) = header.get_mut(arch::CONTROL_HEADER..copied) {
+        own_memory::read(caller + arch::CONTROL_HEADER as u64, rest)?;
+    }
+    arch::own_control_block(header, control);
+    if with_static_storage {
+        // Less is there than there is room for; what lies next to the block is what counts. Page by page, from above.
+        for (n, page) in storage.rchunks_mut(256).enumerate() {
+            if own_memory::read(caller - (n as u64 + 1) * 256, page).is_err() {
+                break;
+            }
+        }
+    }
+    own_storage(own)
+}
+
+/// Puts the initial image of this library's thread-local storage into `room`.
+fn own_storage(room: &mut [u8]) -> Result<()> {
+    room.fill(0);
+    #[cfg(not(test))]
+    if let Some((image, size, align)) = super::own_image::thread_local_storage() {
+        let start = room.as_ptr() as usize;
+        let skipped = start.next_multiple_of(align.max(1)) - start;
+        let place = room.get_mut(skipped..).filter(|place| place.len() >= size);
+        let place = place.and_then(|place| place.get_mut(..image.len()));
+        let Some(place) = place else { return Err(super::Errno(libc::ENOMEM)) };
+        place.copy_from_slice(image);
+        arch::AGENT_STORAGE.store(start + skipped, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// Ends the calling thread, which must be the agent's, by the instruction after `word` has gone from `from` to `to`: from
+/// then on its stack belongs to the next one. Returns when `word` was not `from`.
+pub(crate) fn leave(word: &core::sync::atomic::AtomicU32, from: u32, to: u32) {
+    // SAFETY: the calling thread owns nothing that anybody needs; the code uses no stack after the exchange.
+    unsafe { arch::leave(word.as_ptr(), from, to) }
+}
+
+/// Ends the calling thread, which must be the agent's: as the last one of the process, when no other is left.
+pub(crate) fn end() -> ! {
+    let word = core::sync::atomic::AtomicU32::new(0);
+    loop {
+        leave(&word, 0, 1);
+    }
+}
+
+/// Waits for a moment, on a host thread that has to.
+pub(crate) fn pause(time: core::time::Duration) {
+    super::process::sleep(time);
+}
+
+/// Lets another thread run (sched_yield(2)).
+pub(crate) fn give_way() {
+    // SAFETY: no arguments.
+    let _ = unsafe { super::call(libc::SYS_sched_yield, []) };
 }
 
 /// Gives the calling thread the name that tools show (at most 15 bytes).

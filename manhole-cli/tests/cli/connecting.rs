@@ -69,6 +69,8 @@ def serve_one(c):
         say(id=id, text="I am %d\n" % os.getpid())
         say(id=id, done="ok")
 def usual(): return "/tmp/manhole-%d" % os.getpid()
+try: os.unlink(usual()) # of an earlier process with this pid
+except FileNotFoundError: pass
 "#;
 
 fn enter(pid: i32, flags: &[&str]) -> Left {

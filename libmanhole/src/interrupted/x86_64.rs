@@ -2,8 +2,6 @@
 //!
 //! Context: **signal handler** on a host thread. No allocation, lock, formatting or panic; reads memory by system call.
 
-use core::arch::naked_asm;
-
 use crate::snapshot::{REGISTERS, Registers};
 use crate::sys::own_memory;
 
@@ -29,7 +27,7 @@ const ORDER: [i32; REGISTERS] = [
 ];
 
 /// The registers of the interrupted code.
-pub(super) fn registers(context: &libc::ucontext_t) -> Registers {
+pub(crate) fn registers(context: &libc::ucontext_t) -> Registers {
     let mut registers = Registers::default();
     for (number, &place) in ORDER.iter().enumerate() {
         let value = context.uc_mcontext.gregs.get(place as usize).map(|&value| value as u64);
@@ -43,7 +41,7 @@ pub(super) fn registers(context: &libc::ucontext_t) -> Registers {
 /// Only calls that have done nothing when they give EINTR are begun anew, and only when the number is certain: it is read
 /// from the `mov $number,%eax` before the `syscall` instruction. `host_signal_waits` says that the host's own signal is
 /// about to be handled: then the EINTR is the host's, and stays.
-pub(super) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnOnce() -> bool) {
+pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnOnce() -> bool) {
     let gregs = &mut context.uc_mcontext.gregs;
     let (Some(&rax), Some(&rip)) = (gregs.get(libc::REG_RAX as usize), gregs.get(libc::REG_RIP as usize)) else {
         return;
@@ -66,35 +64,6 @@ pub(super) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
         *rip -= SYSCALL.len() as i64;
     }
 }
-
-/// What the kernel calls: goes on to `on_capture` and `on_dump` in [`super::handler`] only from a real signal frame.
-///
-/// A host that saves a handler and calls it later as a plain function (chaining, as readline does) may have saved ours. The
-/// kernel's frame has the address of our trampoline on top and the context right behind it (arch/x86/kernel/signal_64.c,
-/// struct rt_sigframe); anything else returns at once.
-macro_rules! entry {
-    ($name:ident, $target:path) => {
-        #[unsafe(naked)]
-        pub(super) extern "C" fn $name(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
-            naked_asm!(
-                "lea rax, [rsp + 8]",
-                "cmp rdx, rax",
-                "jne 2f",
-                "lea rax, [rip + {trampoline}]",
-                "cmp [rsp], rax",
-                "jne 2f",
-                "jmp {target}",
-                "2:",
-                "ret",
-                trampoline = sym crate::sys::arch::sigreturn_trampoline,
-                target = sym $target,
-            )
-        }
-    };
-}
-
-entry!(capture_entry, super::handler::on_capture);
-entry!(dump_entry, super::handler::on_dump);
 
 /// How many bytes of code before the program counter are looked at.
 const CODE: usize = 24;
@@ -159,6 +128,10 @@ fn may_begin_anew(number: i64) -> bool {
             | libc::SYS_futex_waitv
             | libc::SYS_rt_sigtimedwait
             | libc::SYS_rt_sigsuspend
+            | libc::SYS_read
+            | libc::SYS_readv
+            | libc::SYS_write
+            | libc::SYS_writev
             | libc::SYS_accept
             | libc::SYS_accept4
             | libc::SYS_recvfrom
@@ -201,7 +174,8 @@ mod tests {
 
     #[test]
     fn close_is_never_begun_anew() {
-        for number in [libc::SYS_close, libc::SYS_restart_syscall, libc::SYS_connect, libc::SYS_read, libc::SYS_write] {
+        for number in [libc::SYS_close, libc::SYS_restart_syscall, libc::SYS_connect, libc::SYS_dup3, libc::SYS_openat]
+        {
             assert!(!may_begin_anew(number));
         }
     }

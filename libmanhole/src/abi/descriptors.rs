@@ -1,0 +1,76 @@
+//! The interposed functions that close descriptors: while the manhole listens without a thread, its socket is in the host's table.
+//!
+//! Context: any thread, signal handlers included; each is one comparison more than the C library's, as long as the host does
+//! not mean our descriptor.
+
+use core::ffi::{c_int, c_uint};
+
+use crate::dormant;
+use crate::sys::next::function as next;
+
+/// close(2): the host has not opened what is ours, so it is not open for it.
+#[unsafe(no_mangle)]
+pub extern "C" fn close(fd: c_int) -> c_int {
+    if dormant::owns(fd) {
+        // SAFETY: the calling thread's errno.
+        unsafe { *libc::__errno_location() = libc::EBADF };
+        return -1;
+    }
+    // SAFETY: a number.
+    unsafe { next::close(fd) }
+}
+
+/// dup2(2): a host that wants our number gets it.
+#[unsafe(no_mangle)]
+pub extern "C" fn dup2(from: c_int, to: c_int) -> c_int {
+    if from != to {
+        dormant::make_room(to);
+    }
+    // SAFETY: numbers.
+    unsafe { next::dup2(from, to) }
+}
+
+/// dup3(2).
+#[unsafe(no_mangle)]
+pub extern "C" fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
+    if from != to {
+        dormant::make_room(to);
+    }
+    // SAFETY: numbers.
+    unsafe { next::dup3(from, to, flags) }
+}
+
+/// closefrom(3): everything but ours.
+#[unsafe(no_mangle)]
+pub extern "C" fn closefrom(lowest: c_int) {
+    let ours = dormant::descriptor();
+    if ours < lowest.max(0) || !dormant::owns(ours) {
+        // SAFETY: a number.
+        return unsafe { next::closefrom(lowest) };
+    }
+    for fd in lowest.max(0)..ours {
+        // SAFETY: a number; an error is one that closefrom ignores as well.
+        unsafe { next::close(fd) };
+    }
+    // SAFETY: a number.
+    unsafe { next::closefrom(ours + 1) }
+}
+
+/// close_range(2): everything but ours. With `CLOSE_RANGE_CLOEXEC` nothing is closed now, and ours is closed on exec anyway.
+#[unsafe(no_mangle)]
+pub extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    let ours = dormant::descriptor();
+    let is_meant = u32::try_from(ours).is_ok_and(|ours| (first..=last).contains(&ours)) && dormant::owns(ours);
+    if !is_meant {
+        // SAFETY: numbers.
+        return unsafe { next::close_range(first, last, flags) };
+    }
+    let ours = ours as c_uint;
+    // SAFETY: numbers.
+    let below = if first < ours { unsafe { next::close_range(first, ours - 1, flags) } } else { 0 };
+    if below != 0 || last == ours {
+        return below;
+    }
+    // SAFETY: numbers.
+    unsafe { next::close_range(ours + 1, last, flags) }
+}

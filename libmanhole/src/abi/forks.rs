@@ -1,0 +1,74 @@
+//! The interposed functions that make processes or end them: fork, forkpty, daemon, _Fork, _exit.
+//!
+//! Context: host threads; fork and `_Fork` and `_exit` in signal handlers as well.
+
+use core::ffi::{c_char, c_int};
+
+use super::guarded;
+use crate::install;
+use crate::sys::{next, process};
+
+/// fork(2): the child gets a manhole of its own.
+#[unsafe(no_mangle)]
+pub extern "C" fn fork() -> libc::pid_t {
+    let pid = next::fork();
+    if pid == 0 {
+        guarded("fork", install::process_is_forked);
+    }
+    pid
+}
+
+/// `_Fork`(3), the async-signal-safe fork.
+#[unsafe(no_mangle)]
+pub extern "C" fn _Fork() -> libc::pid_t {
+    // SAFETY: no arguments.
+    let pid = unsafe { next::function::_Fork() };
+    if pid == 0 {
+        guarded("_Fork", install::process_is_forked);
+    }
+    pid
+}
+
+/// forkpty(3): the child gets a manhole of its own.
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn forkpty(
+    terminal: *mut c_int,
+    name: *mut c_char,
+    attributes: *const libc::termios,
+    size: *const libc::winsize,
+) -> libc::pid_t {
+    // SAFETY: the caller's arguments, passed on as they are.
+    let pid = unsafe { next::function::forkpty(terminal, name, attributes, size) };
+    if pid == 0 {
+        guarded("forkpty", install::process_is_forked);
+    }
+    pid
+}
+
+/// daemon(3): it forks inside the C library and goes on in the child, which gets a manhole of its own.
+#[unsafe(no_mangle)]
+pub extern "C" fn daemon(keep_directory: c_int, keep_descriptors: c_int) -> c_int {
+    let before = process::pid();
+    // SAFETY: numbers only.
+    let result = unsafe { next::function::daemon(keep_directory, keep_descriptors) };
+    if process::pid() != before {
+        guarded("daemon", install::process_is_forked);
+    }
+    result
+}
+
+/// `_exit`(2): no socket stays behind.
+#[unsafe(no_mangle)]
+pub extern "C" fn _exit(status: c_int) -> ! {
+    guarded("_exit", install::process_leaves);
+    next::exit_now(status)
+}
+
+/// `_Exit`(3) of the C standard, which is the same.
+#[unsafe(no_mangle)]
+pub extern "C" fn _Exit(status: c_int) -> ! {
+    _exit(status)
+}

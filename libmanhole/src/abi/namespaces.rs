@@ -1,0 +1,41 @@
+//! The interposed functions that a process of several threads may not call: unshare and setns.
+//!
+//! Context: host threads.
+
+use core::ffi::c_int;
+
+use super::guarded;
+use crate::install;
+use crate::sys::next::function as next;
+
+/// Runs `act`, with our thread out of the way when `is_wanted`.
+fn alone(is_wanted: bool, act: impl FnOnce() -> c_int) -> c_int {
+    let mut was_there = false;
+    if is_wanted {
+        guarded("unshare", || was_there = install::stand_aside());
+    }
+    let result = act();
+    if was_there {
+        // SAFETY: the calling thread's errno, which is the answer of the call.
+        let errno = unsafe { *libc::__errno_location() };
+        guarded("unshare", install::come_back);
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = errno };
+    }
+    result
+}
+
+/// unshare(2): a new user namespace, and what follows from it, is only for processes of one thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn unshare(flags: c_int) -> c_int {
+    let single = libc::CLONE_NEWUSER | libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::CLONE_VM;
+    // SAFETY: numbers.
+    alone(flags & single != 0, || unsafe { next::unshare(flags) })
+}
+
+/// setns(2): a user namespace is only for processes of one thread, a mount namespace for those that share their root with no one.
+#[unsafe(no_mangle)]
+pub extern "C" fn setns(fd: c_int, kind: c_int) -> c_int {
+    // SAFETY: numbers.
+    alone(true, || unsafe { next::setns(fd, kind) })
+}

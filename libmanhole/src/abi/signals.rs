@@ -1,0 +1,95 @@
+//! The interposed functions that change what signals do: our handlers are not the host's business, and it may want the signal.
+//!
+//! Context: any thread, signal handlers and vfork children included.
+
+use core::ffi::c_int;
+
+use super::guarded;
+use crate::install;
+use crate::sys::next::function as next;
+use crate::sys::own_image;
+
+/// sigaction(2). A handler of ours is shown as what the host has left there: the default.
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
+    // SAFETY: the caller's arguments, passed on as they are.
+    let result = unsafe { next::sigaction(signal, new, old) };
+    // SAFETY: when it is not null, the C library has filled it.
+    if let Some(old) = unsafe { old.as_mut() }.filter(|old| result == 0 && own_image::contains(old.sa_sigaction)) {
+        old.sa_sigaction = libc::SIG_DFL;
+        old.sa_flags = 0;
+    }
+    if result == 0 && !new.is_null() {
+        guarded("sigaction", || install::disposition_has_changed(signal));
+    }
+    result
+}
+
+/// The functions of the form `handler = f(signal, handler)`.
+macro_rules! older {
+    ($($name:ident)*) => {
+        $(
+            /// signal(2) or one of its older forms.
+            ///
+            /// # Safety
+            /// As the C library's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name(signal: c_int, handler: usize) -> usize {
+                // SAFETY: the caller's arguments, passed on as they are.
+                shown(signal, unsafe { next::$name(signal, handler) })
+            }
+        )*
+    };
+}
+
+older!(signal bsd_signal sysv_signal __sysv_signal ssignal sigset);
+
+fn shown(signal: c_int, before: usize) -> usize {
+    if before == libc::SIG_ERR {
+        return before;
+    }
+    guarded("signal", || install::disposition_has_changed(signal));
+    if own_image::contains(before) { libc::SIG_DFL } else { before }
+}
+
+/// sigprocmask(2).
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
+    // SAFETY: the caller's arguments, passed on as they are.
+    let result = unsafe { next::sigprocmask(how, set, old) };
+    if result == 0 && how != libc::SIG_UNBLOCK {
+        // SAFETY: when it is not null, the C library has read it.
+        mask_has_changed(unsafe { set.as_ref() });
+    }
+    result
+}
+
+/// pthread_sigmask(3).
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
+    // SAFETY: the caller's arguments, passed on as they are.
+    let result = unsafe { next::pthread_sigmask(how, set, old) };
+    if result == 0 && how != libc::SIG_UNBLOCK {
+        // SAFETY: when it is not null, the C library has read it.
+        mask_has_changed(unsafe { set.as_ref() });
+    }
+    result
+}
+
+fn mask_has_changed(set: Option<&libc::sigset_t>) {
+    let Some(set) = set else { return };
+    // SAFETY: the first word of the C library's set is the kernel's.
+    let blocked = unsafe { core::ptr::from_ref(set).cast::<u64>().read() };
+    if blocked != 0 {
+        guarded("sigprocmask", || install::mask_has_changed(crate::sys::signal::Set(blocked)));
+    }
+}

@@ -1,0 +1,84 @@
+//! The thread that a signal holds while a client is served: `oneshot_on`.
+//!
+//! Context: [`hold`] and [`wait`] in **signal handlers** on host threads, the rest on the agent's thread. Atomics and system
+//! calls only.
+#![allow(unsafe_code)]
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use core::time::Duration;
+
+use crate::snapshot::{Registers, Summons};
+use crate::sys::lock;
+
+/// What is known of the thread that is held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) tid: i32,
+    pub(crate) summons: Summons,
+    /// The registers of what was interrupted.
+    pub(crate) registers: Registers,
+}
+
+const FREE: u32 = 0;
+const HOLDING: u32 = 1;
+const HELD: u32 = 2;
+
+/// Whether a thread is held.
+static STATE: AtomicU32 = AtomicU32::new(FREE);
+
+/// The held thread's id, for those who only ask for it; 0 for none.
+static TID: AtomicI32 = AtomicI32::new(0);
+
+struct Place(UnsafeCell<Held>);
+
+// SAFETY: written by the one who has moved STATE from FREE to HOLDING, read only while it is HELD.
+unsafe impl Sync for Place {}
+
+static PLACE: Place =
+    Place(UnsafeCell::new(Held {
+    tid: 0,
+    summons: Summons { signal: 0, code: 0, detail: 0 },
+    registers: Registers::NONE,
+}));
+
+/// Says that the calling thread is held; false when one is already.
+pub(crate) fn hold(held: Held) -> bool {
+    if STATE.compare_exchange(FREE, HOLDING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        return false;
+    }
+    // SAFETY: this thread has taken the place.
+    unsafe { *PLACE.0.get() = held };
+    TID.store(held.tid, Ordering::SeqCst);
+    STATE.store(HELD, Ordering::SeqCst);
+    true
+}
+
+/// The thread that is held.
+pub(crate) fn current() -> Option<Held> {
+    // SAFETY: the place is not written to while the state is HELD, and only the caller, the agent's thread, ends that.
+    (STATE.load(Ordering::SeqCst) == HELD).then(|| unsafe { *PLACE.0.get() })
+}
+
+/// Waits until the thread that is held may go on. A handler of the host that runs meanwhile may leave by siglongjmp.
+pub(crate) fn wait() {
+    loop {
+        match STATE.load(Ordering::SeqCst) {
+            FREE => return,
+            now => lock::wait(&STATE, now, Some(Duration::from_secs(3600))),
+        }
+    }
+}
+
+/// Lets whoever is held go on.
+pub(crate) fn release() {
+    TID.store(0, Ordering::SeqCst);
+    STATE.store(FREE, Ordering::SeqCst);
+    lock::wake(&STATE, u32::MAX >> 1);
+}
+
+/// In a freshly forked child: the held thread is the parent's, unless it is the one that has forked (in a handler).
+pub(crate) fn forget() {
+    STATE.store(FREE, Ordering::SeqCst);
+    TID.store(0, Ordering::SeqCst);
+}

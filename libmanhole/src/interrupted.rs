@@ -1,0 +1,82 @@
+//! What a signal has interrupted: its registers, its mask, and a system call that is to go on as if nothing had been.
+//!
+//! Context: **signal handler** on any host thread. No allocation, lock, formatting or panic; memory is read by system call.
+#![allow(unsafe_code)]
+
+#[cfg_attr(target_arch = "x86_64", path = "interrupted/x86_64.rs")]
+mod arch;
+
+use crate::snapshot::Registers;
+use crate::sys::{own_image, signal};
+
+/// The context that the kernel has saved.
+pub(crate) struct Interrupted<'c>(&'c mut libc::ucontext_t);
+
+impl<'c> Interrupted<'c> {
+    /// What the kernel has passed to a handler with SA_SIGINFO.
+    ///
+    /// # Safety
+    /// `context` is a handler's third argument, and nobody else has it.
+    pub(crate) unsafe fn from_kernel(context: *mut libc::c_void) -> Interrupted<'c> {
+        // SAFETY: the caller says so; the kernel passes a valid structure (sigaction(2)).
+        Interrupted(unsafe { &mut *context.cast() })
+    }
+
+    /// The registers of the interrupted code.
+    pub(crate) fn registers(&self) -> Registers {
+        arch::registers(self.0)
+    }
+
+    /// The signals that the interrupted code blocks.
+    pub(crate) fn mask(&self) -> signal::Set {
+        // SAFETY: the first word of the set is the kernel's mask; it is initialised by the kernel.
+        signal::Set(unsafe { core::ptr::from_ref(&self.0.uc_sigmask).cast::<u64>().read() })
+    }
+
+    /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well.
+    pub(crate) fn go_on(&mut self) {
+        let mask = self.mask();
+        arch::resume(self.0, || {
+            let waiting = signal::pending().0 & !mask.0;
+            (1..=64).any(|number| {
+                waiting >> (number - 1) & 1 == 1
+                    && signal::action(number)
+                        .is_ok_and(|action| action.handler > libc::SIG_IGN && !own_image::contains(action.handler))
+            })
+        });
+    }
+}
+
+/// Whether a disposition is a handler of ours.
+pub(crate) fn is_of_agent(action: &signal::Action) -> bool {
+    action.handler > libc::SIG_IGN && own_image::contains(action.handler)
+}
+
+/// Defines what the kernel calls: goes on to `$target` only from a real signal frame.
+///
+/// A host that saves a handler and calls it later as a plain function (chaining, as readline does) may have saved ours. The
+/// kernel's frame has the address of our trampoline on top and the context right behind it (arch/x86/kernel/signal_64.c,
+/// struct rt_sigframe); anything else returns at once.
+#[cfg(target_arch = "x86_64")]
+macro_rules! entry {
+    ($(#[$about:meta])* $visibility:vis $name:ident, $target:path) => {
+        $(#[$about])*
+        #[unsafe(naked)]
+        $visibility extern "C" fn $name(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+            core::arch::naked_asm!(
+                "lea rax, [rsp + 8]",
+                "cmp rdx, rax",
+                "jne 2f",
+                "lea rax, [rip + {trampoline}]",
+                "cmp [rsp], rax",
+                "jne 2f",
+                "jmp {target}",
+                "2:",
+                "ret",
+                trampoline = sym crate::sys::arch::sigreturn_trampoline,
+                target = sym $target,
+            )
+        }
+    };
+}
+pub(crate) use entry;

@@ -1,0 +1,39 @@
+//! This library's own ELF image in memory.
+//!
+//! Context: any. Reads mapped, constant memory.
+
+use core::ptr::NonNull;
+
+/// The initial image of this library's thread-local storage, its size with the zeroes behind, and its alignment; `None`
+/// when it has none.
+pub(crate) fn thread_local_storage() -> Option<(&'static [u8], usize, usize)> {
+    let (base, headers) = program_headers();
+    let tls = headers.iter().find(|header| header.p_type == libc::PT_TLS)?;
+    let start = NonNull::new((base + tls.p_vaddr as usize) as *mut u8)?;
+    // SAFETY: the loader has mapped what the program header describes, for as long as this library runs.
+    let image = unsafe { core::slice::from_raw_parts(start.as_ptr(), tls.p_filesz as usize) };
+    Some((image, tls.p_memsz as usize, tls.p_align as usize))
+}
+
+/// Whether `address` lies in this library: a handler there is one of ours. Safe in a signal handler.
+pub(crate) fn contains(address: usize) -> bool {
+    let (base, headers) = program_headers();
+    headers.iter().filter(|header| header.p_type == libc::PT_LOAD).any(|header| {
+        let start = base + header.p_vaddr as usize;
+        (start..start + header.p_memsz as usize).contains(&address)
+    })
+}
+
+/// Where the library is mapped, and its program headers.
+fn program_headers() -> (usize, &'static [libc::Elf64_Phdr]) {
+    unsafe extern "C" {
+        // The linker's own symbol for the start of the image (ld, lld).
+        #[link_name = "__ehdr_start"]
+        static HEADER: libc::Elf64_Ehdr;
+    }
+    // SAFETY: the linker defines it; the first page of the image is mapped and constant.
+    let (base, header) = unsafe { (&raw const HEADER as usize, &HEADER) };
+    let first = base + header.e_phoff as usize;
+    // SAFETY: the table lies in the first page, where the linker puts it behind the header.
+    (base, unsafe { core::slice::from_raw_parts(first as *const _, usize::from(header.e_phnum)) })
+}

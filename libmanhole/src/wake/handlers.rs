@@ -1,0 +1,183 @@
+//! The handlers of the signals that open the manhole: the kernel's wake-up, `activate_on`, `oneshot_on`; and `dump_on`.
+//!
+//! Context: **signal handler** on any host thread, whatever it holds. No allocation, lock, formatting with allocation or
+//! thread-local storage; system calls by the bare instruction.
+#![allow(unsafe_code)]
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::held::{self, Held};
+use crate::interrupted::{self, Interrupted, entry};
+use crate::settings::Settings;
+use crate::snapshot::{Summons, is_fate};
+use crate::state::{self, Call};
+use crate::sys::replaced::Replaced;
+use crate::sys::signal::{self, Action, Set};
+use crate::sys::{mapping, process};
+use crate::{log, wake};
+
+entry!(
+    /// The disposition of the signal that wakes the manhole.
+    pub(crate) wake_entry, on_wake
+);
+entry!(
+    /// The disposition of `activate_on`.
+    pub(crate) activate_entry, on_activate
+);
+entry!(
+    /// The disposition of `oneshot_on`.
+    pub(crate) oneshot_entry, on_oneshot
+);
+
+entry!(
+    /// The disposition of `dump_on`.
+    dump_entry, on_dump
+);
+
+/// Whether `activate_on` has done its work.
+static ACTIVATED: AtomicBool = AtomicBool::new(false);
+
+/// What the host had at the signal of `oneshot_on`: the fate that a fault takes after the visit.
+static BEFORE: Replaced<Action> = Replaced::new(Action::DEFAULT);
+
+/// Takes the signals that the options name.
+pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
+    ACTIVATED.store(false, Ordering::Release);
+    if settings.activate_on != 0 {
+        BEFORE.replace(signal::set_action(settings.activate_on, &Action::handler(activate_entry, Set::ALL))?);
+    }
+    if settings.oneshot_on != 0 {
+        // Other handlers of the host run while the thread waits: SIGTERM ends the process as ever.
+        let action = Action::handler(oneshot_entry, Set::of(&[settings.oneshot_on]));
+        BEFORE.replace(signal::set_action(settings.oneshot_on, &action)?);
+    }
+    if settings.dump_on != 0 {
+        signal::set_action(settings.dump_on, &Action::handler(dump_entry, Set::ALL))?;
+    }
+    Ok(())
+}
+
+/// Gives the signal of `dump_on` back to its default.
+pub(crate) fn give_dump_back(number: i32) {
+    if number != 0 && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
+        let _ = signal::set_action(number, &Action::DEFAULT);
+    }
+}
+
+/// Gives the signal back to what was there before.
+pub(crate) fn give_back(number: i32) {
+    if number != 0 && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
+        let _ = signal::set_action(number, BEFORE.get());
+    }
+}
+
+/// The host has put a disposition of its own in the place of ours, as is its right: the signal opens no manhole any more.
+pub(crate) fn host_has_taken(number: i32) {
+    if let Ok(now) = signal::action(number)
+        && !interrupted::is_of_agent(&now)
+    {
+        log::problem(format_args!("The host has taken signal {number}: it opens no manhole any more."));
+    }
+}
+
+/// In a freshly forked child: its own signal activates it. Without a manhole of its own, nobody is there to answer `dump_on`.
+pub(crate) fn forget(settings: &Settings) {
+    ACTIVATED.store(false, Ordering::Release);
+    if !settings.patch_fork {
+        give_dump_back(settings.dump_on);
+    }
+}
+
+extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    if state::is_on_here() {
+        let _ = wake::call(Call::LogDump);
+    }
+    // SAFETY: the kernel's third argument.
+    unsafe { Interrupted::from_kernel(context) }.go_on();
+}
+
+extern "C" fn on_wake(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel's third argument.
+    let mut interrupted = unsafe { Interrupted::from_kernel(context) };
+    if state::is_on_here() {
+        wake::rung(interrupted.mask());
+    }
+    interrupted.go_on();
+}
+
+extern "C" fn on_activate(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel's third argument.
+    let mut interrupted = unsafe { Interrupted::from_kernel(context) };
+    if state::is_on_here() && !ACTIVATED.swap(true, Ordering::AcqRel) {
+        wake::open(interrupted.mask());
+    }
+    interrupted.go_on();
+}
+
+extern "C" fn on_oneshot(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
+    let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
+    if state::is_on_here() {
+        visit(number, info, &interrupted);
+    }
+    if is_fate(number) {
+        take_its_course(number, info);
+    } else {
+        interrupted.go_on();
+    }
+}
+
+/// Holds the calling thread while one client is served.
+fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) {
+    // SAFETY: both read the union of the structure, of which every bit pattern is a value.
+    let (address, sender) = unsafe { (info.si_addr() as u64, info.si_pid()) };
+    let held = Held {
+        tid: process::tid(),
+        summons: Summons {
+            signal: number,
+            code: info.si_code,
+            detail: if info.si_code > 0 { address } else { sender.unsigned_abs().into() },
+        },
+        registers: interrupted.registers(),
+    };
+    if !held::hold(held) {
+        // A thread is held already. One that would end the process waits until that client has left.
+        if is_fate(number) {
+            held::wait();
+        }
+        return;
+    }
+    match wake::call(Call::Oneshot) {
+        Ok(()) => held::wait(),
+        Err(error) => {
+            held::release();
+            log::problem(format_args!("Oneshot failure: cannot start the manhole's thread ({error})"));
+        }
+    }
+}
+
+/// Lets the signal do what it would have done: it is sent again, to this thread and with all that the kernel has said of
+/// it, and finds the host's disposition. It is blocked here, so it comes when the interrupted code is back in place.
+fn take_its_course(number: i32, info: &libc::siginfo_t) {
+    if signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
+        let _ = signal::set_action(number, BEFORE.get());
+    }
+    let _ = process::raise_again(number, info);
+}
+
+/// The size of the stacks that are provided for handlers: for the kernel's frame (up to 11 KiB with AMX state) and ours.
+const ALTERNATE_STACK: usize = 64 * 1024;
+
+/// Gives the calling thread a stack for handlers, where it has none: the one that has overflowed is of no use.
+pub(crate) fn provide_stack() {
+    let Ok(stack) = mapping::map(ALTERNATE_STACK + mapping::PAGE) else { return };
+    // SAFETY: the lowest page of the new mapping becomes the guard.
+    let guarded = unsafe { mapping::protect_none(stack, mapping::PAGE) };
+    // SAFETY: the rest of the mapping.
+    let start = unsafe { stack.add(mapping::PAGE) };
+    let is_used = guarded.is_ok() && signal::provide_alternate_stack(start, ALTERNATE_STACK) == Ok(true);
+    if !is_used {
+        // SAFETY: the mapping made above, which nobody uses.
+        let _ = unsafe { mapping::unmap(stack, ALTERNATE_STACK + mapping::PAGE) };
+    }
+}

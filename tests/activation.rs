@@ -1,0 +1,306 @@
+//! `activate_on`: nothing is there until the signal comes, then everything; and what belongs to it: conflicts, handlers that
+//! the program replaces, `thread=False`, `sigmask`.
+
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+
+use manhole_tests::victim::{Host, Victim};
+use manhole_tests::{Counters, TextClient, poke, tasks, turn, victims, wait_for, waits};
+use nix::sys::signal::Signal;
+
+const USR2: i32 = libc::SIGUSR2;
+
+/// Counters of the victim `counting` that are not a thread's: see its head.
+const TAKE: u64 = 22;
+const TAKEN: u64 = 23;
+const HAS_TAKEN: u64 = 24;
+
+/// A host that counts, with so many threads.
+fn counting(counters: &Counters, threads: u32, options: &str) -> Host {
+    Host::new(victims::c("counting")).arg(counters.path()).arg(threads.to_string()).options(options)
+}
+
+/// Nothing of a manhole is to be seen from outside.
+fn is_without(victim: &Victim, threads: usize) {
+    assert!(!victim.socket().exists(), "there is a socket: {}", victim.log());
+    let found = tasks::of(victim.pid());
+    assert_eq!(found.len(), threads, "{:?}", found.iter().map(|task| task.field("Name")).collect::<Vec<_>>());
+}
+
+/// It answers at the prompt.
+fn answers(victim: &Victim) {
+    let (mut client, greeting) = victim.text();
+    assert!(greeting.contains(&format!("ThreadID={}", victim.pid())), "{greeting}");
+    assert!(client.run("print 6*7").contains("42"));
+    client.end();
+}
+
+#[test]
+fn nothing_is_there_until_the_signal() {
+    let _turn = turn::shared();
+    for on in ["'USR2'", "'SIGUSR2'", "12"] {
+        let counters = Counters::new();
+        let mut victim = counting(&counters, 1, &format!("activate_on={on}, verbose=True")).ready();
+        counters.go_on(0..1);
+        is_without(&victim, 1);
+        let caught = tasks::main_of(victim.pid()).signals("SigCgt");
+        assert!(caught & tasks::bit(USR2) != 0, "{on}: nobody waits for the signal: {caught:x} {}", victim.log());
+
+        victim.signal(Signal::SIGUSR2);
+        answers(&victim);
+        answers(&victim);
+        counters.go_on(0..1);
+
+        // A second one changes nothing.
+        let inode = victim.socket().metadata().unwrap().ino();
+        victim.signal(Signal::SIGUSR2);
+        counters.go_on(0..1);
+        answers(&victim);
+        assert_eq!(victim.socket().metadata().unwrap().ino(), inode, "{on}: another socket");
+        assert_eq!(victim.log().matches("Manhole UDS path").count(), 1, "{}", victim.log());
+        counters.stop();
+        assert!(victim.ended().success(), "{on}: {}", victim.log());
+        assert!(!victim.socket().exists(), "{on}: the socket has stayed");
+    }
+}
+
+#[test]
+fn any_thread_may_get_the_signal() {
+    let _turn = turn::shared();
+    for which in 0..3 {
+        let counters = Counters::new();
+        let mut victim = counting(&counters, 3, "activate_on='USR2', verbose=True").ready();
+        is_without(&victim, 3);
+        let tid = tasks::of(victim.pid())[which].tid;
+        poke::once(victim.pid(), USR2, tid);
+        answers(&victim);
+        counters.go_on(0..3);
+        counters.stop();
+        assert!(victim.ended().success(), "{}", victim.log());
+    }
+}
+
+#[test]
+fn a_burst_of_signals_does_not_reach_the_session() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let victim = counting(&counters, 3, "activate_on='USR2', verbose=True").ready();
+    victim.signal(Signal::SIGUSR2);
+    let (mut client, _) = victim.text();
+    let before = tasks::of(victim.pid()).len();
+    let mut poker = poke::start(victim.pid(), USR2, 300, 200, None);
+    while poker.runs() {
+        assert!(client.run("print 6*7").contains("42"));
+    }
+    assert_eq!(poke::sent(&mut poker), 300);
+    counters.go_on(0..3);
+    assert_eq!(tasks::of(victim.pid()).len(), before, "threads have come or gone");
+    assert!(client.run("bt all").contains("#0 "));
+    client.end();
+}
+
+#[test]
+fn a_process_that_is_alone_stays_alone_until_the_signal() {
+    let _turn = turn::shared();
+    for option in ["activate_on='USR2'", "oneshot_on='USR2'"] {
+        let mut victim = Host::new(victims::c("alone")).options(option).ready();
+        assert_eq!(victim.ask("state"), "state tasks=1 single=1", "{option}");
+        assert_eq!(victim.ask("unshare"), "unshare result=0 errno=0", "{option}");
+    }
+}
+
+/// Activates a process that waits, uses its manhole, and sends the signal again.
+fn activate(victim: &Victim) {
+    victim.signal(Signal::SIGUSR2);
+    victim.text().0.end();
+    victim.signal(Signal::SIGUSR2);
+}
+
+fn is_undisturbed(class: &str) {
+    let wrong = waits::disturbed(class, Some("activate_on='USR2'"), activate);
+    assert!(wrong.is_empty(), "{} calls were disturbed:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn no_timed_wait_is_disturbed() {
+    let _turn = turn::alone();
+    is_undisturbed("timed");
+}
+
+#[test]
+fn no_wait_for_input_is_disturbed() {
+    let _turn = turn::shared();
+    is_undisturbed("fed");
+}
+
+#[test]
+fn no_endless_wait_is_disturbed_and_the_programs_own_signal_still_ends_it() {
+    let _turn = turn::shared();
+    is_undisturbed("endless");
+}
+
+/// What the three tests above rest on: a signal that somebody handles without care is seen in every row.
+#[test]
+fn a_careless_signal_would_be_noticed() {
+    let _turn = turn::shared();
+    for class in ["timed", "fed"] {
+        let wrong = waits::disturbed(class, None, |victim| victim.signal(Signal::SIGUSR1));
+        // pthread_cond_timedwait(3) never fails with EINTR: libc begins its wait anew, until the same moment.
+        let kinds: Vec<String> = waits::kinds(class).into_iter().filter(|kind| kind != "cond_timedwait").collect();
+        assert_eq!(wrong.len(), kinds.len(), "{wrong:?}");
+    }
+    // Those that a signal is meant to end: nothing else does.
+    let wrong = waits::disturbed("endless", None, |_| {});
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// Activates in the midst of work that holds locks all the time: many processes, and as many handler runs as would hit each of
+/// the locks' holders. 1,000 signals in all for each kind and number of threads.
+fn storm(kind: &str) {
+    let _turn = turn::shared();
+    let Some(program) = victims::cpp("storm", &["-O2", "-g"]) else {
+        return;
+    };
+    for (threads, processes, signals) in [(4, 20, 50), (1, 10, 100)] {
+        let mut sent = 0;
+        for n in 0..processes {
+            let counters = Counters::new();
+            let mut victim = Host::new(&program)
+                .args([kind, &threads.to_string()])
+                .arg(counters.path())
+                .arg(USR2.to_string())
+                .options("activate_on='USR2'")
+                .ready();
+            wait_for("its threads to work", manhole_tests::PATIENCE, || {
+                (0..threads).all(|index| counters.get(index) > 0).then_some(())
+            });
+            let mut poker = poke::start(victim.pid(), USR2, signals, 100, None);
+            let (client, greeting) = victim.text();
+            assert!(greeting.contains("ThreadID="), "{kind}, {threads} threads, process {n}: {greeting}");
+            let mut client = client;
+            client.end();
+            sent += poke::sent(&mut poker);
+            counters.go_on(0..threads);
+            for index in 0..threads {
+                assert_eq!(counters.get(32 + index), 0, "{kind}, {threads} threads: wrong results in thread {index}");
+            }
+            counters.stop();
+            let status = victim.ended();
+            assert!(status.success(), "{kind}, {threads} threads, process {n}: {status:?} {}", victim.log());
+        }
+        assert_eq!(sent, processes * signals, "{kind}, {threads} threads");
+    }
+}
+
+macro_rules! storms {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            storm(stringify!($name).trim_start_matches("storm_"));
+        }
+    )*};
+}
+
+storms! { storm_malloc storm_printf storm_dlopen storm_setenv storm_localtime storm_throw }
+
+#[test]
+fn one_signal_for_two_purposes_is_a_conflict_and_nothing_is_installed() {
+    let _turn = turn::shared();
+    for options in ["activate_on='USR2', oneshot_on='USR2'", "oneshot_on=12, activate_on='SIGUSR2', thread=True"] {
+        let counters = Counters::new();
+        let mut victim = counting(&counters, 1, options).ready();
+        let log = victim.log_with("ConfigurationConflict");
+        assert!(log.contains("Failed to manhole.install("), "{log}");
+        counters.go_on(0..1);
+        is_without(&victim, 1);
+        assert_eq!(tasks::main_of(victim.pid()).signals("SigCgt"), 0, "{options}: half installed");
+        victim.signal(Signal::SIGUSR2);
+        assert_eq!(victim.ended().signal(), Some(USR2), "{options}: the signal does what it does without us");
+    }
+}
+
+#[test]
+fn two_signals_for_two_purposes_are_none() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let victim = counting(&counters, 1, "activate_on='USR2', oneshot_on='USR1', verbose=True").ready();
+    is_without(&victim, 1);
+    victim.signal(Signal::SIGUSR1);
+    answers(&victim);
+    counters.go_on(0..1);
+    assert!(!victim.socket().exists(), "the shot is over");
+    victim.signal(Signal::SIGUSR2);
+    answers(&victim);
+    answers(&victim);
+}
+
+#[test]
+fn a_program_may_take_the_signal_for_itself() {
+    let _turn = turn::shared();
+    for option in ["activate_on='USR2'", "oneshot_on='USR2'"] {
+        let counters = Counters::new();
+        let mut victim = Host::new(victims::c("counting"))
+            .arg(counters.path())
+            .args(["1", "take", &USR2.to_string()])
+            .options(option)
+            .ready();
+        counters.set(TAKE, 1);
+        wait_for("its handler", manhole_tests::PATIENCE, || (counters.get(HAS_TAKEN) == 1).then_some(()));
+        for n in 1..=20 {
+            victim.signal(Signal::SIGUSR2);
+            wait_for("its handler to run", manhole_tests::PATIENCE, || (counters.get(TAKEN) == n).then_some(()));
+        }
+        counters.go_on(0..1);
+        is_without(&victim, 1);
+        counters.stop();
+        assert!(victim.ended().success(), "{option}: {}", victim.log());
+    }
+}
+
+#[test]
+fn without_a_thread_there_is_nothing() {
+    let _turn = turn::shared();
+    let (ours, bare) = (Counters::new(), Counters::new());
+    let mut victim = counting(&ours, 2, "thread=False, verbose=True").ready();
+    let control = Host::without_manhole(victims::c("counting")).arg(bare.path()).arg("2").ready();
+    ours.go_on(0..2);
+    is_without(&victim, 2);
+    for set in ["SigCgt", "SigIgn", "SigBlk", "SigPnd", "ShdPnd"] {
+        let of = |pid| tasks::main_of(pid).signals(set);
+        assert_eq!(of(victim.pid()), of(control.pid()), "{set}");
+    }
+    ours.stop();
+    assert!(victim.ended().success());
+}
+
+/// What the manhole's thread blocks.
+fn blocked(victim: &Victim) -> u64 {
+    let own = wait_for("the manhole's thread", manhole_tests::PATIENCE, || {
+        tasks::of(victim.pid()).into_iter().find(tasks::Task::is_ours)
+    });
+    own.signals("SigBlk")
+}
+
+#[test]
+fn the_mask_is_what_sigmask_says() {
+    let _turn = turn::shared();
+    // KILL and STOP cannot be blocked, whoever asks for it.
+    let all = !(tasks::bit(libc::SIGKILL) | tasks::bit(libc::SIGSTOP));
+    let two = tasks::bit(libc::SIGUSR1) | tasks::bit(USR2);
+    for (options, expected) in [
+        ("thread=True", all),
+        ("thread=True, sigmask=None", all),
+        ("thread=True, sigmask=['USR1', 12]", two),
+        ("thread=True, sigmask=['SIGTERM']", tasks::bit(libc::SIGTERM)),
+        ("thread=True, sigmask=[]", 0),
+    ] {
+        let counters = Counters::new();
+        let victim = counting(&counters, 1, options).ready();
+        let mut client: TextClient = victim.text().0;
+        let found = blocked(&victim);
+        assert_eq!(found, expected, "{options}: {found:x} instead of {expected:x}, with a session; {}", victim.log());
+        client.end();
+        let found = blocked(&victim);
+        assert_eq!(found, expected, "{options}: {found:x} instead of {expected:x}; {}", victim.log());
+    }
+}

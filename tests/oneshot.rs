@@ -1,0 +1,394 @@
+//! `oneshot_on`: the signalled thread stops where it is, one client is served, and the thread goes on as if nothing had been.
+
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use manhole_tests::other_user::{self, ForAll};
+use manhole_tests::victim::{Host, Victim};
+use manhole_tests::{Counters, PATIENCE, dump_count, poke, requires, tasks, text, turn, victims, wait_for};
+use nix::sys::signal::Signal;
+
+const USR2: i32 = libc::SIGUSR2;
+
+/// Counters of the victim `counting` that are not a thread's: see its head.
+const WRONG: u64 = 20;
+const TERMS: u64 = 21;
+
+const USUAL: &str = "oneshot_on='USR2', verbose=True";
+
+/// A host that counts, with so many threads.
+fn counting(counters: &Counters, threads: u32, options: &str) -> Host {
+    Host::new(victims::c("counting")).arg(counters.path()).arg(threads.to_string()).options(options)
+}
+
+/// Sends the signal to the main thread and waits until it stands in the handler and the manhole is there.
+fn stop_main(victim: &Victim) {
+    poke::once(victim.pid(), USR2, victim.pid());
+    wait_for("the socket", PATIENCE, || victim.socket().exists().then_some(()));
+}
+
+/// The thread that counts there does not go on while the others do.
+fn stands(counters: &Counters, index: u64, others: std::ops::Range<u64>) {
+    let before = counters.get(index);
+    if others.is_empty() {
+        // Nobody else's progress to wait for; it counts every 200 us when it does.
+        std::thread::sleep(Duration::from_millis(20));
+    } else {
+        counters.go_on(others);
+    }
+    assert_eq!(counters.get(index), before, "thread {index} goes on");
+}
+
+/// The threads go on and nothing is left of the shot.
+fn is_over(victim: &Victim, counters: &Counters, threads: u64) {
+    counters.go_on(0..threads);
+    assert!(!victim.socket().exists(), "the thread goes on, and the socket is still there: {}", victim.log());
+    tasks::wait_until_there_are(usize::try_from(threads).unwrap(), victim.pid());
+}
+
+#[test]
+fn one_client_twenty_times() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let mut victim = counting(&counters, 3, USUAL).ready();
+    is_over(&victim, &counters, 3); // there is nothing yet
+    for n in 0..20 {
+        victim.signal(Signal::SIGUSR2);
+        let (mut client, greeting) = victim.text();
+        assert_eq!(text::greeting(&greeting).len(), 3, "shot {n}: {greeting}");
+        assert!(greeting.contains(", in main"), "shot {n}: {greeting}");
+        let banner = text::banner(&greeting);
+        assert!(banner.contains("run on"), "shot {n}: the banner does not say that other threads run on: {banner}");
+        assert!(client.run("print 6*7").contains("42"), "shot {n}");
+        stands(&counters, 0, 1..3);
+        client.end();
+        is_over(&victim, &counters, 3);
+    }
+    counters.stop();
+    assert!(victim.ended().success(), "{}", victim.log());
+}
+
+#[test]
+fn the_thread_that_gets_the_signal_is_the_one_that_stops() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let victim = counting(&counters, 3, USUAL).ready();
+    for which in [2, 1, 0] {
+        let tid = tasks::of(victim.pid())[usize::try_from(which).unwrap()].tid;
+        poke::once(victim.pid(), USR2, tid);
+        let (mut client, greeting) = victim.text();
+        let here = text::greeting(&greeting).into_iter().find(|thread| thread.tid == tid);
+        let functions = here.unwrap_or_else(|| panic!("no thread {tid} in {greeting}")).functions();
+        let expected = if which == 0 { "main" } else { "count" };
+        assert!(functions.iter().any(|function| function == expected), "{functions:?} in {greeting}");
+        if which == 0 {
+            stands(&counters, 0, 1..3);
+        } else {
+            stands(&counters, which, 0..1);
+        }
+        client.end();
+        is_over(&victim, &counters, 3);
+    }
+}
+
+#[test]
+fn it_goes_on_exactly_where_it_was() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let mut victim = counting(&counters, 1, "oneshot_on='USR2'").arg("registers").ready();
+    for n in 0..40 {
+        stop_main(&victim);
+        let (mut client, greeting) = victim.text();
+        assert!(greeting.contains(", in "), "shot {n}: {greeting}");
+        client.end();
+        is_over(&victim, &counters, 1);
+        assert_eq!(counters.get(WRONG), 0, "shot {n}: registers have changed");
+    }
+    counters.stop();
+    assert!(victim.ended().success());
+}
+
+#[test]
+fn a_client_that_is_refused_does_not_use_up_the_shot() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else {
+        return;
+    };
+    let counters = Counters::new();
+    let victim = Host::new(all.program(&victims::c("counting")))
+        .arg(counters.path())
+        .arg("2")
+        .library(&all.library)
+        .options(USUAL)
+        .user(1, 1)
+        .ready();
+    stop_main(&victim);
+    other_user::open_the_mode(&victim.socket());
+    for n in 0..3 {
+        assert_eq!(other_user::greeting(65534, &victim.socket()), "", "nobody got in");
+        let log = victim.log_with("Can't accept client with PID:");
+        assert!(log.contains("UID:65534"), "{log}");
+        assert!(victim.socket().exists(), "refusal {n} has ended the shot");
+        stands(&counters, 0, 1..2);
+    }
+    let greeting = other_user::greeting(1, &victim.socket());
+    assert!(greeting.contains("ThreadID="), "its own user was refused: {greeting} {}", victim.log());
+    is_over(&victim, &counters, 2);
+}
+
+#[test]
+fn one_client_and_no_second() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let victim = counting(&counters, 2, USUAL).ready();
+    stop_main(&victim);
+    let (mut client, _) = victim.text();
+    // Whether the second one gets as far as a connection is the kernel's business.
+    let second = victim.socket().exists().then(|| UnixStream::connect(victim.socket())).and_then(Result::ok);
+    assert!(client.run("print 6*7").contains("42"));
+    client.end();
+    is_over(&victim, &counters, 2);
+    if let Some(mut second) = second {
+        second.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut got = Vec::new();
+        let end = second.read_to_end(&mut got);
+        assert!(
+            end.as_ref().is_ok()
+                || end.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset),
+            "the second connection stays open: {end:?}"
+        );
+        assert!(!got.ends_with(b">>> "), "a second client was served");
+    }
+}
+
+#[test]
+fn a_second_signal_changes_nothing() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let mut victim = counting(&counters, 3, USUAL).ready();
+    for n in 0..5 {
+        stop_main(&victim);
+        let made = victim.socket().metadata().unwrap().ino();
+        // To the process, and to every thread in turn: those that run on do not stop.
+        victim.signal(Signal::SIGUSR2);
+        let mut poker = poke::start(victim.pid(), USR2, 30, 200, None);
+        poke::sent(&mut poker);
+        poke::once(victim.pid(), USR2, tasks::of(victim.pid())[1].tid);
+        stands(&counters, 0, 1..3);
+        assert_eq!(victim.socket().metadata().unwrap().ino(), made, "turn {n}: another socket while waiting");
+        let (mut client, _) = victim.text();
+        victim.signal(Signal::SIGUSR2);
+        stands(&counters, 0, 1..3);
+        assert!(client.run("print 6*7").contains("42"), "turn {n}");
+        client.end();
+        // No shot waits that these signals would have asked for.
+        for _ in 0..3 {
+            is_over(&victim, &counters, 3);
+        }
+    }
+    counters.stop();
+    assert!(victim.ended().success(), "{}", victim.log());
+}
+
+#[test]
+fn a_signal_that_ends_the_process_ends_it_in_the_handler_too() {
+    let _turn = turn::shared();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        for threads in [1, 2] {
+            for serving in [false, true] {
+                let counters = Counters::new();
+                let mut victim = counting(&counters, threads, USUAL).ready();
+                stop_main(&victim);
+                let client = serving.then(|| victim.text().0);
+                victim.signal(signal);
+                let status = victim.ended_within(Duration::from_secs(5));
+                let what = format!("{signal} with {threads} threads, serving: {serving}");
+                assert_eq!(status.signal(), Some(signal as i32), "{what}: {status:?} {}", victim.log());
+                if let Some(mut client) = client {
+                    client.until_end();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_programs_own_handlers_run_in_the_handler_too() {
+    let _turn = turn::shared();
+    for threads in [1, 2] {
+        let counters = Counters::new();
+        let victim = counting(&counters, threads, USUAL).arg("term-note").ready();
+        stop_main(&victim);
+        victim.signal(Signal::SIGTERM);
+        wait_for("its handler, while it waits", PATIENCE, || (counters.get(TERMS) == 1).then_some(()));
+        assert!(victim.socket().exists(), "the shot is over");
+        let (mut client, _) = victim.text();
+        victim.signal(Signal::SIGTERM);
+        wait_for("its handler, while it serves", PATIENCE, || (counters.get(TERMS) == 2).then_some(()));
+        assert!(client.run("print 6*7").contains("42"));
+        client.end();
+        is_over(&victim, &counters, u64::from(threads));
+        assert_eq!(counters.get(TERMS), 2);
+    }
+    for serving in [false, true] {
+        let counters = Counters::new();
+        let mut victim = counting(&counters, 1, USUAL).arg("term-exit").ready();
+        stop_main(&victim);
+        let client = serving.then(|| victim.text().0);
+        victim.signal(Signal::SIGTERM);
+        assert_eq!(victim.ended().code(), Some(3), "serving: {serving}: {}", victim.log());
+        drop(client);
+    }
+}
+
+#[test]
+fn the_wait_is_bounded_by_oneshot_timeout() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let victim = counting(&counters, 2, "oneshot_on='USR2', oneshot_timeout=0.5, verbose=True").ready();
+    for _ in 0..2 {
+        let began = Instant::now();
+        stop_main(&victim);
+        let before = counters.get(0);
+        wait_for("the thread to go on", PATIENCE, || (counters.get(0) > before + 1).then_some(()));
+        let took = began.elapsed();
+        assert!(took > Duration::from_millis(400) && took < Duration::from_secs(4), "{took:?} instead of 0.5 seconds");
+        is_over(&victim, &counters, 2);
+    }
+    // A client in time is served as without it, and has all the time it wants.
+    stop_main(&victim);
+    let (mut client, _) = victim.text();
+    std::thread::sleep(Duration::from_millis(800)); // more than the limit: what is tested is that nothing happens
+    assert!(client.run("print 6*7").contains("42"));
+    client.end();
+    is_over(&victim, &counters, 2);
+}
+
+#[test]
+fn the_client_may_vanish() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let mut victim = counting(&counters, 2, USUAL).ready();
+    for n in 0..20 {
+        stop_main(&victim);
+        if n % 2 == 0 {
+            drop(wait_for("a connection", PATIENCE, || UnixStream::connect(victim.socket()).ok()));
+        } else {
+            drop(victim.text().0);
+        }
+        is_over(&victim, &counters, 2);
+    }
+    counters.stop();
+    assert!(victim.ended().success(), "{}", victim.log());
+}
+
+#[test]
+fn the_answers_of_the_prompt_may_end_it() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let victim = counting(&counters, 1, USUAL).ready();
+    for line in ["quit", "exit()", "raise SystemExit()"] {
+        stop_main(&victim);
+        let (mut client, _) = victim.text();
+        client.send(format!("{line}\n").as_bytes()).unwrap();
+        client.until_end();
+        is_over(&victim, &counters, 1);
+    }
+}
+
+/// What a storm goes on for, at least: signals sent, and clients served. A thread that serves gets no more than one other
+/// signal meanwhile, so that with one thread half of the signals are whole sessions.
+fn storm_length(threads: u64) -> (usize, usize) {
+    (if threads > 1 || requires::in_ci() { 1000 } else { 200 }, dump_count() / 8)
+}
+
+/// The greeting, when somebody answers: the socket may be that of the shot before, about to go, without a prompt behind it.
+fn visit(victim: &Victim) -> Option<String> {
+    let mut stream = UnixStream::connect(victim.socket()).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut got = Vec::new();
+    let mut bytes = [0; 65536];
+    while !got.ends_with(b"\n>>> ") {
+        match stream.read(&mut bytes) {
+            Ok(0) => return None,
+            Ok(count) => got.extend(&bytes[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+            Err(error) => panic!("{error} after {:?}: {}", String::from_utf8_lossy(&got), victim.log()),
+        }
+    }
+    Some(String::from_utf8_lossy(&got).into_owned())
+}
+
+/// Signals at a high rate, and clients as fast as they can: no hang, no crash, and the work goes on and is right.
+fn storm(kind: &str) {
+    let _turn = turn::shared();
+    let Some(program) = victims::cpp("storm", &["-O2", "-g"]) else {
+        return;
+    };
+    for threads in [4, 1] {
+        let counters = Counters::new();
+        let mut victim = Host::new(&program)
+            .args([kind, &threads.to_string()])
+            .arg(counters.path())
+            .arg(USR2.to_string())
+            .options("oneshot_on='USR2'")
+            .ready();
+        counters.go_on(0..threads);
+        let what = format!("{kind}, {threads} threads");
+        let (signals, sessions) = storm_length(threads);
+        let pid = victim.pid();
+        let send = |count| poke::start(pid, USR2, count, 300, None);
+        let mut poker = send(signals);
+        let mut sent = 0;
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let mut shots = 0;
+        // It is over when nobody sends any more and every thread has come by since.
+        let now = || (0..threads).map(|index| counters.get(index)).collect::<Vec<_>>();
+        let mut seen = now();
+        let some_has_not = |seen: &[u64]| now().iter().zip(seen).any(|(now, seen)| *now <= seen + 1);
+        while poker.runs() || victim.socket().exists() || shots < sessions || some_has_not(&seen) {
+            if poker.runs() || victim.socket().exists() {
+                seen = now();
+            } else if shots < sessions {
+                sent += poke::sent(&mut poker);
+                poker = send(50);
+            }
+            assert!(Instant::now() < deadline, "{what}: no end after {shots} shots");
+            assert!(victim.runs(), "{what}: it has ended after {shots} shots: {:?} {}", victim.ended(), victim.log());
+            if !victim.socket().exists() {
+                std::thread::sleep(Duration::from_micros(200));
+                continue;
+            }
+            if let Some(greeting) = visit(&victim) {
+                assert!(greeting.contains("ThreadID="), "{what}: {greeting}");
+                shots += 1;
+            }
+        }
+        sent += poke::sent(&mut poker);
+        println!("{what}: {sent} signals, {shots} shots");
+        assert!(shots <= sent, "{what}: {shots} clients were served for {sent} signals");
+        assert!(sent >= signals && shots >= sessions, "{what}: only {sent} signals and {shots} shots");
+        counters.go_on(0..threads);
+        assert!(!victim.socket().exists(), "{what}: another shot, although nobody has asked for it");
+        for index in 0..threads {
+            assert_eq!(counters.get(32 + index), 0, "{what}: wrong results in thread {index}");
+        }
+        counters.stop();
+        let status = victim.ended();
+        assert!(status.success(), "{what}: {status:?} after {shots} shots: {}", victim.log());
+    }
+}
+
+macro_rules! storms {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            storm(stringify!($name).trim_start_matches("storm_"));
+        }
+    )*};
+}
+
+storms! { storm_malloc storm_printf storm_dlopen storm_setenv storm_localtime storm_throw }
