@@ -80,26 +80,41 @@ fn every_signal_comes_once(way: &str, thread: &str, more_threads: bool) {
     assert!(!socket.exists());
 }
 
-fn in_every_mode(way: &str) {
+/// With one thread of its own, then with three.
+fn with_and_without_threads(way: &str, thread: &str) {
     let _turn = turn::shared();
-    for thread in ["true", "auto"] {
-        for more_threads in [false, true] {
-            every_signal_comes_once(way, thread, more_threads);
-        }
+    for more_threads in [false, true] {
+        every_signal_comes_once(way, thread, more_threads);
     }
 }
 
 #[test]
-fn a_signalfd() {
-    in_every_mode("signalfd");
+fn a_signalfd_beside_our_thread() {
+    with_and_without_threads("signalfd", "true");
 }
 
 #[test]
-fn all_signals_blocked_and_waited_for() {
-    in_every_mode("sigwait");
+fn a_signalfd_without_a_thread_of_ours() {
+    with_and_without_threads("signalfd", "auto");
 }
 
 #[test]
-fn and_the_one_that_nobody_uses() {
-    in_every_mode("stkflt");
+fn all_signals_waited_for_beside_our_thread() {
+    with_and_without_threads("sigwait", "true");
+}
+
+/// The signal by which the kernel tells of a client is blocked, and would be taken for one that somebody has sent.
+#[test]
+fn all_signals_waited_for_without_a_thread_of_ours() {
+    with_and_without_threads("sigwait", "auto");
+}
+
+#[test]
+fn the_signal_that_nobody_uses_beside_our_thread() {
+    with_and_without_threads("stkflt", "true");
+}
+
+#[test]
+fn the_signal_that_nobody_uses_without_a_thread_of_ours() {
+    with_and_without_threads("stkflt", "auto");
 }
