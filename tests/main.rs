@@ -25,6 +25,7 @@ mod log_lines;
 mod oneshot;
 mod post_mortem;
 mod prompt;
+mod real_world;
 mod run_cli;
 mod thread_free;
 mod truth;
