@@ -220,9 +220,21 @@ pub(crate) fn disposition_has_changed(signal: i32) {
     }
 }
 
-/// The calling thread blocks `signals`, among others.
-pub(crate) fn mask_has_changed(signals: Set) {
-    if signals.contains(dormant::signal_in_use()) && state::is_on_here() {
+/// The calling thread has changed its mask by `set`, in the way of sigprocmask(2).
+pub(crate) fn mask_has_changed(how: i32, set: Set) {
+    let wake_up = dormant::signal_in_use();
+    let is_named = set.contains(wake_up);
+    let is_blocked = match how {
+        _ if wake_up == 0 => return,
+        libc::SIG_SETMASK => is_named,
+        _ if !is_named => return,
+        how => how == libc::SIG_BLOCK,
+    };
+    if !state::is_on_here() {
+        return;
+    }
+    dormant::note_blocked(is_blocked);
+    if is_blocked {
         wake::signals_have_changed();
     }
 }
@@ -280,7 +292,8 @@ pub(crate) fn process_leaves() {
 
 /// A thread of the host is about to end by the bare system call. glibc ends the process with its last thread; the kernel alone
 /// would wait for ours.
-pub(crate) fn thread_ends() {
+pub(crate) fn thread_ends(code: i32) {
+    state::note_exit_code(code);
     if state::is_on_here() && wake::is_awake() && !state::on_agent_thread() {
         let _ = wake::call(Call::Ending);
     }

@@ -219,7 +219,7 @@ impl Server {
     fn exit(&self) {
         if !host_fd::has_living_thread() {
             crate::listener::unlink_own();
-            thread::end();
+            thread::end(state::last_exit_code());
         }
         process::sleep(STALL);
     }
@@ -345,10 +345,11 @@ impl Server {
             }
         }
         self.queue.retain(|waiting| !waiting.client.is_gone());
-        credentials::follow();
         if bell != 0 {
             self.answer_bell();
         }
+        // After the bell: what is asked for from now on rings it again.
+        credentials::follow();
         if self.ending.is_some() {
             self.look_for_the_end(active.is_some());
         }
@@ -411,7 +412,7 @@ impl Server {
             return;
         }
         crate::listener::unlink_own();
-        thread::end()
+        thread::end(state::last_exit_code())
     }
 
     /// Somebody has poked us: look at everything that may have changed.

@@ -202,6 +202,19 @@ pub(crate) fn poke() {
     POKERS.fetch_sub(1, Ordering::SeqCst);
 }
 
+/// With what a thread of the host has ended by the bare system call; the process ends with the code of its last thread.
+static LAST_EXIT_CODE: AtomicI32 = AtomicI32::new(0);
+
+/// A thread of the host ends by the bare system call.
+pub(crate) fn note_exit_code(code: i32) {
+    LAST_EXIT_CODE.store(code, Ordering::SeqCst);
+}
+
+/// The code with which the host's last thread has ended.
+pub(crate) fn last_exit_code() -> i32 {
+    LAST_EXIT_CODE.load(Ordering::SeqCst)
+}
+
 /// Whether the process is inside `exit`: the session that is open is the last.
 pub(crate) fn is_exiting() -> bool {
     EXITING.load(Ordering::SeqCst)

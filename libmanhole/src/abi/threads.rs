@@ -113,8 +113,8 @@ pub unsafe extern "C" fn syscall() {
 /// The C library's `syscall`; 0 until it was looked up.
 static NEXT_SYSCALL: AtomicUsize = AtomicUsize::new(0);
 
-extern "C" fn thread_ends() {
-    guarded("syscall", install::thread_ends);
+extern "C" fn thread_ends(_: usize, code: i32) {
+    guarded("syscall", || install::thread_ends(code));
 }
 
 extern "C" fn look_up() -> usize {

@@ -129,11 +129,12 @@ pub(crate) fn leave(word: &core::sync::atomic::AtomicU32, from: u32, to: u32) {
     unsafe { arch::leave(word.as_ptr(), from, to) }
 }
 
-/// Ends the calling thread, which must be the agent's: as the last one of the process, when no other is left.
-pub(crate) fn end() -> ! {
-    let word = core::sync::atomic::AtomicU32::new(0);
+/// Ends the calling thread, the last one of the process, which then ends with `code` (kernel/exit.c, synchronize_group_exit;
+/// before Linux 5.17 with that of its first thread).
+pub(crate) fn end(code: i32) -> ! {
     loop {
-        leave(&word, 0, 1);
+        // SAFETY: nobody needs anything of the thread.
+        let _ = unsafe { super::call(libc::SYS_exit, [code as usize]) };
     }
 }
 
