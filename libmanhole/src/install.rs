@@ -108,9 +108,7 @@ fn release() {
     dormant::close();
     listener::unlink_own();
     let settings = state::settings();
-    handlers::give_back(settings.activate_on);
-    handlers::give_back(settings.oneshot_on);
-    handlers::give_dump_back(settings.dump_on);
+    handlers::give_back(settings);
 }
 
 fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
@@ -208,10 +206,10 @@ pub(crate) fn provide_stack() {
 
 /// The host has changed the disposition of `signal`.
 pub(crate) fn disposition_has_changed(signal: i32) {
-    if !state::is_on() {
+    if !state::is_on_here() {
         return;
     }
-    if signal == dormant::signal_in_use() && state::is_of_this_process() {
+    if signal == dormant::signal_in_use() {
         wake::signals_have_changed();
     }
     let settings = state::settings();

@@ -4,16 +4,16 @@
 //! thread-local storage; system calls by the bare instruction.
 #![allow(unsafe_code)]
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::held::{self, Held};
 use crate::interrupted::{self, Interrupted, entry};
 use crate::settings::Settings;
 use crate::snapshot::{Summons, is_fate};
 use crate::state::{self, Call};
-use crate::sys::process;
 use crate::sys::replaced::Replaced;
 use crate::sys::signal::{self, Action, Set};
+use crate::sys::{mapping, process};
 use crate::{log, wake};
 
 entry!(
@@ -37,19 +37,23 @@ entry!(
 /// Whether `activate_on` has done its work.
 static ACTIVATED: AtomicBool = AtomicBool::new(false);
 
-/// What the host had at the signal of `oneshot_on`: the fate that a fault takes after the visit.
-static BEFORE: Replaced<Action> = Replaced::new(Action::DEFAULT);
+/// What the host had at the signals of `activate_on` and of `oneshot_on`: the fate that a fault takes after the visit.
+static BEFORE_ACTIVATE: Replaced<Action> = Replaced::new(Action::DEFAULT);
+static BEFORE_ONESHOT: Replaced<Action> = Replaced::new(Action::DEFAULT);
+
+/// The mapping whose name tells that the host has taken a signal of ours over; 0 for none.
+static MARK: AtomicUsize = AtomicUsize::new(0);
 
 /// Takes the signals that the options name.
 pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
     ACTIVATED.store(false, Ordering::Release);
     if settings.activate_on != 0 {
-        BEFORE.replace(signal::set_action(settings.activate_on, &Action::handler(activate_entry, Set::ALL))?);
+        BEFORE_ACTIVATE.replace(signal::set_action(settings.activate_on, &Action::handler(activate_entry, Set::ALL))?);
     }
     if settings.oneshot_on != 0 {
         // Other handlers of the host run while the thread waits: SIGTERM ends the process as ever.
         let action = Action::handler(oneshot_entry, Set::of(&[settings.oneshot_on]));
-        BEFORE.replace(signal::set_action(settings.oneshot_on, &action)?);
+        BEFORE_ONESHOT.replace(signal::set_action(settings.oneshot_on, &action)?);
     }
     if settings.dump_on != 0 {
         signal::set_action(settings.dump_on, &Action::handler(dump_entry, Set::ALL))?;
@@ -57,26 +61,34 @@ pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
     Ok(())
 }
 
-/// Gives the signal of `dump_on` back to its default.
-pub(crate) fn give_dump_back(number: i32) {
+/// Gives the signals back to what was there before.
+pub(crate) fn give_back(settings: &Settings) {
+    put_back(settings.activate_on, BEFORE_ACTIVATE.get());
+    put_back(settings.oneshot_on, BEFORE_ONESHOT.get());
+    put_back(settings.dump_on, &Action::DEFAULT);
+}
+
+fn put_back(number: i32, before: &Action) {
     if number != 0 && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
-        let _ = signal::set_action(number, &Action::DEFAULT);
+        let _ = signal::set_action(number, before);
     }
 }
 
-/// Gives the signal back to what was there before.
-pub(crate) fn give_back(number: i32) {
-    if number != 0 && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
-        let _ = signal::set_action(number, BEFORE.get());
-    }
-}
-
-/// The host has put a disposition of its own in the place of ours, as is its right: the signal opens no manhole any more.
+/// The host has put a handler of its own in the place of ours, as is its right: the signal opens no manhole any more. The client
+/// finds out by the name of a mapping (`/proc/PID/maps`): `manhole:<signal>=<address of the handler>`.
 pub(crate) fn host_has_taken(number: i32) {
-    if let Ok(now) = signal::action(number)
-        && !interrupted::is_of_agent(&now)
-    {
-        log::problem(format_args!("The host has taken signal {number}: it opens no manhole any more."));
+    let Ok(now) = signal::action(number) else { return };
+    if now.handler <= libc::SIG_IGN || interrupted::is_of_agent(&now) {
+        return;
+    }
+    log::problem(format_args!("The host handles signal {number} itself now: it opens no manhole any more."));
+    let mut name = crate::text::Text::<64>::new();
+    name.push_fmt(format_args!("manhole:{number}={:x}", now.handler));
+    let mark = mapping::map_named(name.as_c_str()).unwrap_or(0);
+    match MARK.swap(mark, Ordering::AcqRel) {
+        0 => {}
+        // SAFETY: the mark that was there, to which nothing refers.
+        old => drop(unsafe { mapping::unmap(old as *mut u8, mapping::PAGE) }),
     }
 }
 
@@ -84,7 +96,7 @@ pub(crate) fn host_has_taken(number: i32) {
 pub(crate) fn forget(settings: &Settings) {
     ACTIVATED.store(false, Ordering::Release);
     if !settings.patch_fork {
-        give_dump_back(settings.dump_on);
+        put_back(settings.dump_on, &Action::DEFAULT);
     }
 }
 
@@ -160,7 +172,7 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) {
 /// it, and finds the host's disposition. It is blocked here, so it comes when the interrupted code is back in place.
 fn take_its_course(number: i32, info: &libc::siginfo_t) {
     if signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
-        let _ = signal::set_action(number, BEFORE.get());
+        let _ = signal::set_action(number, BEFORE_ONESHOT.get());
     }
     let _ = process::raise_again(number, info);
 }
