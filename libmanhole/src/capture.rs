@@ -13,7 +13,7 @@
 mod handler;
 mod passive;
 mod shots;
-mod task;
+pub(crate) mod task;
 
 use core::time::Duration;
 
@@ -23,7 +23,7 @@ use task::{Identity, Look, Position, Task};
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Snapshot, StackCopy, State, Thread};
 use crate::state;
-use crate::sys::{directory, process};
+use crate::sys::{directory, process, thread};
 
 /// Which threads to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,18 @@ impl Thread {
 /// Takes the thread if it can be taken now. `None`: it has gone.
 fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
     let identity = task.identity()?;
-    let own = task.tid() == state::agent();
+    let own = task.tid() == state::agent() || task.tid() == thread::hand();
     let mut thread = Thread {
         tid: task.tid(),
         name: identity.name.clone(),
         state: State::Unknown,
         own,
-        capture: Err("it serves this prompt".to_owned()),
+        capture: Err(if task.tid() == thread::hand() {
+            "it holds what is redirected"
+        } else {
+            "it serves this prompt"
+        }
+        .to_owned()),
     };
     if own {
         thread.state = State::Running;

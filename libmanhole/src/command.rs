@@ -27,6 +27,7 @@ mod output;
 pub(crate) mod print;
 mod procfs;
 mod quit;
+mod redirect;
 mod session;
 mod sockets;
 pub(crate) mod stacks;
@@ -89,6 +90,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &info_env::COMMAND,
     &info_limits::COMMAND,
     &info_signals::COMMAND,
+    &redirect::COMMAND,
     &history::COMMAND,
     &quit::COMMAND,
 ];

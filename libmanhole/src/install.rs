@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use manhole_options::{Handler, Options, Setting, Signal, Thread};
+use manhole_options::{Handler, Options, Redirect, Setting, Signal, Thread};
 
 use crate::settings::{Destination, Settings};
 use crate::state::Call;
@@ -13,7 +13,7 @@ use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::{fd, process};
 use crate::wake::handlers;
-use crate::{arena, capture, credentials, dormant, dump, listener, log, serve, state, wake};
+use crate::{arena, capture, credentials, dormant, dump, listener, log, redirect, serve, state, wake};
 
 /// Why there is no manhole after an attempt to install one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,9 +117,10 @@ fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
 
 /// Options that are given and have no effect yet.
 fn without_effect(options: &Options) -> Vec<&'static str> {
-    const LATER: [&str; 5] = ["locals", "redirect_stderr", "timeout", "prompt", "redirect"];
+    const LATER: [&str; 3] = ["locals", "timeout", "prompt"];
     let given = |name: &&str| manhole_options::row(name).is_some_and(|row| row.show(options) != row.default_text());
-    LATER.into_iter().filter(given).collect()
+    let by_thread = (options.redirect == Redirect::Thread).then_some("redirect=\"thread\"");
+    LATER.into_iter().filter(given).chain(by_thread).collect()
 }
 
 fn settled(options: &Options) -> Settings {
@@ -137,6 +138,7 @@ fn settled(options: &Options) -> Settings {
         oneshot_timeout: options.oneshot_timeout,
         sigmask: options.sigmask.as_deref().map_or(u64::MAX, Signal::mask),
         redirect_stderr: options.redirect_stderr,
+        redirect: options.redirect,
         exec: options.connection_handler == Handler::Exec,
         start_timeout: options.start_timeout,
         ..Settings::DEFAULT
@@ -164,6 +166,8 @@ pub(crate) fn process_is_forked() {
         return;
     }
     let settings = state::settings();
+    // First of all: what is said from here on is the child's own.
+    redirect::forget();
     state::forget();
     INSTALLING.forget(());
     arena::start_afresh();
@@ -258,6 +262,7 @@ pub(crate) fn come_back() {
 /// In `_exit`: the socket goes.
 pub(crate) fn process_leaves() {
     if state::is_on_here() {
+        redirect::process_ends(false);
         listener::unlink_own();
     }
 }
@@ -270,11 +275,12 @@ pub(crate) fn process_exits() {
     state::exit_begins();
     listener::unlink_own();
     if state::settings().daemon_connection {
-        return;
+        return redirect::process_ends(true);
     }
     if state::has_session() {
         log::problem(format_args!("The process exits; it waits for the connected client to leave."));
         state::poke();
     }
     state::wait_for_session();
+    redirect::process_ends(true);
 }

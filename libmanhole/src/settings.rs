@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use manhole_options::Thread;
+use manhole_options::{Redirect, Thread};
 
 use crate::text::Text;
 
@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) sigmask: u64,
     /// Whether what goes to standard error goes to the client too.
     pub(crate) redirect_stderr: bool,
+    /// When output goes to the client.
+    pub(crate) redirect: Redirect,
     /// Whether a client's lines are run and nothing is sent back.
     pub(crate) exec: bool,
     /// A manhole that is not open after this long is worth a warning.
@@ -76,6 +78,7 @@ impl Settings {
         oneshot_timeout: None,
         sigmask: u64::MAX,
         redirect_stderr: true,
+        redirect: Redirect::Line,
         exec: false,
         start_timeout: Duration::from_millis(500),
     };
