@@ -19,6 +19,7 @@ mod listening;
 mod loading;
 mod locks;
 mod prompt;
+mod redirect;
 mod run_cli;
 mod truth;
 mod undisturbed;

@@ -77,7 +77,9 @@ struct Slot {
 struct Identity([AtomicU64; 2]);
 
 impl Identity {
-    const NONE: Identity = Identity([const { AtomicU64::new(0) }; 2]);
+    const fn none() -> Identity {
+        Identity([const { AtomicU64::new(0) }; 2])
+    }
 
     fn set(&self, (device, inode): (u64, u64)) {
         for (slot, value) in self.0.iter().zip([device, inode]) {
@@ -100,9 +102,9 @@ static SLOTS: [Slot; 3] = [const {
     Slot {
         state: AtomicU32::new(FREE),
         saved: AtomicI32::new(-1),
-        original: Identity::NONE,
+        original: Identity::none(),
         closes: AtomicBool::new(false),
-        pipe: Identity::NONE,
+        pipe: Identity::none(),
         passing: AtomicI32::new(-1),
         end: AtomicI32::new(-1),
         copy: AtomicI32::new(-1),

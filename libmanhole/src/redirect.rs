@@ -202,17 +202,18 @@ pub(crate) fn pump() {
     room.pump();
 }
 
-/// Gives the client its next portion, when it has taken the one before.
+/// Gives the client one portion after the other, for as long as it takes them at once.
 pub(crate) fn feed(client: &mut Client) {
-    if !client.has_output() {
-        ROOM.lock().feed(client, PORTION);
+    let mut room = ROOM.lock();
+    while !client.has_output() && !client.is_gone() && room.has_something() {
+        room.feed(client, PORTION);
     }
 }
 
 /// Gives the client all that is left: its session ends.
 pub(crate) fn feed_the_rest(client: &mut Client) {
     let mut room = ROOM.lock();
-    while !room.buffer.is_empty() || room.left_out > 0 {
+    while room.has_something() {
         room.feed(client, BUFFER);
     }
 }
@@ -428,6 +429,10 @@ impl Room {
                 return;
             }
         }
+    }
+
+    fn has_something(&self) -> bool {
+        !self.buffer.is_empty() || self.left_out > 0
     }
 
     fn feed(&mut self, client: &mut Client, portion: usize) {

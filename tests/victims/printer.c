@@ -1,6 +1,6 @@
 // Prints what it is told to, by write(2) and by stdio, and counts what it has written and what has failed.
 //
-// One line of stdin, one action. Reports go to a copy of stderr (descriptor 50), so that they never count as output.
+// One line of stdin, one action. Reports go to a copy of stderr (descriptor 9), so that they never count as output.
 // argv[1]: "threads" lets a second thread run the actions while the main thread waits for ever; "sleepy" waits for its input by
 // polling with a limit of time.
 #define _GNU_SOURCE
@@ -13,10 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
+static struct stat first;
 static unsigned long written, failed, interrupted;
 
 static void put(const char *bytes, size_t size) {
@@ -58,6 +60,24 @@ static int by_fork(const char *text) {
   }
   waitpid(child, NULL, 0);
   return 0;
+}
+
+// Children that look whether they have the output that the process had at its start, and nothing that it had not.
+static void forks(int count) {
+  int astray = 0;
+  for (int n = 0; n < count; n++) {
+    pid_t child = fork();
+    if (child == 0) {
+      struct stat now;
+      int same = fstat(1, &now) == 0 && now.st_ino == first.st_ino && now.st_dev == first.st_dev;
+      for (int fd = 880; fd < 1000; fd++) same = same && fcntl(fd, F_GETFD) < 0;
+      _exit(same ? 0 : 1);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    astray += status != 0;
+  }
+  dprintf(9, "children=%d astray=%d\n", count, astray);
 }
 
 static void by_spawn(char *command, int waits) {
@@ -102,21 +122,26 @@ static void *run(void *sleepy) {
       dup2(fd, 1);
       close(fd);
     } else if (!strcmp(line, "closeall")) {
-      for (int fd = 51; fd < 1100; fd++) close(fd);
+      for (int fd = 10; fd < 1100; fd++) close(fd);
+    } else if (!strncmp(line, "forks ", 6)) {
+      forks(atoi(rest));
+    } else if (!strcmp(line, "pthread_exit")) {
+      pthread_exit(NULL);
     } else if (!strcmp(line, "return")) {
       exit(0);
     } else if (!strncmp(line, "_exit ", 6)) {
       put("last\n", 5);
       _exit(atoi(rest));
     }
-    dprintf(50, "did written=%lu failed=%lu interrupted=%lu : %s\n", written, failed, interrupted, line);
+    dprintf(9, "did written=%lu failed=%lu interrupted=%lu : %s\n", written, failed, interrupted, line);
   }
   exit(0);
 }
 
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_DFL);
-  dup2(2, 50);
+  dup2(2, 9);
+  fstat(1, &first);
   int threads = argc > 1 && !strcmp(argv[1], "threads"), sleepy = argc > 1 && !strcmp(argv[1], "sleepy");
   if (write(1, "ready\n", 6) != 6) return 1;
   if (threads) {
