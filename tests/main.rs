@@ -26,6 +26,7 @@ mod oneshot;
 mod post_mortem;
 mod prompt;
 mod real_world;
+mod redirect;
 mod run_cli;
 mod thread_free;
 mod truth;

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use manhole_options::{Handler, Options, Setting, Signal, Thread};
+use manhole_options::{Handler, Options, Redirect, Setting, Signal, Thread};
 
 use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
@@ -13,7 +13,7 @@ use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::{fd, process};
 use crate::wake::{handlers, stacks};
-use crate::{arena, capture, credentials, dormant, dump, listener, log, serve, snapshot, state, wake};
+use crate::{arena, capture, credentials, dormant, dump, listener, log, redirect, serve, snapshot, state, wake};
 
 /// Why there is no manhole after an attempt to install one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,9 +118,10 @@ fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
 
 /// Options that are given and have no effect yet.
 fn without_effect(options: &Options) -> Vec<&'static str> {
-    const LATER: [&str; 4] = ["redirect_stderr", "timeout", "prompt", "redirect"];
+    const LATER: [&str; 2] = ["timeout", "prompt"];
     let given = |name: &&str| manhole_options::row(name).is_some_and(|row| row.show(options) != row.default_text());
-    LATER.into_iter().filter(given).collect()
+    let by_thread = (options.redirect == Redirect::Thread).then_some("redirect=\"thread\"");
+    LATER.into_iter().filter(given).chain(by_thread).collect()
 }
 
 fn settled(options: &Options) -> Settings {
@@ -138,6 +139,7 @@ fn settled(options: &Options) -> Settings {
         oneshot_timeout: options.oneshot_timeout,
         sigmask: options.sigmask.as_deref().map_or(u64::MAX, Signal::mask),
         redirect_stderr: options.redirect_stderr,
+        redirect: options.redirect,
         exec: options.connection_handler == Handler::Exec,
         locals: Locals::of(&options.locals),
         start_timeout: options.start_timeout,
@@ -166,6 +168,8 @@ pub(crate) fn process_is_forked() {
         return;
     }
     let settings = state::settings();
+    // First of all: what is said from here on is the child's own.
+    redirect::forget();
     state::forget();
     INSTALLING.forget(());
     arena::start_afresh();
@@ -284,6 +288,7 @@ pub(crate) fn process_leaves() {
     if state::is_on_here() {
         // The time to open may come in between.
         state::exit_begins();
+        redirect::process_ends(false);
         listener::unlink_own();
     }
 }
@@ -315,11 +320,12 @@ pub(crate) fn process_exits() {
     state::exit_begins();
     listener::unlink_own();
     if state::settings().daemon_connection {
-        return;
+        return redirect::process_ends(true);
     }
     if state::has_session() {
         log::problem(format_args!("The process exits; it waits for the connected client to leave."));
         state::poke();
     }
     state::wait_for_session();
+    redirect::process_ends(true);
 }

@@ -18,7 +18,7 @@ use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
 use crate::sys::{Errno, host_fd, process, thread};
-use crate::{access, credentials, dormant, dump, held, log, state};
+use crate::{access, credentials, dormant, dump, held, log, redirect, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
 const QUEUE: usize = 16;
@@ -130,7 +130,8 @@ impl Server {
 
     /// Whether there is something to wait for.
     fn is_needed(&self) -> bool {
-        !self.leaves && (self.stays || self.shot.is_some() || self.lingers_for().is_some() || self.must_stay_awake())
+        let has_work = self.stays || self.shot.is_some() || redirect::has_late_writers();
+        !self.leaves && (has_work || self.lingers_for().is_some() || self.must_stay_awake())
     }
 
     /// How long it waits for another client still.
@@ -219,6 +220,7 @@ impl Server {
     fn exit(&self) {
         if !host_fd::has_living_thread() {
             crate::listener::unlink_own();
+            let _ = redirect::end();
             thread::end(state::last_exit_code());
         }
         process::sleep(STALL);
@@ -276,6 +278,7 @@ impl Server {
         } else {
             session::greet(&mut client, &mut prompt);
         }
+        session::redirect_output(&mut client);
         let mut told = false;
         loop {
             let next = session::advance(&mut client, &mut prompt);
@@ -291,8 +294,10 @@ impl Server {
                 log::problem(format_args!("The client does not read its answer and is waited for: closing."));
                 break;
             }
+            redirect::feed(&mut client);
             self.wait(Some(&mut client), next == Next::GoOn);
         }
+        session::give_output_back(&mut client);
         self.let_go(client);
         *REMEMBERED.lock() = prompt.remember();
         state::session_ends();
@@ -318,6 +323,7 @@ impl Server {
             active.as_ref().map_or(none, |client| client.waited()),
         ];
         waited.extend(self.queue.iter().map(|waiting| waiting.client.waited()));
+        redirect::wait_for(&mut waited);
         let stalled = active.as_ref().is_some_and(|client| client.has_output());
         let timeout = if only_look { Some(Duration::ZERO) } else { self.patience(active.is_some(), stalled) };
         match socket::poll(&mut waited, timeout) {
@@ -345,6 +351,8 @@ impl Server {
             }
         }
         self.queue.retain(|waiting| !waiting.client.is_gone());
+        redirect::pump();
+        redirect::take_last_words(active.as_deref_mut());
         if bell != 0 {
             self.answer_bell();
         }
@@ -412,6 +420,7 @@ impl Server {
             return;
         }
         crate::listener::unlink_own();
+        let _ = redirect::end();
         thread::end(state::last_exit_code())
     }
 

@@ -20,6 +20,7 @@ pub(crate) mod process;
 pub(crate) mod replaced;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod stdio;
 pub(crate) mod thread;
 pub(crate) mod timer;
 

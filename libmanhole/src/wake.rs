@@ -19,7 +19,7 @@ use crate::serve::Server;
 use crate::state::{self, Call};
 use crate::sys::signal::Set;
 use crate::sys::{self, fd, lock, process, signal, thread};
-use crate::{dormant, held, log};
+use crate::{dormant, hand, held, log};
 
 /// There is no thread.
 const ASLEEP: u32 = 0;
@@ -43,7 +43,7 @@ pub(crate) fn call(what: Call) -> sys::Result<()> {
             Ok(_) => {
                 SETTLED.store(0, Ordering::SeqCst);
                 let opens_signals = state::settings().sigmask != u64::MAX;
-                return thread::start(run, opens_signals).map(drop).inspect_err(|_| {
+                return thread::start(&thread::AGENT, run, opens_signals).map(drop).inspect_err(|_| {
                     state::take_calls();
                     PHASE.store(ASLEEP, Ordering::SeqCst);
                 });
@@ -222,6 +222,7 @@ extern "C" fn run() -> ! {
 pub(crate) fn stop() -> ! {
     state::turn_off();
     held::release();
+    let _ = hand::put_back();
     fd::abandon();
     // It stays, asleep: whoever is about to signal it must find one that blocks the signal.
     loop {

@@ -4,7 +4,7 @@
 
 use super::fd::{self, Fd};
 use super::signal::Set;
-use super::{Result, call, directory, process};
+use super::{Result, call, directory, process, thread};
 
 /// A short-lived copy of descriptor `number` of the host's table.
 ///
@@ -33,12 +33,37 @@ fn is_filtered() -> bool {
         .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "0"))
 }
 
-fn copy_by_pidfd(number: i32) -> Result<Fd> {
+/// A copy that shares everything with the host's descriptor `number`, its place in the file included. An error where system
+/// calls are filtered.
+pub(crate) fn share(number: i32) -> Result<Fd> {
+    if is_filtered() { Err(super::Errno(libc::EPERM)) } else { copy_by_pidfd(number) }
+}
+
+/// Another descriptor for what stands behind descriptor `number` of thread `tid`'s table.
+pub(crate) fn open_of(tid: i32, number: i32, flags: i32) -> Result<Fd> {
+    let mut path = crate::text::Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{tid}/fd/{number}"));
+    Fd::open(path.as_c_str(), flags)
+}
+
+/// A copy of descriptor `number` of thread `tid`'s table (Linux 6.9 where that is not the leader's).
+pub(crate) fn share_of(tid: i32, number: i32) -> Result<Fd> {
+    const PIDFD_THREAD: usize = libc::O_EXCL as usize;
+    let flags = if tid == process::pid() { 0 } else { PIDFD_THREAD };
     // SAFETY: numbers only; the kernel gives a new descriptor.
-    let pidfd = Fd::from_kernel(unsafe { call(libc::SYS_pidfd_open, [process::pid() as usize, 0]) }?);
+    let pidfd = Fd::from_kernel(unsafe { call(libc::SYS_pidfd_open, [tid as usize, flags]) }?);
     // SAFETY: as above.
     let copy = unsafe { call(libc::SYS_pidfd_getfd, [pidfd.number() as usize, number as usize, 0]) }?;
     Ok(Fd::from_kernel(copy))
+}
+
+/// Opens what stands behind the host's descriptor `number` once more: a pipe or a device, which has no place in it.
+pub(crate) fn reopen(number: i32, flags: i32) -> Result<Fd> {
+    open_of(host_task(), number, flags)
+}
+
+fn copy_by_pidfd(number: i32) -> Result<Fd> {
+    share_of(host_task(), number)
 }
 
 /// A thread whose descriptor table is the host's: the leader, or when that has ended another one that is not ours.
@@ -54,7 +79,7 @@ pub(crate) fn host_task() -> i32 {
         return leader;
     }
     let others = directory::numbers(c"/proc/self/task").unwrap_or_default();
-    others.into_iter().find(|&tid| tid != own && alive(tid)).unwrap_or(leader)
+    others.into_iter().find(|&tid| tid != own && tid != thread::hand() && alive(tid)).unwrap_or(leader)
 }
 
 /// Device and inode of what descriptor `number` of the host's table stands for.
@@ -86,5 +111,6 @@ pub(crate) fn has_living_thread() -> bool {
         state.is_some_and(|state| !matches!(state, b'Z' | b'X'))
     };
     let tids = directory::numbers(c"/proc/self/task");
-    tids.is_ok_and(|tids| tids.into_iter().any(|tid| tid != own && lives(tid)))
+    let hand = thread::hand();
+    tids.is_ok_and(|tids| tids.into_iter().any(|tid| tid != own && tid != hand && lives(tid)))
 }
