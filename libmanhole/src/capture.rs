@@ -22,8 +22,8 @@ use task::{Identity, Look, Position, Task};
 
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Method, RSP, Snapshot, StackCopy, State, Thread};
-use crate::{held, state};
 use crate::sys::{directory, process};
+use crate::{held, state};
 
 /// Which threads to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,12 +116,7 @@ fn of_held(held: &held::Held, task: &Task, modules: &Modules, size: u64) -> Capt
         // It has overflowed: the pointer stands below the mapping.
         stack = passive::copy(start + RED_ZONE, modules, size);
     }
-    Capture {
-        registers: held.registers,
-        stack,
-        method: Method::Signal,
-        stamp: task.stamp(),
-    }
+    Capture { registers: held.registers, stack, method: Method::Signal, stamp: task.stamp() }
 }
 
 /// Whether the thread has ended or is about to; says so in the thread.

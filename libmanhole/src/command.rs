@@ -24,6 +24,7 @@ mod info_signals;
 mod info_symbol;
 mod info_threads;
 mod instructions;
+mod jobs;
 mod output;
 pub(crate) mod print;
 mod procfs;
@@ -92,6 +93,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &info_limits::COMMAND,
     &info_signals::COMMAND,
     &history::COMMAND,
+    &jobs::COMMAND,
     &quit::COMMAND,
 ];
 

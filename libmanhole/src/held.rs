@@ -35,8 +35,7 @@ struct Place(UnsafeCell<Held>);
 // SAFETY: written by the one who has moved STATE from FREE to HOLDING, read only while it is HELD.
 unsafe impl Sync for Place {}
 
-static PLACE: Place =
-    Place(UnsafeCell::new(Held {
+static PLACE: Place = Place(UnsafeCell::new(Held {
     tid: 0,
     summons: Summons { signal: 0, code: 0, detail: 0 },
     registers: Registers::NONE,

@@ -18,6 +18,8 @@ mod wire;
 mod prompt;
 mod command;
 mod eval;
+mod worker;
+mod app;
 mod render;
 mod capture;
 mod interrupted;

@@ -122,10 +122,7 @@ impl Summons {
 
 /// Whether `signal` is one that ends a process because of what one of its threads has done.
 pub(crate) fn is_fate(signal: i32) -> bool {
-    matches!(
-        signal,
-        libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGABRT | libc::SIGSYS
-    )
+    matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGABRT | libc::SIGSYS)
 }
 
 /// How the registers were taken.

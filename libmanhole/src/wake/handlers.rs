@@ -40,11 +40,20 @@ static ACTIVATED: AtomicBool = AtomicBool::new(false);
 /// What the host had at the signal of `oneshot_on`: the fate that a fault takes after the visit.
 static BEFORE: Replaced<Action> = Replaced::new(Action::DEFAULT);
 
+/// What it had at the other two.
+static BEFORE_ACTIVATION: Replaced<Action> = Replaced::new(Action::DEFAULT);
+static BEFORE_DUMP: Replaced<Action> = Replaced::new(Action::DEFAULT);
+
 /// Takes the signals that the options name.
 pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
     ACTIVATED.store(false, Ordering::Release);
+    take_all(settings).inspect_err(|_| give_all_back(settings))
+}
+
+fn take_all(settings: &Settings) -> crate::sys::Result<()> {
     if settings.activate_on != 0 {
-        BEFORE.replace(signal::set_action(settings.activate_on, &Action::handler(activate_entry, Set::ALL))?);
+        BEFORE_ACTIVATION
+            .replace(signal::set_action(settings.activate_on, &Action::handler(activate_entry, Set::ALL))?);
     }
     if settings.oneshot_on != 0 {
         // Other handlers of the host run while the thread waits: SIGTERM ends the process as ever.
@@ -52,22 +61,21 @@ pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
         BEFORE.replace(signal::set_action(settings.oneshot_on, &action)?);
     }
     if settings.dump_on != 0 {
-        signal::set_action(settings.dump_on, &Action::handler(dump_entry, Set::ALL))?;
+        BEFORE_DUMP.replace(signal::set_action(settings.dump_on, &Action::handler(dump_entry, Set::ALL))?);
     }
     Ok(())
 }
 
-/// Gives the signal of `dump_on` back to its default.
-pub(crate) fn give_dump_back(number: i32) {
-    if number != 0 && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
-        let _ = signal::set_action(number, &Action::DEFAULT);
-    }
+/// Gives the signals that the options name back to what was there before.
+pub(crate) fn give_all_back(settings: &Settings) {
+    give_back(settings.activate_on, BEFORE_ACTIVATION.get());
+    give_back(settings.oneshot_on, BEFORE.get());
+    give_back(settings.dump_on, BEFORE_DUMP.get());
 }
 
-/// Gives the signal back to what was there before.
-pub(crate) fn give_back(number: i32) {
+fn give_back(number: i32, before: &Action) {
     if number != 0 && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
-        let _ = signal::set_action(number, BEFORE.get());
+        let _ = signal::set_action(number, before);
     }
 }
 
@@ -84,7 +92,7 @@ pub(crate) fn host_has_taken(number: i32) {
 pub(crate) fn forget(settings: &Settings) {
     ACTIVATED.store(false, Ordering::Release);
     if !settings.patch_fork {
-        give_dump_back(settings.dump_on);
+        give_back(settings.dump_on, BEFORE_DUMP.get());
     }
 }
 
