@@ -161,11 +161,18 @@ static void *competitor(void *options)
     return (void *)(long)install(options);
 }
 
-static void *busy_waiter(void *unused)
+static volatile int forever = 1;
+
+/* Each has a stack of its own depth, so that a dump shows them one by one. */
+static __attribute__((noinline)) void *waiter(void *depth)
 {
-    for (;;)
-        pause();
-    return unused;
+    if (depth)
+        waiter((char *)depth - 1);
+    else
+        while (forever)
+            pause();
+    __asm__ volatile("" ::: "memory");
+    return depth;
 }
 
 static int connects(void)
@@ -261,7 +268,7 @@ static void answer(char *line)
     } else if (!strcmp(word, "threads")) {
         pthread_t thread;
         while (number--)
-            pthread_create(&thread, NULL, busy_waiter, NULL);
+            pthread_create(&thread, NULL, waiter, (void *)(long)number);
         printf("ready\n");
     } else if (!strcmp(word, "dump")) {
         int fd = open(rest, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -291,7 +298,7 @@ static void answer(char *line)
                 length += count;
                 usleep(200);
             }
-            _exit(length > 20000 && strstr(all, "busy_waiter") && strstr(all + length - 200, "#########\n") ? 0 : 1);
+            _exit(length > 20000 && strstr(all, "waiter") && strstr(all + length - 200, "#########\n") ? 0 : 1);
         }
         close(ends_of_pipe[0]);
         number = dump(ends_of_pipe[1]);
