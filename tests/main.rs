@@ -17,6 +17,7 @@ mod exec_handler;
 mod exit;
 mod fork;
 mod hostile;
+mod interface;
 mod listening;
 mod loading;
 mod locals;

@@ -11,7 +11,9 @@ mod births;
 mod credentials;
 mod descriptors;
 mod forks;
+mod interface;
 mod namespaces;
+mod preload;
 mod signals;
 mod threads;
 
@@ -27,13 +29,18 @@ static ALLOCATOR: arena::Arena = arena::Arena;
 fn load() {
     guarded("the constructor", || {
         std::panic::set_hook(Box::new(panicked));
+        next::look_up();
+        forks::follow_without_interposition();
         // A program with privileges that its caller lacks takes nothing from its caller's environment.
         if process::secure() {
             return;
         }
-        next::look_up();
         let variables = children::Environment::of_process();
-        install::install_from_environment(variables.get(manhole_options::OPTIONS_VARIABLE));
+        let options = variables.get(manhole_options::OPTIONS_VARIABLE);
+        // Linked or dlopened, the library opens nothing that nobody has asked for.
+        if options.is_some() || preload::is_preloaded(&variables) {
+            install::install_from_environment(options);
+        }
         if !state::settings().children {
             variables.restore_preload();
         }

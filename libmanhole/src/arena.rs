@@ -273,6 +273,16 @@ pub(crate) fn reserve() -> Result<(), ()> {
     Ok(())
 }
 
+/// What a call of the C interface may need, in bytes.
+pub(crate) const ROOM: usize = 2 << 20;
+
+/// Whether there is room for what a call of the C interface needs: it is refused otherwise.
+pub(crate) fn has_room() -> bool {
+    let Ok(room) = mapping::map(ROOM) else { return false };
+    // SAFETY: the mapping made above, which nobody uses.
+    unsafe { mapping::unmap(room, ROOM) }.is_ok()
+}
+
 /// Puts an empty arena in the place of the inherited one. Called by the only thread of a freshly forked child.
 pub(crate) fn start_afresh() {
     // SAFETY: only `install::process_is_forked` comes here, and the child of a fork has one thread (fork(2)).

@@ -229,7 +229,7 @@ impl Client {
             start += len + 1;
             self.searched.set(start);
         }
-        self.gone.get() && !self.silent
+        self.gone.get() && !self.silent || !state::is_on()
     }
 
     /// Takes the first request out of the input if it is one that `may` be answered before the client's turn.

@@ -24,6 +24,7 @@ mod info_signals;
 mod info_symbol;
 mod info_threads;
 mod instructions;
+mod jobs;
 mod output;
 pub(crate) mod print;
 mod procfs;
@@ -94,6 +95,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &info_signals::COMMAND,
     &redirect::COMMAND,
     &history::COMMAND,
+    &jobs::COMMAND,
     &quit::COMMAND,
 ];
 

@@ -1,64 +1,107 @@
 //! A dump on the host's own request: `manhole_dump(fd)`.
 //!
-//! Context: [`ask`] on a host thread, which waits; [`write`] on the agent's thread.
+//! Context: [`ask`] on a host thread, which waits; [`answer`] on the agent's thread. The host's thread writes the text itself: it
+//! has the descriptor, and the time.
 
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
 use crate::prompt::Prompt;
+use crate::state::Call;
 use crate::symbols::Store;
-use crate::sys::lock::Lock;
-use crate::sys::{self, Errno, host_fd, lock, process};
+use crate::sys::lock::{self, Lock};
+use crate::sys::{self, Errno, fd, process, signal, socket, thread};
+use crate::wake;
 
-/// Where the dump goes: a descriptor of the host.
-static TO: AtomicI32 = AtomicI32::new(-1);
+/// Numbers of dumps: the last that was asked for, and the last that was made.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+static MADE: AtomicU32 = AtomicU32::new(0);
 
-const NOTHING: u32 = 0;
-const ASKED: u32 = 1;
-const DONE: u32 = 2;
-const FAILED: u32 = 3;
-
-static STATE: AtomicU32 = AtomicU32::new(NOTHING);
+/// The last dump that was made.
+static TEXT: Lock<Vec<u8>> = Lock::new(Vec::new());
 
 /// One dump at a time.
 static ONE: Lock<()> = Lock::new(());
 
-/// How long the host waits for a reader of its own descriptor.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a dump of very many threads may take, and the one before it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asks for a dump of all threads to descriptor `fd`, and waits until it is written. `call` gets the agent's thread to work.
-pub(crate) fn ask(fd: i32, call: impl FnOnce() -> sys::Result<()>) -> sys::Result<()> {
-    let Some(_one) = ONE.try_lock() else { return Err(Errno(libc::EBUSY)) };
-    TO.store(fd, Ordering::SeqCst);
-    STATE.store(ASKED, Ordering::SeqCst);
-    call()?;
+/// Writes a dump of all threads to descriptor `fd` of the calling thread.
+pub(crate) fn write(fd: i32) -> sys::Result<()> {
+    let text = ask()?;
+    let result = write_all(fd, &text);
+    // The lock of the allocator must not be held by a thread that a signal has taken elsewhere.
+    let before = signal::block_all();
+    drop(text);
+    signal::exchange_mask(before);
+    result
+}
+
+/// Asks for a dump and waits for it.
+fn ask() -> sys::Result<Vec<u8>> {
     let start = process::monotonic();
-    loop {
-        match STATE.load(Ordering::SeqCst) {
-            DONE => return Ok(()),
-            FAILED => return Err(Errno(libc::EIO)),
-            now if process::monotonic().saturating_sub(start) < 3 * PATIENCE => {
-                lock::wait(&STATE, now, Some(Duration::from_secs(1)));
-            }
-            _ => return Err(Errno(libc::ETIMEDOUT)),
+    let late = || process::monotonic().saturating_sub(start) > PATIENCE;
+    let _one = loop {
+        if let Some(one) = ONE.try_lock() {
+            break one;
         }
+        if late() {
+            return Err(Errno(libc::EBUSY));
+        }
+        thread::pause(Duration::from_millis(1));
+    };
+    let number = ASKED.fetch_add(1, Ordering::SeqCst).wrapping_add(1);
+    wake::call(Call::Dump)?;
+    loop {
+        let made = MADE.load(Ordering::SeqCst);
+        if made == number {
+            let before = signal::block_all();
+            let text = core::mem::take(&mut *TEXT.lock());
+            signal::exchange_mask(before);
+            return Ok(text);
+        }
+        if late() {
+            return Err(Errno(libc::ETIMEDOUT));
+        }
+        lock::wait(&MADE, made, Some(Duration::from_secs(1)));
     }
 }
 
-/// Writes the dump that was asked for.
-pub(crate) fn write() {
-    if STATE.load(Ordering::SeqCst) != ASKED {
+/// Makes the dump that was asked for.
+pub(crate) fn answer() {
+    let number = ASKED.load(Ordering::SeqCst);
+    if MADE.load(Ordering::SeqCst) == number {
         return;
     }
-    let text = Prompt::new(&Store::default()).greeting();
-    let result =
-        host_fd::borrow(TO.load(Ordering::SeqCst)).and_then(|fd| fd.write_all_without_harm(text.as_bytes(), PATIENCE));
-    STATE.store(if result.is_ok() { DONE } else { FAILED }, Ordering::SeqCst);
-    lock::wake(&STATE, u32::MAX >> 1);
+    let text = Prompt::new(&Store::default()).dump();
+    *TEXT.lock() = text.into_bytes();
+    MADE.store(number, Ordering::SeqCst);
+    lock::wake(&MADE, u32::MAX >> 1);
+}
+
+/// Writes all, as slowly as the reader reads. A reader that has gone raises no signal.
+fn write_all(fd: i32, mut bytes: &[u8]) -> sys::Result<()> {
+    while !bytes.is_empty() {
+        let piece = bytes.get(..4096).unwrap_or(bytes);
+        match fd::write_without_signal(fd, piece) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno(libc::EAGAIN)) => {
+                let mut waited = [socket::Waited { fd, events: libc::POLLOUT, revents: 0 }];
+                if let Err(error) = socket::poll(&mut waited, None)
+                    && error != Errno(libc::EINTR)
+                {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// In a freshly forked child.
 pub(crate) fn forget() {
-    STATE.store(NOTHING, Ordering::SeqCst);
+    MADE.store(ASKED.load(Ordering::SeqCst), Ordering::SeqCst);
+    TEXT.forget(Vec::new());
     ONE.forget(());
 }

@@ -1,8 +1,10 @@
 //! The moments at which the agent's state changes: start, fork, exit.
 //!
-//! Context: the constructor, host threads inside fork and exit, the agent's thread. No lock is waited for here. The only
-//! wait is the one that `daemon_connection=False` asks for: an exiting process stays until its client has left.
+//! Context: the constructor, host threads inside fork and exit and in calls of the C interface, the agent's thread. No lock is waited
+//! for here. The waits are the one that `daemon_connection=False` asks for (an exiting process stays until its client has left), and
+//! those of the C interface: for the agent's thread to end, and for the socket.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use manhole_options::{Handler, Options, Redirect, Setting, Signal, Thread};
@@ -11,9 +13,11 @@ use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
-use crate::sys::{fd, process};
+use crate::sys::{self, fd, process, thread};
 use crate::wake::{handlers, stacks};
-use crate::{arena, capture, credentials, dormant, dump, listener, log, redirect, serve, snapshot, state, wake};
+use crate::{
+    app, arena, capture, credentials, dormant, dump, listener, log, redirect, serve, snapshot, state, wake, worker,
+};
 
 /// Why there is no manhole after an attempt to install one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,27 +28,46 @@ pub(crate) enum Failure {
     ConfigurationConflict,
     /// There is one already, and `strict` is in force.
     AlreadyInstalled,
-    /// The kernel gives no memory, or refuses the signal.
-    Kernel,
+    /// There is none.
+    NotInstalled,
+    /// The text is `off`, or the environment's is.
+    Off,
+    /// It is installed, and does not listen yet.
+    NotOpen,
+    /// Another thread installs or uninstalls at this moment, or the old manhole's thread does not end.
+    Busy,
+    /// There is no memory.
+    NoMemory,
+    /// The kernel refuses the signal.
+    Kernel(sys::Errno),
 }
+
+/// Whether the environment says that there is to be no manhole.
+static SWITCHED_OFF: AtomicBool = AtomicBool::new(false);
 
 /// One installation at a time. Host threads only ever try it.
 static INSTALLING: Lock<()> = Lock::new(());
 
 /// Reads the options of the environment and prepares the manhole. A failure is one line of the log, and the host runs without.
 pub(crate) fn install_from_environment(text: Option<&[u8]>) {
-    let _ = install(text.unwrap_or_default());
+    if install(text.unwrap_or_default(), signal::mask()) == Err(Failure::Off) {
+        SWITCHED_OFF.store(true, Ordering::Release);
+    }
 }
 
-/// Prepares the manhole. A failure is one line of the log.
-pub(crate) fn install(text: &[u8]) -> Result<(), Failure> {
-    let Some(_one) = INSTALLING.try_lock() else { return Err(Failure::AlreadyInstalled) };
+/// Prepares the manhole, on a thread that blocks the signals `blocked` as far as the host is concerned. A failure is one line
+/// of the log.
+pub(crate) fn install(text: &[u8], blocked: Set) -> Result<(), Failure> {
+    let Some(_one) = INSTALLING.try_lock() else { return Err(Failure::Busy) };
+    if SWITCHED_OFF.load(Ordering::Acquire) {
+        return Err(Failure::Off);
+    }
     if arena::reserve().is_err() {
         log::problem(format_args!("no memory: the manhole is off"));
-        return Err(Failure::Kernel);
+        return Err(Failure::NoMemory);
     }
     let options = match manhole_options::parse_bytes(text) {
-        Ok(Setting::Off) => return Ok(()),
+        Ok(Setting::Off) => return Err(Failure::Off),
         Ok(Setting::Install(options)) => options,
         Err(reason) => {
             if reason.kind == manhole_options::ErrorKind::ConfigurationConflict {
@@ -60,13 +83,15 @@ pub(crate) fn install(text: &[u8]) -> Result<(), Failure> {
             refuse(text, &"AlreadyInstalled: there is a manhole in this process already (strict=False replaces it)");
             return Err(Failure::AlreadyInstalled);
         }
-        release();
+        release()?;
     }
+    // A thread that only makes a dump may be there.
+    end_thread()?;
     state::settle(&settled(&options));
     let settings = state::settings();
     if let Err(error) = handlers::take(settings) {
         refuse(text, &format_args!("the kernel does not give the signal: {error}"));
-        return Err(Failure::Kernel);
+        return Err(Failure::Kernel(error));
     }
     state::turn_on();
     let without_effect = without_effect(&options);
@@ -82,33 +107,72 @@ pub(crate) fn install(text: &[u8]) -> Result<(), Failure> {
     if snapshot::is_fate(settings.oneshot_on) {
         stacks::provide();
     }
-    if settings.activate_on == 0 && settings.oneshot_on == 0 && settings.thread != Thread::Never {
-        wake::open(signal::mask());
+    if opens_at_once(settings) {
+        wake::open(blocked);
     }
     Ok(())
 }
 
-/// Takes the manhole out: no thread, no socket, no handler of ours is left. False when there was none.
-pub(crate) fn uninstall() -> bool {
-    let Some(_one) = INSTALLING.try_lock() else { return false };
-    let was_there = state::is_on_here();
-    if was_there {
-        release();
-    }
-    was_there
+fn opens_at_once(settings: &Settings) -> bool {
+    settings.activate_on == 0 && settings.oneshot_on == 0 && settings.thread != Thread::Never
 }
 
-fn release() {
-    state::turn_off();
-    let tid = state::agent();
-    if wake::is_awake() && wake::call(Call::Close).is_ok() {
-        wake::wait_until_asleep(tid, Duration::from_secs(2));
+/// After [`install`]: waits until the socket is there, if it is to be there by now, for as long as the options say.
+pub(crate) fn wait_until_open() -> Result<(), Failure> {
+    let settings = state::settings();
+    if !opens_at_once(settings) || listener::wait_until_bound(settings.start_timeout) {
+        return Ok(());
     }
+    log::late_start(settings.start_timeout);
+    Err(Failure::NotOpen)
+}
+
+/// Takes the manhole out: no thread, no socket, no handler of ours is left.
+pub(crate) fn uninstall() -> Result<(), Failure> {
+    let Some(_one) = INSTALLING.try_lock() else { return Err(Failure::Busy) };
+    if !state::is_on_here() {
+        return Err(Failure::NotInstalled);
+    }
+    worker::end();
+    release()
+}
+
+fn release() -> Result<(), Failure> {
+    state::turn_off();
+    handlers::give_all_back(state::settings());
     dormant::retire();
+    let ended = end_thread();
     dormant::close();
     listener::unlink_own();
-    let settings = state::settings();
-    handlers::give_back(settings);
+    ended
+}
+
+/// Lets the agent's thread end, if it is there, and waits for that: its clients are told.
+fn end_thread() -> Result<(), Failure> {
+    /// How long it may take the thread to come to an end of what it does.
+    const LIMIT: Duration = Duration::from_secs(2);
+    let mut tid = state::agent();
+    if !wake::is_awake() {
+        return Ok(());
+    }
+    wake::call(Call::Close).map_err(Failure::Kernel)?;
+    let start = process::monotonic();
+    while wake::is_awake() || (tid != 0 && process::has_thread(tid)) {
+        if process::monotonic().saturating_sub(start) > LIMIT {
+            return Err(Failure::Busy);
+        }
+        thread::pause(Duration::from_micros(50));
+        tid = if state::agent() == 0 { tid } else { state::agent() };
+    }
+    Ok(())
+}
+
+/// Before anything that the C interface is asked for: a process that was forked without our knowing forgets its parent's manhole.
+pub(crate) fn notice_fork() {
+    if state::has_owner() && !state::is_of_this_process() {
+        forget_parent();
+        state::turn_off();
+    }
 }
 
 fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
@@ -118,7 +182,7 @@ fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
 
 /// Options that are given and have no effect yet.
 fn without_effect(options: &Options) -> Vec<&'static str> {
-    const LATER: [&str; 2] = ["timeout", "prompt"];
+    const LATER: [&str; 1] = ["prompt"];
     let given = |name: &&str| manhole_options::row(name).is_some_and(|row| row.show(options) != row.default_text());
     let by_thread = (options.redirect == Redirect::Thread).then_some("redirect=\"thread\"");
     LATER.into_iter().filter(given).chain(by_thread).collect()
@@ -143,6 +207,7 @@ fn settled(options: &Options) -> Settings {
         exec: options.connection_handler == Handler::Exec,
         locals: Locals::of(&options.locals),
         start_timeout: options.start_timeout,
+        timeout: options.timeout,
         ..Settings::DEFAULT
     };
     settings.destination = match &options.verbose_destination {
@@ -164,9 +229,30 @@ fn settled(options: &Options) -> Settings {
 /// The calling thread is the only one, so nothing here can be seen half done. It may be inside a signal handler (`_Fork`): no
 /// allocation, nothing waits.
 pub(crate) fn process_is_forked() {
-    if !state::is_on() {
+    if !state::has_owner() {
         return;
     }
+    forget_parent();
+    let settings = state::settings();
+    if state::is_on() && settings.patch_fork && settings.thread != Thread::Never {
+        log::event(format_args!("Fork detected. Reinstalling Manhole."));
+        if !settings.reinstall_delay.is_zero() {
+            log::delayed(settings.reinstall_delay);
+        }
+        state::open_after(settings.reinstall_delay);
+        wake::open(signal::mask());
+    }
+}
+
+/// [`process_is_forked`], unless that has been noticed already.
+pub(crate) fn notice_fork_and_go_on() {
+    if state::has_owner() && !state::is_of_this_process() {
+        process_is_forked();
+    }
+}
+
+/// What was the parent's is not ours, and its threads do not exist.
+fn forget_parent() {
     let settings = state::settings();
     // First of all: what is said from here on is the child's own.
     redirect::forget();
@@ -181,14 +267,8 @@ pub(crate) fn process_is_forked() {
     dormant::forget();
     listener::forget();
     handlers::forget(settings);
-    if settings.patch_fork && settings.thread != Thread::Never {
-        log::event(format_args!("Fork detected. Reinstalling Manhole."));
-        if !settings.reinstall_delay.is_zero() {
-            log::delayed(settings.reinstall_delay);
-        }
-        state::open_after(settings.reinstall_delay);
-        wake::open(signal::mask());
-    }
+    worker::forget();
+    app::forget();
 }
 
 /// The host is about to create a thread.

@@ -19,6 +19,8 @@ mod prompt;
 mod command;
 mod redirect;
 mod eval;
+mod worker;
+mod app;
 mod render;
 mod errand;
 mod capture;

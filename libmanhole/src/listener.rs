@@ -5,10 +5,12 @@
 //! by the process that made it, and only while the file is the one that it made.
 
 use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 
 use crate::settings::{PATH, Settings};
 use crate::sys::fd::{self, Fd};
-use crate::sys::lock::Lock;
+use crate::sys::lock::{self, Lock};
 use crate::sys::{Errno, process, socket};
 use crate::text::Text;
 use crate::{log, state};
@@ -24,6 +26,9 @@ struct Bound {
 
 /// What exit has to remove. Host threads only ever try the lock.
 static BOUND: Lock<Option<Bound>> = Lock::new(None);
+
+/// 1 while there is one.
+static STANDS: AtomicU32 = AtomicU32::new(0);
 
 /// A listening socket and its name.
 pub(crate) struct Listener {
@@ -106,6 +111,8 @@ impl Listener {
             unlink_own();
             return Err(Failure::Exiting);
         }
+        STANDS.store(1, Ordering::Release);
+        lock::wake(&STANDS, u32::MAX >> 1);
         log::event(format_args!("Manhole UDS path: {path}"));
         Ok(Listener { fd, path, identity: stat.identity })
     }
@@ -138,6 +145,19 @@ pub(crate) fn is_own_intact() -> bool {
     bound.is_some_and(|bound| fd::stat_link(bound.path.as_c_str()).is_ok_and(|now| now.identity == bound.identity))
 }
 
+/// Waits until this process has a socket, at most `limit`. For a host thread that has asked for the manhole.
+pub(crate) fn wait_until_bound(limit: Duration) -> bool {
+    let start = process::monotonic();
+    while STANDS.load(Ordering::Acquire) == 0 {
+        let left = limit.saturating_sub(process::monotonic().saturating_sub(start));
+        if left.is_zero() {
+            return false;
+        }
+        lock::wait(&STANDS, 0, Some(left));
+    }
+    true
+}
+
 /// Removes a socket that nobody listens on any more.
 fn remove_stale(path: &Text<PATH>) -> Result<(), Failure> {
     let c_path = path.as_c_str();
@@ -166,6 +186,7 @@ fn remove_stale(path: &Text<PATH>) -> Result<(), Failure> {
 /// Removes the socket's name, if process and file are the ones that made it.
 pub(crate) fn unlink_own() {
     let Some(bound) = BOUND.try_lock().and_then(|mut bound| bound.take()) else { return };
+    STANDS.store(0, Ordering::Release);
     if bound.pid != process::pid() {
         return;
     }
@@ -185,6 +206,7 @@ pub(crate) fn change_owner(uid: u32) -> Option<u32> {
 
 /// Forgets the parent's socket. Called by the only thread of a freshly forked child.
 pub(crate) fn forget() {
+    STANDS.store(0, Ordering::Release);
     BOUND.forget(None);
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Context: the agent's thread.
 
+mod application;
 mod completion;
 mod line;
 mod python;
 
+pub(crate) use application::Pending;
 use line::Meaning;
 
 use crate::command::find::{self, Found};
@@ -29,6 +31,8 @@ pub(crate) struct Answer {
 /// One client's prompt: its symbols, its last snapshot, its selected thread and frame, its history.
 pub(crate) struct Prompt<'s> {
     session: Session<'s>,
+    /// The command of the application that the last line has started, and that has not been answered.
+    pub(crate) pending: Option<Pending>,
 }
 
 impl<'s> Prompt<'s> {
@@ -36,7 +40,7 @@ impl<'s> Prompt<'s> {
     pub(crate) const PROMPT: &'static str = ">>> ";
 
     pub(crate) fn new(store: &'s Store) -> Self {
-        Prompt { session: Session::new(store) }
+        Prompt { session: Session::new(store), pending: None }
     }
 
     /// Takes over what [`Prompt::remember`] of an earlier session has given.
@@ -51,12 +55,18 @@ impl<'s> Prompt<'s> {
 
     /// What a client sees on connect: the dump of all threads, its closing line, and the banner.
     pub(crate) fn greeting(&mut self) -> String {
+        let mut text = self.dump();
+        text.push_str(&dump_stacktraces::banner());
+        text
+    }
+
+    /// The dump of all threads and its closing line.
+    pub(crate) fn dump(&mut self) -> String {
         self.session.begin_line();
         let mut context = Context::new(&mut self.session, false, &|| false);
         dump_stacktraces::dump_all(&mut context);
-        let (mut text, _) = context.out.finish();
+        let (text, _) = context.out.finish();
         self.session.end_line();
-        text.push_str(&dump_stacktraces::banner());
         text
     }
 
@@ -70,7 +80,7 @@ impl<'s> Prompt<'s> {
         self.session.remember(line::kept(line));
         self.session.begin_line();
         let mut context = Context::new(&mut self.session, wants_data, interrupted);
-        let error = obey(&mut context, line).err();
+        let error = obey(&mut context, line, &mut self.pending).err();
         let quit = context.out.quit;
         let (text, data) = context.out.finish();
         self.session.end_line();
@@ -86,9 +96,9 @@ impl<'s> Prompt<'s> {
     }
 }
 
-fn obey(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
+fn obey(context: &mut Context<'_, '_>, line: &str, pending: &mut Option<Pending>) -> Result<(), String> {
     match line::meaning(line) {
-        Meaning::Line(line) => obey_native(context, line),
+        Meaning::Line(line) => obey_native(context, line, pending),
         Meaning::Say(text) => {
             context.out.line(format_args!("{text}"));
             Ok(())
@@ -101,7 +111,7 @@ fn obey(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
     }
 }
 
-fn obey_native(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
+fn obey_native(context: &mut Context<'_, '_>, line: &str, pending: &mut Option<Pending>) -> Result<(), String> {
     let (word, _) = find::split_word(line);
     // A name that was given on purpose wins over an abbreviation, though not over a command.
     if context.session.local(word).is_some() && !find::is_full_word(word) {
@@ -109,6 +119,10 @@ fn obey_native(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> 
     }
     match find::find(line) {
         Found::Command(command, arguments) => (command.run)(context, arguments),
+        Found::OfApplication(command, arguments) => {
+            *pending = Some(Pending::start(command, line, arguments, context.out.wants_data())?);
+            Ok(())
+        }
         Found::Incomplete(first, rest) => Err(find::incomplete(first, rest)),
         Found::Ambiguous(_) if context.session.has_name(word) => print_value(context, line),
         Found::Ambiguous(word) => Err(find::ambiguous(word)),

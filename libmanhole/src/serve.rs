@@ -68,6 +68,8 @@ pub(crate) struct Server {
     last_client: Option<Duration>,
     /// How often the host was found to block the signal that wakes the manhole.
     blocked: usize,
+    /// When a job of the session is to be looked at, if nothing happens before.
+    job: Option<Duration>,
 }
 
 /// The one client of `oneshot_on`.
@@ -101,6 +103,7 @@ impl Server {
             rest: Duration::ZERO,
             last_client: None,
             blocked: 0,
+            job: None,
         }
     }
 
@@ -110,7 +113,9 @@ impl Server {
             self.answer_calls();
             // Who has called may have left by now, and who has come may not have been seen.
             self.wait(None, true);
-            while let Some(client) = self.queue.pop_front() {
+            while !self.leaves
+                && let Some(client) = self.queue.pop_front()
+            {
                 self.session(client);
                 self.last_client = Some(process::monotonic());
                 self.end_shot("");
@@ -148,8 +153,7 @@ impl Server {
     /// Prepares the end of this thread; false when it is needed after all.
     pub(crate) fn may_leave(&mut self) -> bool {
         if self.leaves {
-            crate::listener::unlink_own();
-            self.listener = None;
+            self.close();
             return true;
         }
         let Some(listener) = &self.listener else { return true };
@@ -164,6 +168,17 @@ impl Server {
             dormant::suspend(listener.fd());
         }
         is_free
+    }
+
+    /// Leaves nothing behind.
+    fn close(&mut self) {
+        crate::listener::unlink_own();
+        self.listener = None;
+        for mut waiting in core::mem::take(&mut self.queue) {
+            session::dismiss(&mut waiting.client);
+        }
+        *REMEMBERED.lock() = Vec::new();
+        held::release();
     }
 
     /// What is left when this thread ends; the rest is given back.
@@ -182,7 +197,8 @@ impl Server {
         if calls.has(Call::Listen) && !self.stays {
             self.stay();
         }
-        if calls.has(Call::Close) || calls.has(Call::StandAside) {
+        let is_idle = !state::has_session() && self.queue.is_empty();
+        if calls.has(Call::Close) || calls.has(Call::StandAside) && is_idle {
             self.leaves = true;
         }
         if calls.has(Call::Oneshot) && self.shot.is_none() {
@@ -193,7 +209,7 @@ impl Server {
             self.ending = Some(process::monotonic().saturating_add(Duration::from_secs(1)));
         }
         if calls.has(Call::Dump) {
-            dump::write();
+            dump::answer();
         }
         if calls.has(Call::LogDump) {
             log::write(Prompt::new(&Store::default()).greeting().as_bytes());
@@ -204,7 +220,7 @@ impl Server {
     /// Makes the socket if one is wanted and its time has come.
     fn open(&mut self) {
         let waits = self.shot.is_some_and(|shot| !shot.is_taken);
-        let is_wanted = (self.stays || waits) && !self.leaves;
+        let is_wanted = (self.stays || waits) && !self.leaves && state::is_on();
         if is_wanted && self.listener.is_none() && state::time_to_opening().is_zero() {
             self.bind();
             if self.listener.is_some() {
@@ -285,6 +301,10 @@ impl Server {
             if next == Next::Leave {
                 break;
             }
+            if self.leaves {
+                session::dismiss(&mut client);
+                break;
+            }
             if state::is_exiting() && !told {
                 told = true;
                 let text = "The process is exiting; it waits until you leave (exit() or end of input).\n";
@@ -294,9 +314,11 @@ impl Server {
                 log::problem(format_args!("The client does not read its answer and is waited for: closing."));
                 break;
             }
+            self.job = prompt.time_for_job();
             redirect::feed(&mut client);
             self.wait(Some(&mut client), next == Next::GoOn);
         }
+        self.job = None;
         session::give_output_back(&mut client);
         self.let_go(client);
         *REMEMBERED.lock() = prompt.remember();
@@ -307,7 +329,7 @@ impl Server {
     /// Sends what is left, for as long as the client reads.
     fn let_go(&mut self, mut client: Client) {
         session::done(&client);
-        while client.has_output() && !client.is_gone() && client.stalled_for() < STALL {
+        while !self.leaves && client.has_output() && !client.is_gone() && client.stalled_for() < STALL {
             self.wait(Some(&mut client), false);
         }
         client.finish();
@@ -393,7 +415,7 @@ impl Server {
             Some(_) => None,
         };
         let ending = self.ending.map(|_| Duration::from_millis(1));
-        [shot, ending, other].into_iter().flatten().min()
+        [shot, ending, other, self.job].into_iter().flatten().min()
     }
 
     /// The host blocks the signal that wakes the manhole: for how long that is looked at.

@@ -10,7 +10,7 @@ use manhole_options::Redirect;
 use serde_json::Value;
 
 use crate::client::{Client, Line};
-use crate::prompt::{Answer, Prompt};
+use crate::prompt::{Answer, Pending, Prompt};
 use crate::redirect::Way;
 use crate::symbols::Store;
 use crate::sys::process;
@@ -137,6 +137,18 @@ pub(crate) fn tell(client: &mut Client, text: &str) {
     }
 }
 
+/// The last words to a client whose manhole goes while it is there.
+pub(crate) fn dismiss(client: &mut Client) {
+    const WORDS: &str = "The process has taken its manhole out: this connection ends.\n";
+    if client.is_structured() {
+        client.reply(&wire::notice(WORDS));
+    } else {
+        client.say("\n");
+        client.say(WORDS);
+    }
+    client.finish();
+}
+
 /// Answers the lines that are there, one after the other, as long as the client takes the answers.
 pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
     for _ in 0..LINES {
@@ -145,6 +157,18 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
         }
         if client.has_output() {
             return Next::Wait;
+        }
+        if let Some(pending) = prompt.pending.take() {
+            match prompt.follow(&pending.job, &|| client.interrupts(&pending.id)) {
+                Some(answer) => match conclude(client, &pending, answer) {
+                    Next::Leave => return Next::Leave,
+                    _ => continue,
+                },
+                None => {
+                    prompt.pending = Some(pending);
+                    return Next::Wait;
+                }
+            }
         }
         let Some(line) = client.next_line() else {
             if !client.input_is_over() {
@@ -201,6 +225,22 @@ fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
         Line::Whole(line) => prompt.run(&line, false, &|| client.interrupts(&Value::Null)),
         Line::TooLong => Answer { error: Some(TOO_LONG.to_owned()), ..Answer::default() },
     };
+    if prompt.pending.is_some() { Next::Wait } else { said(client, answer) }
+}
+
+/// Answers a request whose job has ended or was given up.
+fn conclude(client: &mut Client, pending: &Pending, answer: Answer) -> Next {
+    if runs_only() {
+        exec::conclude(client, pending, answer)
+    } else if client.is_structured() {
+        answered(client, &pending.id, pending.as_data, answer)
+    } else {
+        said(client, answer)
+    }
+}
+
+/// Gives a text client its answer.
+fn said(client: &mut Client, answer: Answer) -> Next {
     let mut reply = answer.text;
     if let Some(error) = answer.error {
         reply.push_str(&error);
@@ -234,20 +274,30 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
         }
         Ok(Request::Run { id, line, as_data }) => {
             let answer = prompt.run(line.as_bytes(), as_data, &|| client.interrupts(&id));
-            if as_data {
-                client.reply(&wire::data(&id, &answer.data));
-            } else if !answer.text.is_empty() {
-                client.reply(&wire::text(&id, &answer.text));
+            if let Some(pending) = prompt.pending.as_mut() {
+                pending.id = id;
+                return Next::Wait;
             }
-            if answer.quit {
-                client.reply(&wire::quit(&id));
-                return Next::Leave;
-            }
-            match answer.error {
-                Some(error) => client.reply(&wire::failed(&id, &error, Prompt::PROMPT)),
-                None => client.reply(&wire::done(&id, Prompt::PROMPT)),
-            }
+            return answered(client, &id, as_data, answer);
         }
+    }
+    Next::Wait
+}
+
+/// Gives a structured client its answer.
+fn answered(client: &mut Client, id: &Value, as_data: bool, answer: Answer) -> Next {
+    if as_data {
+        client.reply(&wire::data(id, &answer.data));
+    } else if !answer.text.is_empty() {
+        client.reply(&wire::text(id, &answer.text));
+    }
+    if answer.quit {
+        client.reply(&wire::quit(id));
+        return Next::Leave;
+    }
+    match answer.error {
+        Some(error) => client.reply(&wire::failed(id, &error, Prompt::PROMPT)),
+        None => client.reply(&wire::done(id, Prompt::PROMPT)),
     }
     Next::Wait
 }

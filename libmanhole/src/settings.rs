@@ -64,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) locals: Locals,
     /// A manhole that is not open after this long is worth a warning.
     pub(crate) start_timeout: Duration,
+    /// How long a command of the application has the prompt; `None` for ever.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Settings {
@@ -88,5 +90,6 @@ impl Settings {
         exec: false,
         locals: Locals::new(),
         start_timeout: Duration::from_millis(500),
+        timeout: Some(Duration::from_secs(10)),
     };
 }

@@ -53,9 +53,19 @@ pub(crate) fn is_on() -> bool {
     ON.load(Ordering::Acquire)
 }
 
+/// Notes that the state is about the calling process.
+pub(crate) fn own() {
+    OWNER.store(process::pid(), Ordering::Release);
+}
+
+/// Whether there is anything to forget in a forked child.
+pub(crate) fn has_owner() -> bool {
+    OWNER.load(Ordering::Acquire) != 0
+}
+
 /// Says that there will be a manhole.
 pub(crate) fn turn_on() {
-    OWNER.store(process::pid(), Ordering::Release);
+    own();
     ON.store(true, Ordering::Release);
 }
 

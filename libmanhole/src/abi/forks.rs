@@ -6,7 +6,20 @@ use core::ffi::{c_char, c_int};
 
 use super::guarded;
 use crate::install;
-use crate::sys::{next, process};
+use crate::sys::{next, own_image, process};
+
+/// Where the host's fork is not ours, because the library was dlopened: the C library tells of forks.
+pub(super) fn follow_without_interposition() {
+    extern "C" fn child() {
+        guarded("fork", install::notice_fork_and_go_on);
+    }
+    // SAFETY: a C string; in the constructor, where the loader's lock is ours or nobody's.
+    let fork = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"fork".as_ptr()) };
+    if !own_image::contains(fork as usize) {
+        // SAFETY: the library stays (-z nodelete), and with it the function.
+        let _ = unsafe { libc::pthread_atfork(None, None, Some(child)) };
+    }
+}
 
 /// fork(2): the child gets a manhole of its own.
 #[unsafe(no_mangle)]

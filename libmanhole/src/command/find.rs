@@ -3,6 +3,7 @@
 //! Context: the agent's thread. Pure.
 
 use super::{COMMANDS, Command, SHORT};
+use crate::app;
 use crate::render::quote::short;
 
 /// What the first words of a line stand for.
@@ -10,6 +11,8 @@ use crate::render::quote::short;
 pub(crate) enum Found<'t> {
     /// A command, and the text of its arguments.
     Command(&'static Command, &'t str),
+    /// A command that the application has added, and the text of its arguments.
+    OfApplication(&'static app::Command, &'t str),
     /// The beginning of several commands; a word is missing or wrong.
     Incomplete(&'static str, &'t str),
     /// An abbreviation of several commands.
@@ -28,13 +31,32 @@ pub(crate) fn split_word(text: &str) -> (&str, &str) {
 
 /// Whether commands start with this very word.
 pub(crate) fn is_full_word(word: &str) -> bool {
+    is_own_word(word) || app::named(word).is_some()
+}
+
+/// Whether commands of ours start with this very word: the application cannot have it.
+pub(crate) fn is_own_word(word: &str) -> bool {
     let names = COMMANDS.iter().flat_map(|command| command.names.iter().copied());
     let first = |name: &str| name.split(' ').next() == Some(word);
     names.chain(SHORT.iter().map(|(short, _)| *short)).any(first)
 }
 
-/// Finds the command that a line starts with.
+/// Finds the command that a line starts with: an abbreviation means one of ours if it can.
 pub(crate) fn find(line: &str) -> Found<'_> {
+    let (word, rest) = split_word(line);
+    let ends = rest.is_empty() || rest.starts_with(char::is_whitespace);
+    if let Some(command) = app::named(word).filter(|_| ends) {
+        return Found::OfApplication(command, rest.trim());
+    }
+    match find_own(line) {
+        Found::Unknown if ends => {
+            app::abbreviated(word).map_or(Found::Unknown, |command| Found::OfApplication(command, rest.trim()))
+        }
+        found => found,
+    }
+}
+
+fn find_own(line: &str) -> Found<'_> {
     let mut prefix: Vec<&'static str> = Vec::new();
     let mut rest = line.trim();
     let mut complete: Option<&'static Command> = None;
@@ -76,7 +98,7 @@ fn starts_with(name: &str, words: &[&str]) -> bool {
 
 /// The words that may follow `prefix` and that `word` abbreviates: one when it is exact, customary or unambiguous.
 fn next_words(prefix: &[&'static str], word: &str) -> Vec<&'static str> {
-    let all = words_after(prefix);
+    let all = own_words_after(prefix);
     if let Some(exact) = all.iter().find(|known| **known == word) {
         return vec![exact];
     }
@@ -88,6 +110,16 @@ fn next_words(prefix: &[&'static str], word: &str) -> Vec<&'static str> {
 
 /// The words that may follow the words before, sorted.
 pub(crate) fn words_after(prefix: &[&str]) -> Vec<&'static str> {
+    let mut all = own_words_after(prefix);
+    if prefix.is_empty() {
+        all.extend(app::all().map(|command| command.name.as_str()));
+        all.sort_unstable();
+    }
+    all
+}
+
+/// Those of our own commands.
+fn own_words_after(prefix: &[&str]) -> Vec<&'static str> {
     let names = COMMANDS.iter().flat_map(|command| command.names.iter());
     let mut all: Vec<&'static str> =
         names.filter(|name| starts_with(name, prefix)).filter_map(|name| name.split(' ').nth(prefix.len())).collect();
@@ -212,6 +244,7 @@ mod tests {
             Found::Command(command, rest) => (command.name().to_owned(), rest),
             Found::Incomplete(first, rest) => (format!("{first} ..."), rest),
             Found::Ambiguous(word) => ("ambiguous".to_owned(), word),
+            Found::OfApplication(command, rest) => (command.name.clone(), rest),
             Found::Unknown => ("unknown".to_owned(), ""),
         }
     }

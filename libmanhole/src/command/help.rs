@@ -2,10 +2,11 @@
 //!
 //! Context: the agent's thread.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::find::{self, Found};
 use super::{COMMANDS, Command, Context, Takes};
+use crate::app;
 
 pub(super) static COMMAND: Command = Command {
     names: &["help"],
@@ -32,6 +33,7 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
     }
     match find::find(arguments) {
         Found::Command(command, _) => about(context, command),
+        Found::OfApplication(command, _) => about_application(context, command),
         Found::Incomplete(first, "") => list(context, first),
         Found::Incomplete(first, rest) => return Err(find::incomplete(first, rest)),
         Found::Ambiguous(word) => return Err(find::ambiguous(word)),
@@ -52,14 +54,36 @@ fn list(context: &mut Context<'_, '_>, first: &str) {
     for command in &listed {
         context.out.line(format_args!("{:width$}  {}", form(command), command.summary));
     }
-    context.out.data = json!(
-        listed
-            .iter()
-            .map(
-                |command| json!({ "name": command.name(), "arguments": command.arguments, "summary": command.summary })
-            )
-            .collect::<Vec<_>>()
-    );
+    let mut data: Vec<Value> = listed
+        .iter()
+        .map(|command| json!({ "name": command.name(), "arguments": command.arguments, "summary": command.summary }))
+        .collect();
+    if first.is_empty() && app::all().next().is_some() {
+        context.out.line(format_args!("\nCommands of this application:"));
+        for command in app::all() {
+            context.out.line(format_args!("{:width$}  {}", command.name, command.summary));
+            data.push(json!({
+                "name": command.name, "arguments": "[ARGUMENT...]", "summary": command.summary, "application": true,
+            }));
+        }
+    }
+    context.out.data = json!(data);
+}
+
+fn about_application(context: &mut Context<'_, '_>, command: &app::Command) {
+    context.out.line(format_args!("{} [ARGUMENT...]", command.name));
+    context.out.line(format_args!("a command of this application"));
+    for text in [&command.summary, &command.help].into_iter().filter(|text| !text.is_empty()) {
+        context.out.line(format_args!("\n{text}"));
+    }
+    context.out.data = json!({
+        "name": command.name,
+        "names": [command.name],
+        "arguments": "[ARGUMENT...]",
+        "summary": command.summary,
+        "help": command.help,
+        "application": true,
+    });
 }
 
 fn about(context: &mut Context<'_, '_>, command: &Command) {

@@ -22,6 +22,7 @@ pub(super) fn complete(session: &mut Session<'_>, line: &str, cursor: usize) -> 
     }
     let takes = match find::find(text) {
         Found::Command(command, _) if !words.is_empty() => command.takes,
+        Found::OfApplication(..) if !rest.is_empty() && text.len() > rest.len() => Takes::Nothing,
         _ if words.is_empty() => Takes::Symbols,
         _ => Takes::Nothing,
     };

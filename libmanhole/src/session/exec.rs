@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::client::{Client, Line};
 use crate::log;
-use crate::prompt::{Answer, Prompt};
+use crate::prompt::{Answer, Pending, Prompt};
 use crate::session::repr::repr;
 use crate::session::{Next, TOO_LONG};
 use crate::wire;
@@ -47,6 +47,25 @@ pub(super) fn greet(client: &mut Client, id: &Value) {
 /// Runs a line of a structured client.
 pub(super) fn request(client: &mut Client, prompt: &mut Prompt<'_>, id: &Value, line: &str, as_data: bool) -> Next {
     let answer = obey(prompt, format!("{line}\n").as_bytes(), &|| client.interrupts(id));
+    if let Some(pending) = prompt.pending.as_mut() {
+        pending.id = id.clone();
+        pending.as_data = as_data;
+        return Next::Wait;
+    }
+    reply(client, id, as_data, answer)
+}
+
+/// Ends a request whose job has ended or was given up.
+pub(super) fn conclude(client: &mut Client, pending: &Pending, answer: Answer) -> Next {
+    note(&answer);
+    if client.is_structured() {
+        return reply(client, &pending.id, pending.as_data, answer);
+    }
+    if answer.error.is_some() { Next::Leave } else { Next::Wait }
+}
+
+/// Tells a structured client how its request has ended.
+fn reply(client: &mut Client, id: &Value, as_data: bool, answer: Answer) -> Next {
     if as_data {
         client.reply(&wire::data(id, &Value::Null));
     } else if !answer.text.is_empty() {
@@ -73,13 +92,18 @@ pub(super) fn ended() {
 fn obey(prompt: &mut Prompt<'_>, line: &[u8], interrupted: &dyn Fn() -> bool) -> Answer {
     log::event(format_args!("Running: {}.", repr(&String::from_utf8_lossy(line), SHOWN)));
     let answer = prompt.run(line, false, interrupted);
+    note(&answer);
+    answer
+}
+
+/// Logs what has come of a line.
+fn note(answer: &Answer) {
     log::write(answer.text.as_bytes());
     if let Some(error) = &answer.error {
         failed(error);
     } else if answer.quit {
         ended();
     }
-    answer
 }
 
 /// Nobody else hears of it: it is logged in any case.

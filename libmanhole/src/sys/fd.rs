@@ -77,16 +77,6 @@ impl Fd {
         Ok(total)
     }
 
-    /// Writes all of `bytes`, in pieces that a pipe takes; each may take `patience` to be taken.
-    pub(crate) fn write_all_without_harm(&self, mut bytes: &[u8], patience: Duration) -> Result<()> {
-        while !bytes.is_empty() {
-            let piece = bytes.get(..4096).unwrap_or(bytes);
-            let n = write_without_harm(self.number, piece, patience)?;
-            bytes = bytes.get(n..).unwrap_or_default();
-        }
-        Ok(())
-    }
-
     /// Type, mode, size and identity.
     pub(crate) fn stat(&self) -> Result<Stat> {
         stat_at(self.number, c"", libc::AT_EMPTY_PATH)
@@ -154,6 +144,11 @@ pub(crate) fn write_without_harm(fd: i32, bytes: &[u8], patience: Duration) -> R
         [socket::Waited { revents: libc::POLLOUT, .. }] => {}
         _ => return Err(Errno(libc::EAGAIN)),
     }
+    write_without_signal(fd, bytes)
+}
+
+/// write(2), which raises no signal when the reader has gone or a limit on file sizes is reached.
+pub(crate) fn write_without_signal(fd: i32, bytes: &[u8]) -> Result<usize> {
     signal::without(Set::of(&[libc::SIGPIPE, libc::SIGXFSZ]), || {
         retrying(|| {
             // SAFETY: the kernel reads the bytes.

@@ -24,6 +24,12 @@ pub(crate) fn contains(address: usize) -> bool {
     })
 }
 
+/// Where the library is mapped.
+#[cfg(not(test))]
+pub(crate) fn base() -> usize {
+    program_headers().0
+}
+
 /// Where the library is mapped, and its program headers.
 fn program_headers() -> (usize, &'static [libc::Elf64_Phdr]) {
     unsafe extern "C" {

@@ -37,9 +37,11 @@ entry!(
 /// Whether `activate_on` has done its work.
 static ACTIVATED: AtomicBool = AtomicBool::new(false);
 
-/// What the host had at the signals of `activate_on` and of `oneshot_on`: the fate that a fault takes after the visit.
+/// What the host had at the signals of `activate_on`, of `oneshot_on` (the fate that a fault takes after the visit), and of
+/// `dump_on`.
 static BEFORE_ACTIVATE: Replaced<Action> = Replaced::new(Action::DEFAULT);
 static BEFORE_ONESHOT: Replaced<Action> = Replaced::new(Action::DEFAULT);
+static BEFORE_DUMP: Replaced<Action> = Replaced::new(Action::DEFAULT);
 
 /// The mapping whose name tells that the host has taken a signal of ours over; 0 for none.
 static MARK: AtomicUsize = AtomicUsize::new(0);
@@ -47,6 +49,10 @@ static MARK: AtomicUsize = AtomicUsize::new(0);
 /// Takes the signals that the options name.
 pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
     ACTIVATED.store(false, Ordering::Release);
+    take_all(settings).inspect_err(|_| give_all_back(settings))
+}
+
+fn take_all(settings: &Settings) -> crate::sys::Result<()> {
     if settings.activate_on != 0 {
         BEFORE_ACTIVATE.replace(signal::set_action(settings.activate_on, &Action::handler(activate_entry, Set::ALL))?);
     }
@@ -56,19 +62,19 @@ pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
         BEFORE_ONESHOT.replace(signal::set_action(settings.oneshot_on, &action)?);
     }
     if settings.dump_on != 0 {
-        signal::set_action(settings.dump_on, &Action::handler(dump_entry, Set::ALL))?;
+        BEFORE_DUMP.replace(signal::set_action(settings.dump_on, &Action::handler(dump_entry, Set::ALL))?);
     }
     Ok(())
 }
 
-/// Gives the signals back to what was there before.
-pub(crate) fn give_back(settings: &Settings) {
-    put_back(settings.activate_on, BEFORE_ACTIVATE.get());
-    put_back(settings.oneshot_on, BEFORE_ONESHOT.get());
-    put_back(settings.dump_on, &Action::DEFAULT);
+/// Gives the signals that the options name back to what was there before.
+pub(crate) fn give_all_back(settings: &Settings) {
+    give_back(settings.activate_on, BEFORE_ACTIVATE.get());
+    give_back(settings.oneshot_on, BEFORE_ONESHOT.get());
+    give_back(settings.dump_on, BEFORE_DUMP.get());
 }
 
-fn put_back(number: i32, before: &Action) {
+fn give_back(number: i32, before: &Action) {
     if number != 0 && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
         let _ = signal::set_action(number, before);
     }
@@ -96,7 +102,7 @@ pub(crate) fn host_has_taken(number: i32) {
 pub(crate) fn forget(settings: &Settings) {
     ACTIVATED.store(false, Ordering::Release);
     if !settings.patch_fork {
-        put_back(settings.dump_on, &Action::DEFAULT);
+        give_back(settings.dump_on, BEFORE_DUMP.get());
     }
 }
 
