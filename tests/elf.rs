@@ -76,7 +76,7 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
 }
 
 /// What takes the place of the C library's: processes, threads, descriptors, signals, credentials, namespaces.
-const INTERPOSED: [&str; 33] = [
+const INTERPOSED: [&str; 34] = [
     "fork",
     "forkpty",
     "daemon",
@@ -84,6 +84,7 @@ const INTERPOSED: [&str; 33] = [
     "_exit",
     "_Exit",
     "pthread_create",
+    "syscall",
     "close",
     "dup2",
     "dup3",

@@ -147,7 +147,7 @@ impl Server {
 
     /// Whether the host could not be woken if this thread left: it blocks the signal.
     fn must_stay_awake(&self) -> bool {
-        self.listener.is_some() && !dormant::is_heard()
+        (self.listener.is_some() || dormant::is_pending()) && !dormant::is_heard()
     }
 
     /// Prepares the end of this thread; false when it is needed after all.
@@ -158,7 +158,7 @@ impl Server {
         }
         let Some(listener) = &self.listener else { return true };
         if !dormant::resume(listener.fd()) {
-            log::problem(format_args!("The host has taken what wakes the manhole: it listens in a thread."));
+            log::event(format_args!("The host has taken what wakes the manhole: it listens in a thread."));
             self.stay();
             return false;
         }
@@ -404,8 +404,9 @@ impl Server {
         let shot = self.shot.filter(|_| !has_client).and_then(|shot| shot.until);
         let shot = shot.map(|until| until.saturating_sub(process::monotonic()));
         let other = match &self.listener {
-            None if !opening.is_zero() => Some(opening),
+            None if self.stays && !opening.is_zero() => Some(opening),
             None if self.stays => Some(self.retry),
+            None if dormant::is_pending() && !has_client => self.patience_with_host(),
             None => None,
             Some(_) if !self.rest.is_zero() => Some(self.rest),
             Some(_) if stalled => Some(STALL),
@@ -423,10 +424,10 @@ impl Server {
         let patience = BLOCKED.get(self.blocked).copied();
         self.blocked += 1;
         if patience.is_none() {
-            log::problem(format_args!("The host blocks SIGURG and SIGWINCH: the manhole listens in a thread."));
+            log::event(format_args!("The host blocks SIGURG and SIGWINCH: the manhole listens in a thread."));
             self.stay();
         }
-        patience
+        Some(patience.unwrap_or_default())
     }
 
     /// A thread of the host is about to end: when it was the last one, the process ends with it, as it would without us.

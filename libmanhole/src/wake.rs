@@ -129,7 +129,7 @@ pub(crate) fn open(blocked: Set) {
 /// The thread listens from now on, and stays.
 pub(crate) fn stay(why: core::fmt::Arguments<'_>) {
     if why.as_str() != Some("") {
-        log::problem(format_args!("{why}the manhole listens in a thread."));
+        log::event(format_args!("{why}the manhole listens in a thread."));
     }
     if let Err(error) = call(Call::Listen) {
         log::problem(format_args!("cannot start the manhole's thread ({error})"));
