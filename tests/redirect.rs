@@ -470,11 +470,33 @@ fn forks_while_the_output_is_moved_to_and_fro() {
 }
 
 #[test]
-fn the_last_thread_ends_the_process() {
+fn the_last_thread_of_glibc_s_ends_the_process() {
     let _turn = turn::shared();
     let mut victim = printer("", "daemon_connection=True");
     let mut client = Bytes::connect(&victim);
     client.run("redirect on");
     victim.say("pthread_exit");
     assert_eq!(victim.ended().code(), Some(0));
+}
+
+#[test]
+fn the_manhole_fails() {
+    let _turn = turn::shared();
+    let mut victim = printer("", "thread=True");
+    let mut client = Bytes::connect(&victim);
+    let before = Before::of(&victim);
+    client.run("redirect on");
+    // From now on the process gets no memory, and the dump of a large library needs some.
+    let pid = victim.pid().to_string();
+    let limited = Command::new("prlimit").args(["--pid", &pid, "--as=1:"]).status();
+    if limited.is_err() {
+        return eprintln!("skipped: there is no prlimit");
+    }
+    for line in ["dump_stacktraces()", "info sharedlibrary", "x/100000gx $sp"] {
+        let _ = client.stream.write_all(format!("{line}\n").as_bytes());
+    }
+    victim.log_with("out of memory: the manhole is off");
+    before.is_again();
+    act(&mut victim, "say its own");
+    assert_eq!(victim.line(), "its own");
 }

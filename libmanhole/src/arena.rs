@@ -253,6 +253,7 @@ fn given(address: *mut u8) -> *mut u8 {
     if address.is_null() && crate::state::on_agent_thread() {
         crate::log::problem(format_args!("out of memory: the manhole is off"));
         crate::state::turn_off();
+        let _ = crate::hand::put_back();
         crate::sys::fd::abandon();
         loop {
             process::sleep(core::time::Duration::from_secs(1 << 30));

@@ -93,7 +93,13 @@ static LAST: AtomicU32 = AtomicU32::new(0);
 /// Redirects the host's standard output, and its standard error where the options say so.
 pub(crate) fn begin(way: Way) -> Result<String, String> {
     let mut room = ROOM.lock();
+    if state::is_exiting() && state::settings().daemon_connection {
+        return Err("the process is exiting".to_owned());
+    }
     if !room.active.is_empty() {
+        if way == Way::Both && room.active.iter().any(|stream| stream.original.is_none()) {
+            return Err("where the output belongs takes nothing any more, so only redirect on works".to_owned());
+        }
         room.way = way;
         return Ok(room.describe());
     }
@@ -156,6 +162,9 @@ pub(crate) fn end() -> Result<(), String> {
     room.pump_to_the_end();
     let streams = core::mem::take(&mut room.active);
     room.late.extend(streams.into_iter().filter(|stream| !stream.ended || !stream.pending.is_empty()));
+    if state::is_exiting() {
+        room.settle_late();
+    }
     result.map_err(|error| {
         log::problem(format_args!("The host's output could not be given back ({error})."));
         format!("the output could not be given back ({error})")
@@ -427,6 +436,16 @@ impl Room {
         for _ in 0..LAST_TURNS {
             if !self.pump() {
                 return;
+            }
+        }
+    }
+
+    /// The process waits for its exit: what belongs elsewhere gets there, as it would without us.
+    fn settle_late(&mut self) {
+        let start = process::monotonic();
+        for stream in &mut self.late {
+            while !stream.settle() && process::monotonic().saturating_sub(start) < SLOW_PLACE {
+                process::sleep(Duration::from_millis(5));
             }
         }
     }
