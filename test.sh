@@ -23,6 +23,13 @@ for need in "${needs[@]}"; do
     PATH=$PATH:/usr/sbin:/sbin command -v "$thing" >/dev/null || missing+=("${need#*:}")
   fi
 done
+# The Python servers of tests/real_world live in a virtual environment, and one of them is compiled.
+if ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; then
+  missing+=(python3-venv)
+fi
+if ! [[ -e $(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])' 2>/dev/null)/Python.h ]]; then
+  missing+=(python3-dev)
+fi
 if ((${#missing[@]})); then
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "installing: ${missing[*]}" >&2
@@ -32,6 +39,7 @@ if ((${#missing[@]})); then
     echo "some tests will be skipped; for all of them: sudo apt-get install ${missing[*]}" >&2
   fi
 fi
+tests/venv.sh
 
 cargo build --release --workspace
 cargo test --workspace --exclude manhole-tests # with debug information, which some of them look at

@@ -26,6 +26,8 @@ mod log_lines;
 mod oneshot;
 mod post_mortem;
 mod prompt;
+mod real_world;
+mod redirect;
 mod run_cli;
 mod thread_free;
 mod truth;

@@ -7,6 +7,7 @@
 #![allow(unreachable_pub, reason = "the loader sees them")]
 #![cfg(not(test))]
 
+mod births;
 mod credentials;
 mod descriptors;
 mod forks;

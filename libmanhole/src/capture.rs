@@ -13,7 +13,7 @@
 mod handler;
 mod passive;
 mod shots;
-mod task;
+pub(crate) mod task;
 
 use core::time::Duration;
 
@@ -22,7 +22,7 @@ use task::{Identity, Look, Position, Task};
 
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Method, RSP, Snapshot, StackCopy, State, Thread};
-use crate::sys::{directory, process};
+use crate::sys::{directory, process, thread};
 use crate::{held, state};
 
 /// Which threads to look at.
@@ -74,13 +74,18 @@ impl Thread {
 /// Takes the thread if it can be taken now. `None`: it has gone.
 fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
     let identity = task.identity()?;
-    let own = task.tid() == state::agent();
+    let own = task.tid() == state::agent() || task.tid() == thread::hand();
     let mut thread = Thread {
         tid: task.tid(),
         name: identity.name.clone(),
         state: State::Unknown,
         own,
-        capture: Err("it serves this prompt".to_owned()),
+        capture: Err(if task.tid() == thread::hand() {
+            "it holds what is redirected"
+        } else {
+            "it serves this prompt"
+        }
+        .to_owned()),
     };
     if own {
         thread.state = State::Running;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::sys::fd::Fd;
 use crate::sys::socket::{self, Peer};
 use crate::sys::{self, Errno, process};
-use crate::{state, wire};
+use crate::{redirect, state, wire};
 
 /// The longest line that is accepted, in bytes.
 const LINE: usize = 1 << 20;
@@ -156,12 +156,17 @@ impl Client {
         if self.silent {
             return;
         }
+        self.say_bytes(text.as_bytes());
+    }
+
+    /// As [`Client::say`], for what need not be text.
+    pub(crate) fn say_bytes(&mut self, bytes: &[u8]) {
         if !self.has_output() {
             self.output.clear();
             self.sent = 0;
             self.progress = process::monotonic();
         }
-        self.output.extend_from_slice(text.as_bytes());
+        self.output.extend_from_slice(bytes);
         self.flush();
     }
 
@@ -205,6 +210,8 @@ impl Client {
 
     /// Asked by a running command: whether the client wants the request with this id stopped, or is gone.
     pub(crate) fn interrupts(&self, id: &Value) -> bool {
+        // A host that prints meanwhile does not wait for the command.
+        redirect::pump();
         self.receive();
         let mut waited = [socket::Waited { fd: self.fd.number(), events: 0, revents: 0 }];
         let hung_up = socket::poll(&mut waited, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0);

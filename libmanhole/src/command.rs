@@ -29,6 +29,7 @@ mod output;
 pub(crate) mod print;
 mod procfs;
 mod quit;
+mod redirect;
 mod session;
 mod sockets;
 pub(crate) mod stacks;
@@ -92,6 +93,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &info_env::COMMAND,
     &info_limits::COMMAND,
     &info_signals::COMMAND,
+    &redirect::COMMAND,
     &history::COMMAND,
     &jobs::COMMAND,
     &quit::COMMAND,

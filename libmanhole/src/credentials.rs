@@ -9,9 +9,9 @@
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 
-use crate::state;
 use crate::sys::lock::Lock;
 use crate::sys::{lock, process};
+use crate::{hand, state};
 
 const NOTHING: u32 = 0;
 const ASKED: u32 = 1;
@@ -72,7 +72,8 @@ pub(crate) fn follow() {
     for (argument, slot) in arguments.iter_mut().zip(&ARGUMENTS) {
         *argument = slot.load(Ordering::SeqCst);
     }
-    let result = process::follow(NUMBER.load(Ordering::SeqCst), arguments);
+    let number = NUMBER.load(Ordering::SeqCst);
+    let result = process::follow(number, arguments).and_then(|()| hand::follow(number, arguments));
     STATE.store(if result.is_ok() { DONE } else { FAILED }, Ordering::SeqCst);
     lock::wake(&STATE, u32::MAX >> 1);
 }

@@ -8,7 +8,7 @@
 //! The host's table is a place where everything may be closed and used again: the descriptor is believed only while it is
 //! the socket that was made.
 
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use crate::listener::{Failure, Listener};
@@ -106,6 +106,7 @@ fn take_signal(entry: Entry, blocked: Set) -> Result<i32, Obstacle> {
         }
         match signal::set_action(number, &ours) {
             Ok(before) if is_free(&before) => {
+                BLOCKED.store(false, Ordering::Release);
                 SIGNAL.store(number, Ordering::Release);
                 return Ok(number);
             }
@@ -236,9 +237,18 @@ pub(crate) fn suspend(fd: &Fd) {
     let _ = socket::call_no_more(fd.number());
 }
 
+/// Whether the host has blocked the signal, by what it has said last. The kernel shows it as let through while the host is
+/// inside sigwaitinfo(2) for it, where it would take it for its own.
+static BLOCKED: AtomicBool = AtomicBool::new(false);
+
+/// The host has blocked the signal, or unblocked it.
+pub(crate) fn note_blocked(is_blocked: bool) {
+    BLOCKED.store(is_blocked, Ordering::Release);
+}
+
 /// Whether the main thread lets the signal through.
 pub(crate) fn is_heard() -> bool {
-    !host_fd::blocked_by_host().contains(signal_in_use())
+    !BLOCKED.load(Ordering::Acquire) && !host_fd::blocked_by_host().contains(signal_in_use())
 }
 
 /// In a freshly forked child: the parent's socket is not ours.

@@ -7,15 +7,17 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
-use manhole_options::{Handler, Options, Setting, Signal, Thread};
+use manhole_options::{Handler, Options, Redirect, Setting, Signal, Thread};
 
 use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::{self, fd, process, thread};
-use crate::wake::handlers;
-use crate::{app, arena, capture, credentials, dormant, dump, listener, log, serve, snapshot, state, wake, worker};
+use crate::wake::{handlers, stacks};
+use crate::{
+    app, arena, capture, credentials, dormant, dump, listener, log, redirect, serve, snapshot, state, wake, worker,
+};
 
 /// Why there is no manhole after an attempt to install one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +70,12 @@ pub(crate) fn install(text: &[u8], blocked: Set) -> Result<(), Failure> {
         Ok(Setting::Off) => return Err(Failure::Off),
         Ok(Setting::Install(options)) => options,
         Err(reason) => {
+            if reason.kind == manhole_options::ErrorKind::ConfigurationConflict {
+                refuse(text, &format_args!("ConfigurationConflict: {reason}"));
+                return Err(Failure::ConfigurationConflict);
+            }
             refuse(text, &reason);
-            let is_conflict = reason.kind == manhole_options::ErrorKind::ConfigurationConflict;
-            return Err(if is_conflict { Failure::ConfigurationConflict } else { Failure::BadOptions });
+            return Err(Failure::BadOptions);
         }
     };
     if state::is_on_here() {
@@ -100,7 +105,7 @@ pub(crate) fn install(text: &[u8], blocked: Set) -> Result<(), Failure> {
         log::event(format_args!("{note}"));
     }
     if snapshot::is_fate(settings.oneshot_on) {
-        handlers::provide_stack();
+        stacks::provide();
     }
     if opens_at_once(settings) {
         wake::open(blocked);
@@ -177,9 +182,10 @@ fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
 
 /// Options that are given and have no effect yet.
 fn without_effect(options: &Options) -> Vec<&'static str> {
-    const LATER: [&str; 3] = ["redirect_stderr", "prompt", "redirect"];
+    const LATER: [&str; 1] = ["prompt"];
     let given = |name: &&str| manhole_options::row(name).is_some_and(|row| row.show(options) != row.default_text());
-    LATER.into_iter().filter(given).collect()
+    let by_thread = (options.redirect == Redirect::Thread).then_some("redirect=\"thread\"");
+    LATER.into_iter().filter(given).chain(by_thread).collect()
 }
 
 fn settled(options: &Options) -> Settings {
@@ -197,6 +203,7 @@ fn settled(options: &Options) -> Settings {
         oneshot_timeout: options.oneshot_timeout,
         sigmask: options.sigmask.as_deref().map_or(u64::MAX, Signal::mask),
         redirect_stderr: options.redirect_stderr,
+        redirect: options.redirect,
         exec: options.connection_handler == Handler::Exec,
         locals: Locals::of(&options.locals),
         start_timeout: options.start_timeout,
@@ -247,6 +254,8 @@ pub(crate) fn notice_fork_and_go_on() {
 /// What was the parent's is not ours, and its threads do not exist.
 fn forget_parent() {
     let settings = state::settings();
+    // First of all: what is said from here on is the child's own.
+    redirect::forget();
     state::forget();
     INSTALLING.forget(());
     arena::start_afresh();
@@ -269,12 +278,22 @@ pub(crate) fn host_has_threads() {
     }
 }
 
+/// Whether threads need a stack for handlers: one that has overflowed its own is to be seen post mortem.
+pub(crate) fn wants_stacks() -> bool {
+    state::is_on() && snapshot::is_fate(state::settings().oneshot_on)
+}
+
+/// Gives the calling thread, which has just begun, a stack for handlers.
+pub(crate) fn provide_stack() {
+    stacks::provide();
+}
+
 /// The host has changed the disposition of `signal`.
 pub(crate) fn disposition_has_changed(signal: i32) {
-    if !state::is_on() {
+    if !state::is_on_here() {
         return;
     }
-    if signal == dormant::signal_in_use() && state::is_of_this_process() {
+    if signal == dormant::signal_in_use() {
         wake::signals_have_changed();
     }
     let settings = state::settings();
@@ -283,9 +302,21 @@ pub(crate) fn disposition_has_changed(signal: i32) {
     }
 }
 
-/// The calling thread blocks `signals`, among others.
-pub(crate) fn mask_has_changed(signals: Set) {
-    if signals.contains(dormant::signal_in_use()) && state::is_on_here() {
+/// The calling thread has changed its mask by `set`, in the way of sigprocmask(2).
+pub(crate) fn mask_has_changed(how: i32, set: Set) {
+    let wake_up = dormant::signal_in_use();
+    let is_named = set.contains(wake_up);
+    let is_blocked = match how {
+        _ if wake_up == 0 => return,
+        libc::SIG_SETMASK => is_named,
+        _ if !is_named => return,
+        how => how == libc::SIG_BLOCK,
+    };
+    if !state::is_on_here() {
+        return;
+    }
+    dormant::note_blocked(is_blocked);
+    if is_blocked {
         wake::signals_have_changed();
     }
 }
@@ -335,8 +366,30 @@ pub(crate) fn come_back() {
 /// In `_exit`: the socket goes.
 pub(crate) fn process_leaves() {
     if state::is_on_here() {
+        // The time to open may come in between.
+        state::exit_begins();
+        redirect::process_ends(false);
         listener::unlink_own();
     }
+}
+
+/// A thread of the host is about to end by the bare system call. glibc ends the process with its last thread; the kernel alone
+/// would wait for ours.
+pub(crate) fn thread_ends(code: i32) {
+    state::note_exit_code(code);
+    if state::is_on_here() && wake::is_awake() && !state::on_agent_thread() {
+        let _ = wake::call(Call::Ending);
+    }
+}
+
+/// The host is about to act for user `euid`: who then may not open the socket of the old one.
+pub(crate) fn user_will_be(euid: u32) -> Option<u32> {
+    if euid == u32::MAX || !state::is_on_here() { None } else { listener::change_owner(euid) }
+}
+
+/// It has not come to that.
+pub(crate) fn user_stays(owner: u32) {
+    listener::change_owner(owner);
 }
 
 /// In `exit`: the socket goes, and a connected client is waited for unless the options say otherwise.
@@ -347,11 +400,12 @@ pub(crate) fn process_exits() {
     state::exit_begins();
     listener::unlink_own();
     if state::settings().daemon_connection {
-        return;
+        return redirect::process_ends(true);
     }
     if state::has_session() {
         log::problem(format_args!("The process exits; it waits for the connected client to leave."));
         state::poke();
     }
     state::wait_for_session();
+    redirect::process_ends(true);
 }

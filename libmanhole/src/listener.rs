@@ -196,6 +196,14 @@ pub(crate) fn unlink_own() {
     }
 }
 
+/// Gives the socket's file to user `uid`, as far as this process may; the owner before when that was another.
+pub(crate) fn change_owner(uid: u32) -> Option<u32> {
+    let bound = (*BOUND.try_lock()?)?;
+    let path = bound.path.as_c_str();
+    let now = fd::stat_link(path).ok().filter(|now| now.identity == bound.identity && bound.pid == process::pid())?;
+    (now.uid != uid && fd::change_owner(path, uid).is_ok()).then_some(now.uid)
+}
+
 /// Forgets the parent's socket. Called by the only thread of a freshly forked child.
 pub(crate) fn forget() {
     STANDS.store(0, Ordering::Release);

@@ -7,7 +7,7 @@ use core::fmt::{Arguments, Write};
 use core::time::Duration;
 
 use crate::sys::{self, fd, host_fd, process};
-use crate::{settings::Destination, state, text::Text};
+use crate::{hand, settings::Destination, state, text::Text};
 
 /// Logs what went wrong.
 pub(crate) fn problem(message: Arguments<'_>) {
@@ -98,8 +98,10 @@ pub(crate) fn write(mut lines: &[u8]) {
 
 fn open() -> sys::Result<Output> {
     match state::settings().destination {
-        Destination::Descriptor(number, _) if state::on_agent_thread() => Ok(Output::Own(host_fd::borrow(number)?)),
-        Destination::Descriptor(number, _) => Ok(Output::OfCaller(number)),
+        Destination::Descriptor(number, _) if state::on_agent_thread() => {
+            Ok(Output::Own(host_fd::borrow(hand::place_of(number))?))
+        }
+        Destination::Descriptor(number, _) => Ok(Output::OfCaller(hand::place_of(number))),
         Destination::File(path) => {
             let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NONBLOCK;
             Ok(Output::Own(fd::Fd::open(path.as_c_str(), flags)?))

@@ -12,13 +12,13 @@ use crate::prompt::Prompt;
 use crate::session::{self, Next};
 use crate::state::Call;
 use crate::symbols::Store;
+use crate::sys::bell::Bell;
 use crate::sys::fd::Fd;
-use crate::sys::host_fd::Watch;
 use crate::sys::lock::Lock;
-use crate::sys::signal::Set;
+use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
 use crate::sys::{Errno, host_fd, process, thread};
-use crate::{access, credentials, dormant, dump, held, log, state};
+use crate::{access, credentials, dormant, dump, held, log, redirect, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
 const QUEUE: usize = 16;
@@ -48,9 +48,9 @@ pub(crate) fn forget() {
 pub(crate) struct Server {
     listener: Option<Listener>,
     /// Readable when somebody has poked this thread.
-    bell: Option<Fd>,
-    /// Readable when a thread of the host has ended.
-    watch: Option<Fd>,
+    bell: Option<Bell>,
+    /// Until when the end of the host's last thread is looked for, on the monotonic clock.
+    ending: Option<Duration>,
     /// Whether it listens for good. Otherwise it goes when the last client has left, and the kernel's signal calls it again.
     stays: bool,
     /// Whether it has been asked to end for a moment, or for good.
@@ -75,8 +75,10 @@ pub(crate) struct Server {
 /// The one client of `oneshot_on`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Shot {
-    /// On the monotonic clock; `None` for ever.
+    /// When the wait ends, on the monotonic clock; `None` for never.
     until: Option<Duration>,
+    /// Whether the client is there.
+    is_taken: bool,
 }
 
 /// A client and whether it has seen the dump already.
@@ -90,8 +92,8 @@ impl Server {
     pub(crate) fn new(listener: Option<Listener>) -> Server {
         Server {
             listener,
-            bell: socket::signal_fd(Set::of(&[state::BELL])).ok(),
-            watch: host_fd::watch_a_thread().into_fd(),
+            bell: Bell::new(Set::of(&[state::bell()])).ok(),
+            ending: None,
             stays: false,
             leaves: false,
             shot: None,
@@ -133,7 +135,8 @@ impl Server {
 
     /// Whether there is something to wait for.
     fn is_needed(&self) -> bool {
-        !self.leaves && (self.stays || self.shot.is_some() || self.lingers_for().is_some() || self.must_stay_awake())
+        let has_work = self.stays || self.shot.is_some() || redirect::has_late_writers();
+        !self.leaves && (has_work || self.lingers_for().is_some() || self.must_stay_awake())
     }
 
     /// How long it waits for another client still.
@@ -200,7 +203,10 @@ impl Server {
         }
         if calls.has(Call::Oneshot) && self.shot.is_none() {
             let until = state::settings().oneshot_timeout.map(|limit| process::monotonic().saturating_add(limit));
-            self.shot = Some(Shot { until });
+            self.shot = Some(Shot { until, is_taken: false });
+        }
+        if calls.has(Call::Ending) {
+            self.ending = Some(process::monotonic().saturating_add(Duration::from_secs(1)));
         }
         if calls.has(Call::Dump) {
             dump::answer();
@@ -213,7 +219,8 @@ impl Server {
 
     /// Makes the socket if one is wanted and its time has come.
     fn open(&mut self) {
-        let is_wanted = (self.stays || self.shot.is_some()) && !self.leaves && state::is_on();
+        let waits = self.shot.is_some_and(|shot| !shot.is_taken);
+        let is_wanted = (self.stays || waits) && !self.leaves && state::is_on();
         if is_wanted && self.listener.is_none() && state::time_to_opening().is_zero() {
             self.bind();
             if self.listener.is_some() {
@@ -227,9 +234,10 @@ impl Server {
 
     /// The last client of an ending process has left: the process ends by itself, or, when no thread of it is left, with this one.
     fn exit(&self) {
-        if matches!(host_fd::watch_a_thread(), Watch::Alone) {
+        if !host_fd::has_living_thread() {
             crate::listener::unlink_own();
-            thread::end();
+            let _ = redirect::end();
+            thread::end(state::last_exit_code());
         }
         process::sleep(STALL);
     }
@@ -249,10 +257,6 @@ impl Server {
         if !self.stays {
             crate::listener::unlink_own();
             self.listener = None;
-            for mut waiting in core::mem::take(&mut self.queue) {
-                session::tell(&mut waiting.client, "The one client of oneshot_on has left.\n");
-                waiting.client.finish();
-            }
         }
         held::release();
     }
@@ -290,6 +294,7 @@ impl Server {
         } else {
             session::greet(&mut client, &mut prompt);
         }
+        session::redirect_output(&mut client);
         let mut told = false;
         loop {
             let next = session::advance(&mut client, &mut prompt);
@@ -310,9 +315,11 @@ impl Server {
                 break;
             }
             self.job = prompt.time_for_job();
+            redirect::feed(&mut client);
             self.wait(Some(&mut client), next == Next::GoOn);
         }
         self.job = None;
+        session::give_output_back(&mut client);
         self.let_go(client);
         *REMEMBERED.lock() = prompt.remember();
         state::session_ends();
@@ -334,11 +341,11 @@ impl Server {
         let readable = |fd: &Fd| Waited { fd: fd.number(), events: libc::POLLIN, revents: 0 };
         let mut waited = vec![
             self.listener.as_ref().filter(|_| self.rest.is_zero()).map_or(none, |listener| readable(listener.fd())),
-            self.bell.as_ref().map_or(none, readable),
-            self.watch.as_ref().map_or(none, readable),
+            self.bell.as_ref().map_or(none, |bell| readable(bell.fd())),
             active.as_ref().map_or(none, |client| client.waited()),
         ];
         waited.extend(self.queue.iter().map(|waiting| waiting.client.waited()));
+        redirect::wait_for(&mut waited);
         let stalled = active.as_ref().is_some_and(|client| client.has_output());
         let timeout = if only_look { Some(Duration::ZERO) } else { self.patience(active.is_some(), stalled) };
         match socket::poll(&mut waited, timeout) {
@@ -353,7 +360,6 @@ impl Server {
         let rested = !core::mem::take(&mut self.rest).is_zero();
         let mut events = waited.iter().map(|waited| waited.revents);
         let (listener, bell) = (events.next().unwrap_or(0), events.next().unwrap_or(0));
-        let watch = events.next().unwrap_or(0);
         let holder = active.as_ref().map(|client| client.peer());
         if let (Some(client), Some(events)) = (active.as_mut(), events.next()) {
             client.ready(events);
@@ -367,12 +373,15 @@ impl Server {
             }
         }
         self.queue.retain(|waiting| !waiting.client.is_gone());
-        credentials::follow();
+        redirect::pump();
+        redirect::take_last_words(active.as_deref_mut());
         if bell != 0 {
             self.answer_bell();
         }
-        if watch != 0 {
-            self.thread_has_ended(active.is_some());
+        // After the bell: what is asked for from now on rings it again.
+        credentials::follow();
+        if self.ending.is_some() {
+            self.look_for_the_end(active.is_some());
         }
         if self.shot.is_some_and(|shot| shot.until.is_some_and(|until| until <= process::monotonic()))
             && holder.is_none()
@@ -405,7 +414,8 @@ impl Server {
             }
             Some(_) => None,
         };
-        [shot, other, self.job].into_iter().flatten().min()
+        let ending = self.ending.map(|_| Duration::from_millis(1));
+        [shot, ending, other, self.job].into_iter().flatten().min()
     }
 
     /// The host blocks the signal that wakes the manhole: for how long that is looked at.
@@ -419,26 +429,32 @@ impl Server {
         patience
     }
 
-    /// A thread of the host has ended: when it was the last one, the process ends with it, as it would without us.
-    fn thread_has_ended(&mut self, has_client: bool) {
-        self.watch = match host_fd::watch_a_thread() {
-            Watch::Thread(fd) => Some(fd),
-            Watch::Unknown => None,
-            Watch::Alone if has_client && !state::settings().daemon_connection => {
-                state::exit_begins();
-                None
-            }
-            Watch::Alone => {
-                crate::listener::unlink_own();
-                thread::end()
-            }
-        };
+    /// A thread of the host is about to end: when it was the last one, the process ends with it, as it would without us.
+    fn look_for_the_end(&mut self, has_client: bool) {
+        if host_fd::has_living_thread() {
+            // Not yet, or not the last: for a moment it is looked at again.
+            self.ending = self.ending.filter(|until| *until > process::monotonic());
+            return;
+        }
+        self.ending = None;
+        if has_client && !state::settings().daemon_connection {
+            state::exit_begins();
+            return;
+        }
+        crate::listener::unlink_own();
+        let _ = redirect::end();
+        thread::end(state::last_exit_code())
     }
 
     /// Somebody has poked us: look at everything that may have changed.
     fn answer_bell(&mut self) {
+        // One signal is taken, and only if one was sent to this thread: those come before the ones that were sent to the
+        // process, which are the host's.
         if let Some(bell) = &self.bell {
-            while bell.read(&mut [0; 128]).is_ok_and(|n| n > 0) {}
+            bell.hear();
+            if state::was_rung() || signal::pending_for_thread().contains(state::bell()) {
+                bell.take_one();
+            }
         }
         if !state::is_exiting() && self.listener.as_ref().is_some_and(|listener| !listener.is_intact()) {
             self.listener = None;
@@ -494,6 +510,13 @@ impl Server {
                 session::keep_waiting(&mut client, holder);
             }
             self.queue.push_back(Waiting { client, greeted: before.is_some() });
+            if let Some(shot) = self.shot.as_mut().filter(|_| !self.stays) {
+                // One client, and no second: the door is shut behind it.
+                shot.is_taken = true;
+                crate::listener::unlink_own();
+                self.listener = None;
+                return;
+            }
         }
     }
 }

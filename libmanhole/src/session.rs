@@ -5,14 +5,17 @@
 mod exec;
 mod repr;
 
+use manhole_options::Redirect;
+
 use serde_json::Value;
 
 use crate::client::{Client, Line};
 use crate::prompt::{Answer, Pending, Prompt};
+use crate::redirect::Way;
 use crate::symbols::Store;
 use crate::sys::process;
 use crate::wire::{self, Request};
-use crate::{log, state};
+use crate::{log, redirect, state};
 
 /// What a text client sees when it ends its input, as python-manhole's do.
 const FAREWELL: &str = "\nnow exiting ManholeConsole...\n";
@@ -83,6 +86,29 @@ pub(crate) fn keep_waiting(client: &mut Client, holder: crate::sys::socket::Peer
     ));
     let greeting = Prompt::new(&Store::default()).greeting();
     client.say(&greeting);
+}
+
+/// The session begins: the host's output goes to the client, where the options say so.
+pub(crate) fn redirect_output(client: &mut Client) {
+    let way = match state::settings().redirect {
+        Redirect::Session => Way::Client,
+        Redirect::Tee => Way::Both,
+        Redirect::Line | Redirect::Thread | Redirect::Off => return,
+    };
+    if let Err(reason) = redirect::begin(way) {
+        log::problem(format_args!("The output of the process cannot be redirected: {reason}."));
+        tell(client, &format!("The output of the process does not come here: {reason}.\n"));
+    }
+}
+
+/// The session has ended: the host's output goes where it belongs.
+pub(crate) fn give_output_back(client: &mut Client) {
+    let _ = redirect::end();
+    if client.is_gone() {
+        redirect::forget_client();
+    } else {
+        redirect::feed_the_rest(client);
+    }
 }
 
 /// Answers what a structured client may ask while it waits: the greeting; and a completion, by nothing, at once. Other

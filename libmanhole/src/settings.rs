@@ -6,7 +6,7 @@ mod locals;
 
 use core::time::Duration;
 
-use manhole_options::Thread;
+use manhole_options::{Redirect, Thread};
 
 pub(crate) use locals::Locals;
 
@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) sigmask: u64,
     /// Whether what goes to standard error goes to the client too.
     pub(crate) redirect_stderr: bool,
+    /// When output goes to the client.
+    pub(crate) redirect: Redirect,
     /// Whether a client's lines are run and nothing is sent back.
     pub(crate) exec: bool,
     /// What the prompt knows besides the symbols.
@@ -84,6 +86,7 @@ impl Settings {
         oneshot_timeout: None,
         sigmask: u64::MAX,
         redirect_stderr: true,
+        redirect: Redirect::Line,
         exec: false,
         locals: Locals::new(),
         start_timeout: Duration::from_millis(500),

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::settings::Settings;
 use crate::sys::replaced::Replaced;
+use crate::sys::signal::Set;
 use crate::sys::{lock, process, thread};
 
 /// The options in force.
@@ -106,6 +107,8 @@ pub(crate) enum Call {
     Oneshot = 4,
     /// Write a dump to the descriptor that asks for it.
     Dump = 8,
+    /// A thread of the host ends by the bare system call; it may be the last one.
+    Ending = 128,
     /// Write a dump to the log.
     LogDump = 64,
     /// Close everything and end: the manhole is taken out.
@@ -167,6 +170,7 @@ pub(crate) fn agent() -> i32 {
 /// The agent's thread says which one it is.
 pub(crate) fn agent_starts() {
     AGENT.store(process::tid(), Ordering::SeqCst);
+    RUNG.store(false, Ordering::SeqCst);
 }
 
 /// The agent's thread is about to end: from now on nobody signals it.
@@ -177,19 +181,48 @@ pub(crate) fn agent_leaves() {
     }
 }
 
-/// The signal that calls the agent's thread. It blocks every signal for as long as it lives, so the kernel keeps this one for
-/// it, and the loop finds it on a signal descriptor; the host's disposition is not touched. A signal descriptor also takes
-/// what was sent to the whole process, so it has to be one that nobody sends to a process: SIGSTKFLT is unused (signal(7)).
-pub(crate) const BELL: i32 = libc::SIGSTKFLT;
+/// The signal that calls the agent's thread, which blocks it for as long as it lives: the kernel keeps it, and the loop finds it
+/// on a signal descriptor. The host's disposition is not touched. SIGSTKFLT is unused (signal(7)); where the option `sigmask`
+/// leaves it open, one that the option blocks.
+pub(crate) fn bell() -> i32 {
+    let mask = Set(settings().sigmask);
+    if mask.contains(libc::SIGSTKFLT) {
+        return libc::SIGSTKFLT;
+    }
+    // Not those that cannot be blocked, nor those that a fault raises.
+    let unfit = Set::of(&[libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL]);
+    (1..=31).find(|&number| mask.contains(number) && !unfit.contains(number)).unwrap_or(libc::SIGSTKFLT)
+}
+
+/// Whether the bell was rung by us: a signal descriptor shows what was sent to the whole process as well, and that is the host's.
+static RUNG: AtomicBool = AtomicBool::new(false);
+
+/// Whether the bell was rung since the last time.
+pub(crate) fn was_rung() -> bool {
+    RUNG.swap(false, Ordering::SeqCst)
+}
 
 /// Makes the agent's thread look at what has changed. Safe in a signal handler.
 pub(crate) fn poke() {
     POKERS.fetch_add(1, Ordering::SeqCst);
     let agent = agent();
-    if agent != 0 {
-        let _ = process::signal_thread(agent, BELL);
+    if agent != 0 && !RUNG.swap(true, Ordering::SeqCst) {
+        let _ = process::signal_thread(agent, bell());
     }
     POKERS.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// With what a thread of the host has ended by the bare system call; the process ends with the code of its last thread.
+static LAST_EXIT_CODE: AtomicI32 = AtomicI32::new(0);
+
+/// A thread of the host ends by the bare system call.
+pub(crate) fn note_exit_code(code: i32) {
+    LAST_EXIT_CODE.store(code, Ordering::SeqCst);
+}
+
+/// The code with which the host's last thread has ended.
+pub(crate) fn last_exit_code() -> i32 {
+    LAST_EXIT_CODE.load(Ordering::SeqCst)
 }
 
 /// Whether the process is inside `exit`: the session that is open is the last.

@@ -7,6 +7,7 @@
 
 #[cfg_attr(target_arch = "x86_64", path = "sys/x86_64.rs")]
 pub(crate) mod arch;
+pub(crate) mod bell;
 pub(crate) mod directory;
 pub(crate) mod fd;
 pub(crate) mod host_fd;
@@ -19,6 +20,7 @@ pub(crate) mod process;
 pub(crate) mod replaced;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod stdio;
 pub(crate) mod thread;
 pub(crate) mod timer;
 

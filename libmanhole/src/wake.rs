@@ -7,6 +7,7 @@
 //! to AWAKE creates the thread, and the thread's last instruction moves it back.
 
 pub(crate) mod handlers;
+pub(crate) mod stacks;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -18,7 +19,7 @@ use crate::serve::Server;
 use crate::state::{self, Call};
 use crate::sys::signal::Set;
 use crate::sys::{self, fd, lock, process, signal, thread};
-use crate::{dormant, held, log};
+use crate::{dormant, hand, held, log};
 
 /// There is no thread.
 const ASLEEP: u32 = 0;
@@ -42,7 +43,7 @@ pub(crate) fn call(what: Call) -> sys::Result<()> {
             Ok(_) => {
                 SETTLED.store(0, Ordering::SeqCst);
                 let opens_signals = state::settings().sigmask != u64::MAX;
-                return thread::start(run, opens_signals).map(drop).inspect_err(|_| {
+                return thread::start(&thread::AGENT, run, opens_signals).map(drop).inspect_err(|_| {
                     state::take_calls();
                     PHASE.store(ASLEEP, Ordering::SeqCst);
                 });
@@ -199,7 +200,7 @@ extern "C" fn run() -> ! {
     }
     let mask = state::settings().sigmask;
     if mask != u64::MAX {
-        signal::exchange_mask(Set(mask | Set::of(&[state::BELL]).0));
+        signal::exchange_mask(Set(mask | Set::of(&[state::bell()]).0));
     }
     let mut server = Server::new(dormant::adopt(offered));
     loop {
@@ -221,6 +222,7 @@ extern "C" fn run() -> ! {
 pub(crate) fn stop() -> ! {
     state::turn_off();
     held::release();
+    let _ = hand::put_back();
     fd::abandon();
     // It stays, asleep: whoever is about to signal it must find one that blocks the signal.
     loop {

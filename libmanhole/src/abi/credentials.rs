@@ -11,6 +11,21 @@ use crate::sys::next::function as next;
 /// What stands for "leave as it is" (setresuid(2)).
 const SAME: usize = c_uint::MAX as usize;
 
+/// Runs `act`, after which the process acts for user `euid`: the socket's file becomes that user's.
+fn acting_for(euid: c_uint, act: impl FnOnce() -> c_int) -> c_int {
+    let mut before = None;
+    guarded("setuid", || before = install::user_will_be(euid));
+    let result = act();
+    if let Some(owner) = before.filter(|_| result != 0) {
+        // SAFETY: the calling thread's errno, which is the answer of the call.
+        let errno = unsafe { *libc::__errno_location() };
+        guarded("setuid", || install::user_stays(owner));
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = errno };
+    }
+    result
+}
+
 fn followed(result: c_int, number: c_long, arguments: [usize; 3]) -> c_int {
     if result == 0 {
         guarded("setuid", || install::credentials_have_changed(number, arguments));
@@ -18,9 +33,9 @@ fn followed(result: c_int, number: c_long, arguments: [usize; 3]) -> c_int {
     result
 }
 
-/// The functions whose arguments are those of the system call of the same name.
+/// The functions whose arguments are those of the system call of the same name, and which of them is the new effective user.
 macro_rules! same_call {
-    ($($name:ident($($argument:ident),*) = $number:ident;)*) => {
+    ($($name:ident($($argument:ident),*) = $number:ident, $euid:expr;)*) => {
         $(
             /// As the system call of the same name.
             #[unsafe(no_mangle)]
@@ -30,26 +45,29 @@ macro_rules! same_call {
                     *slot = argument;
                 }
                 // SAFETY: numbers.
-                followed(unsafe { next::$name($($argument),*) }, libc::$number, arguments)
+                let act = || unsafe { next::$name($($argument),*) };
+                let euid: Option<usize> = $euid;
+                let euid = euid.and_then(|place| arguments.get(place).copied()).unwrap_or(SAME);
+                followed(acting_for(euid as c_uint, act), libc::$number, arguments)
             }
         )*
     };
 }
 
 same_call! {
-    setuid(uid) = SYS_setuid;
-    setreuid(real, effective) = SYS_setreuid;
-    setresuid(real, effective, saved) = SYS_setresuid;
-    setgid(gid) = SYS_setgid;
-    setregid(real, effective) = SYS_setregid;
-    setresgid(real, effective, saved) = SYS_setresgid;
+    setuid(uid) = SYS_setuid, Some(0);
+    setreuid(real, effective) = SYS_setreuid, Some(1);
+    setresuid(real, effective, saved) = SYS_setresuid, Some(1);
+    setgid(gid) = SYS_setgid, None;
+    setregid(real, effective) = SYS_setregid, None;
+    setresgid(real, effective, saved) = SYS_setresgid, None;
 }
 
 /// seteuid(2), which the kernel knows as setresuid(2).
 #[unsafe(no_mangle)]
 pub extern "C" fn seteuid(uid: c_uint) -> c_int {
     // SAFETY: a number.
-    followed(unsafe { next::seteuid(uid) }, libc::SYS_setresuid, [SAME, uid as usize, SAME])
+    followed(acting_for(uid, || unsafe { next::seteuid(uid) }), libc::SYS_setresuid, [SAME, uid as usize, SAME])
 }
 
 /// setegid(2), which the kernel knows as setresgid(2).

@@ -8,6 +8,7 @@ use super::guarded;
 use crate::install;
 use crate::sys::next::function as next;
 use crate::sys::own_image;
+use crate::sys::signal::Set;
 
 /// sigaction(2). A handler of ours is shown as what the host has left there: the default.
 ///
@@ -63,9 +64,9 @@ fn shown(signal: c_int, before: usize) -> usize {
 pub unsafe extern "C" fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
     // SAFETY: the caller's arguments, passed on as they are.
     let result = unsafe { next::sigprocmask(how, set, old) };
-    if result == 0 && how != libc::SIG_UNBLOCK {
+    if result == 0 {
         // SAFETY: when it is not null, the C library has read it.
-        mask_has_changed(unsafe { set.as_ref() });
+        mask_has_changed(how, unsafe { set.as_ref() });
     }
     result
 }
@@ -78,18 +79,16 @@ pub unsafe extern "C" fn sigprocmask(how: c_int, set: *const libc::sigset_t, old
 pub unsafe extern "C" fn pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
     // SAFETY: the caller's arguments, passed on as they are.
     let result = unsafe { next::pthread_sigmask(how, set, old) };
-    if result == 0 && how != libc::SIG_UNBLOCK {
+    if result == 0 {
         // SAFETY: when it is not null, the C library has read it.
-        mask_has_changed(unsafe { set.as_ref() });
+        mask_has_changed(how, unsafe { set.as_ref() });
     }
     result
 }
 
-fn mask_has_changed(set: Option<&libc::sigset_t>) {
+fn mask_has_changed(how: c_int, set: Option<&libc::sigset_t>) {
     let Some(set) = set else { return };
     // SAFETY: the first word of the C library's set is the kernel's.
-    let blocked = unsafe { core::ptr::from_ref(set).cast::<u64>().read() };
-    if blocked != 0 {
-        guarded("sigprocmask", || install::mask_has_changed(crate::sys::signal::Set(blocked)));
-    }
+    let set = Set(unsafe { core::ptr::from_ref(set).cast::<u64>().read() });
+    guarded("sigprocmask", || install::mask_has_changed(how, set));
 }

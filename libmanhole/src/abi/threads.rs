@@ -1,12 +1,13 @@
-//! The interposed pthread_create: a host that has threads gets ours along.
+//! The interposed functions that make threads and end them: a host that has threads gets ours along.
 //!
-//! Context: host threads.
+//! Context: host threads; [`syscall`] anywhere, signal handlers included.
 
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::guarded;
-use crate::install;
+use super::{births, guarded};
 use crate::sys::next::function as next;
+use crate::{install, sys};
 
 /// pthread_create(3).
 ///
@@ -20,6 +21,104 @@ pub unsafe extern "C" fn pthread_create(
     argument: *mut c_void,
 ) -> c_int {
     guarded("pthread_create", install::host_has_threads);
-    // SAFETY: the caller's arguments, passed on as they are.
-    unsafe { next::pthread_create(thread, attributes, start, argument) }
+    if !install::wants_stacks() {
+        // SAFETY: the caller's arguments, passed on as they are.
+        return unsafe { next::pthread_create(thread, attributes, start, argument) };
+    }
+    let Some(birth) = births::keep(start as usize, argument as usize) else {
+        // SAFETY: as above.
+        return unsafe { next::pthread_create(thread, attributes, start, argument) };
+    };
+    let begin = begin as *const () as *mut c_void;
+    // SAFETY: as above; the new thread finds the caller's function and argument in what was kept.
+    let result = unsafe { next::pthread_create(thread, attributes, begin, birth as *mut c_void) };
+    if result != 0 {
+        births::take(birth);
+    }
+    result
+}
+
+/// Where a new thread begins when post-mortems are wanted: it gets a stack for handlers, and goes on in the host's function as
+/// if that had been called directly, so that no frame of ours is on its stack.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+unsafe extern "C" fn begin(_: *mut c_void) {
+    core::arch::naked_asm!("sub rsp, 8", "call {prepare}", "add rsp, 8", "mov rdi, rdx", "jmp rax", prepare = sym prepare)
+}
+
+/// The host's function and its argument, in the two registers of a pair (System V ABI).
+#[repr(C)]
+struct Start {
+    function: usize,
+    argument: usize,
+}
+
+extern "C" fn prepare(birth: *mut c_void) -> Start {
+    guarded("pthread_create", install::provide_stack);
+    let (function, argument) = births::take(birth as usize);
+    Start { function, argument }
+}
+
+/// syscall(2): a thread that ends by the bare call is told of, since it may be the host's last. Everything else goes on to the
+/// C library's at once, with all registers as they are.
+///
+/// # Safety
+/// As the C library's.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn syscall() {
+    core::arch::naked_asm!(
+        "cmp rdi, {exit}",
+        "je 3f",
+        "2:",
+        "mov rax, [rip + {next}]",
+        "test rax, rax",
+        "jz 4f",
+        "jmp rax",
+        "3:",
+        "push rdi",
+        "push rsi",
+        "sub rsp, 8",
+        "call {ends}",
+        "add rsp, 8",
+        "pop rsi",
+        "pop rdi",
+        "jmp 2b",
+        // Before our constructor has run.
+        "4:",
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "push rcx",
+        "push r8",
+        "push r9",
+        "sub rsp, 8",
+        "call {look_up}",
+        "add rsp, 8",
+        "pop r9",
+        "pop r8",
+        "pop rcx",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        "jmp rax",
+        exit = const libc::SYS_exit,
+        next = sym NEXT_SYSCALL,
+        ends = sym thread_ends,
+        look_up = sym look_up,
+    )
+}
+
+/// The C library's `syscall`; 0 until it was looked up.
+static NEXT_SYSCALL: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn thread_ends(_: usize, code: i32) {
+    guarded("syscall", || install::thread_ends(code));
+}
+
+extern "C" fn look_up() -> usize {
+    let address = sys::next::syscall();
+    NEXT_SYSCALL.store(address, Ordering::Release);
+    address
 }

@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use super::passive::RED_ZONE;
 use crate::interrupted::{Interrupted, entry};
 use crate::snapshot::{RSP, Registers};
-use crate::sys::{self, mapping, own_memory, signal};
+use crate::sys::{self, mapping, own_memory};
 
 /// Threads that are shot at the same time.
 pub(super) const SHOTS: usize = 32;
@@ -108,11 +108,6 @@ entry!(
     /// The disposition of the capture signal.
     pub(super) capture_entry, on_capture
 );
-
-/// Whether the disposition is that of the capture signal.
-pub(super) fn is_ours(action: &signal::Action) -> bool {
-    action.handler == capture_entry as *const () as usize
-}
 
 /// A shot that the collector has armed.
 pub(super) struct Armed {

@@ -1,7 +1,6 @@
 //! Pursues threads that keep running, and asks those that cannot be read from outside.
 //!
-//! Context: the agent's thread. The signal is taken from the host only while it is needed: one whose default is to be
-//! ignored, and that the host leaves at its default.
+//! Context: the agent's thread. The signal is taken from the host only while it is needed.
 
 use core::time::Duration;
 
@@ -9,72 +8,21 @@ use super::handler::{self, ALL_ROOM, Armed, ROOM, SHOTS, Seen};
 use super::passive::{self, Try};
 use super::task::Task;
 use super::{settle, state_of};
-use crate::interrupted;
+use crate::loan::{self, Loan};
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Method, RSP, StackCopy, State, Thread};
-use crate::sys::signal::Action;
+use crate::sys::process;
 use crate::sys::timer::CpuTimer;
-use crate::sys::{process, signal};
 
-/// Signals that are ignored by default (signal(7)): pending across an exec or after a host has reset its dispositions,
-/// they harm nobody. The higher number first: frames of handlers with lower numbers are then below ours.
-const CANDIDATES: [i32; 2] = [libc::SIGWINCH, libc::SIGURG];
-
-/// A signal on loan from the host, given back when dropped.
-struct Loan {
-    number: i32,
-    /// What was there: the default, or the handler of ours that wakes the manhole.
-    before: Action,
+/// Takes the signal by which threads are asked.
+fn take_loan() -> Result<Loan, String> {
+    handler::prepare().map_err(|error| format!("no memory to ask it ({error})"))?;
+    Loan::take(handler::capture_entry)
 }
 
-impl Loan {
-    /// Takes the first candidate that the host leaves at its default.
-    fn take() -> Result<Loan, String> {
-        handler::prepare().map_err(|error| format!("no memory to ask it ({error})"))?;
-        let ours = Action::handler(handler::capture_entry, signal::Set::ALL);
-        // A host that saves and restores dispositions may have put back ours: it stands for the default.
-        let is_free = |action: &Action| action.is_default() || interrupted::is_of_agent(action);
-        for number in CANDIDATES {
-            if !signal::action(number).is_ok_and(|action| is_free(&action)) {
-                continue;
-            }
-            match signal::set_action(number, &ours) {
-                Ok(before) if is_free(&before) => return Ok(Loan { number, before }),
-                // The host was quicker: it keeps what it has just set.
-                Ok(before) => drop(signal::set_action(number, &before)),
-                Err(_) => {}
-            }
-        }
-        Err("the host uses both SIGWINCH and SIGURG, so it could not be asked".to_owned())
-    }
-}
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        let before = if handler::is_ours(&self.before) { Action::DEFAULT } else { self.before };
-        give_back(self.number, &before);
-    }
-}
-
-/// Puts `before` in the place of our handler; what the host has set meanwhile stays.
-fn give_back(number: i32, before: &Action) {
-    if !signal::action(number).is_ok_and(|now| handler::is_ours(&now)) {
-        return;
-    }
-    // Exchanged in one step: should the host have been quicker after all, it gets back what it has set.
-    if let Ok(was) = signal::set_action(number, before)
-        && !handler::is_ours(&was)
-    {
-        let _ = signal::set_action(number, &was);
-    }
-}
-
-/// In a forked child: a loan of the parent's at the moment of the fork is given back here as well. The kernel copies the
-/// dispositions at another moment than the memory, so the dispositions themselves are asked.
+/// In a forked child: a loan of the parent's at the moment of the fork is given back here as well.
 pub(super) fn forget() {
-    for number in CANDIDATES {
-        give_back(number, &Action::DEFAULT);
-    }
+    loan::forget(handler::capture_entry);
     handler::forget();
 }
 
@@ -114,7 +62,7 @@ pub(super) fn pursue(threads: &mut [Thread], mut pursued: Vec<Pursued>, modules:
         }
         // Most threads that were running block again before long: those need no signal.
         if round >= 2 {
-            let loan = loan.get_or_insert_with(Loan::take);
+            let loan = loan.get_or_insert_with(take_loan);
             // Those that cannot be asked take no shot from those that can.
             let askable = pursued.iter_mut().filter(|hunted| !hunted.blocks_signal);
             for (index, hunted) in askable.take(SHOTS).enumerate() {
@@ -159,13 +107,13 @@ fn aim(hunted: &mut Pursued, index: usize, loan: &Result<Loan, String>, threads:
     let refused = match loan {
         Err(reason) => Some(reason.clone()),
         Ok(loan) => {
-            hunted.blocks_signal = !hunted.task.may_be_asked(loan.number);
+            hunted.blocks_signal = !hunted.task.may_be_asked(loan.number());
             if hunted.blocks_signal {
                 return;
             }
             let free = (0..SHOTS).cycle().skip(index).take(SHOTS).find_map(|index| handler::arm(index, ROOM));
             free.and_then(|armed| {
-                let timer = CpuTimer::start(hunted.task.tid(), loan.number, armed.value());
+                let timer = CpuTimer::start(hunted.task.tid(), loan.number(), armed.value());
                 match timer {
                     Ok(timer) => {
                         hunted.shot = Some((armed, timer));
@@ -197,10 +145,10 @@ fn capture_of(seen: Seen, modules: &Modules) -> Capture {
 /// Takes a thread again that was taken by signal, with room for more of its stack.
 pub(super) fn again(thread: &mut Thread, task: Task, modules: &Modules, size: u64) -> Result<(), String> {
     let had = thread.capture.as_ref().map_or(0, |capture| capture.stack.bytes.len());
-    let loan = Loan::take()?;
+    let loan = take_loan()?;
     let room = (size as usize).min(ALL_ROOM);
     let armed = handler::arm(0, room).ok_or("an earlier question to it is still open")?;
-    let timer = CpuTimer::start(task.tid(), loan.number, armed.value());
+    let timer = CpuTimer::start(task.tid(), loan.number(), armed.value());
     let _timer = timer.map_err(|error| format!("no timer could be had to ask it again ({error})"))?;
     let start = process::monotonic();
     while process::monotonic().saturating_sub(start) < Duration::from_millis(100) {
@@ -276,12 +224,12 @@ pub(super) fn ask_blocked(thread: &mut Thread, task: &Task, modules: &Modules, l
 }
 
 fn ask(tid: i32, task: &Task, modules: &Modules) -> Result<Capture, String> {
-    let loan = Loan::take()?;
-    if !task.may_be_asked(loan.number) {
+    let loan = take_loan()?;
+    if !task.may_be_asked(loan.number()) {
         return Err("it blocks the signal that would ask it, or filters its system calls".to_owned());
     }
     let armed = handler::arm(0, ROOM).ok_or("an earlier question to it is still open")?;
-    process::queue_to_thread(tid, loan.number, armed.value())
+    process::queue_to_thread(tid, loan.number(), armed.value())
         .map_err(|error| format!("it could not be asked ({error})"))?;
     let start = process::monotonic();
     while process::monotonic().saturating_sub(start) < Duration::from_millis(100) {

@@ -9,16 +9,16 @@ use crate::text::Text;
 
 /// The user-space position of a thread that is off the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) pc: u64,
-    pub(super) sp: u64,
+pub(crate) struct Position {
+    pub(crate) pc: u64,
+    pub(crate) sp: u64,
     /// The system call that it is in; `None` in a page fault.
-    pub(super) syscall: Option<Syscall>,
+    pub(crate) syscall: Option<Syscall>,
 }
 
 /// What the file `syscall` says (proc_pid_syscall(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// On a processor, or ready for one.
     Running,
     /// Off the processor.
@@ -33,34 +33,34 @@ pub(super) enum Look {
 
 /// Name and state of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) name: String,
+pub(crate) struct Identity {
+    pub(crate) name: String,
     /// The letter of proc_pid_stat(5): R, S, D, T, t, Z, X, I.
-    pub(super) letter: u8,
+    pub(crate) letter: u8,
     /// Whether it is on its way out: PF_EXITING in its flags (include/linux/sched.h).
-    pub(super) is_ending: bool,
+    pub(crate) is_ending: bool,
 }
 
 /// One thread's directory.
-pub(super) struct Task {
+pub(crate) struct Task {
     tid: i32,
     /// Kept open: it is read before and after each look.
     stamp: Option<Fd>,
 }
 
 impl Task {
-    pub(super) fn new(tid: i32) -> Task {
+    pub(crate) fn new(tid: i32) -> Task {
         let mut task = Task { tid, stamp: None };
         task.stamp = task.open(c"schedstat").ok();
         task
     }
 
-    pub(super) fn tid(&self) -> i32 {
+    pub(crate) fn tid(&self) -> i32 {
         self.tid
     }
 
     /// How much it has run so far; `None` where the kernel does not count.
-    pub(super) fn stamp(&self) -> Option<RunStamp> {
+    pub(crate) fn stamp(&self) -> Option<RunStamp> {
         let mut text = [0u8; 96];
         let n = self.stamp.as_ref()?.read_at(&mut text, 0).ok()?;
         let mut numbers = core::str::from_utf8(text.get(..n)?).ok()?.split_ascii_whitespace();
@@ -73,7 +73,7 @@ impl Task {
     }
 
     /// Where it is.
-    pub(super) fn look(&self) -> Look {
+    pub(crate) fn look(&self) -> Look {
         let mut text = [0u8; 256];
         match self.open(c"syscall").and_then(|file| file.read(&mut text)) {
             Ok(n) => parse_look(text.get(..n).unwrap_or_default()),
@@ -84,7 +84,7 @@ impl Task {
     }
 
     /// Its name and state; `None` when it has gone.
-    pub(super) fn identity(&self) -> Option<Identity> {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         let mut text = [0u8; 512];
         let n = self.open(c"stat").ok()?.read(&mut text).ok()?;
         parse_stat(text.get(..n)?)
@@ -92,7 +92,7 @@ impl Task {
 
     /// Whether a handler can run on it: it does not block the signal, and it has no filter for system calls that this thread
     /// does not have too (seccomp(2)), whose answer to our handler could be to kill.
-    pub(super) fn may_be_asked(&self, signal: i32) -> bool {
+    pub(crate) fn may_be_asked(&self, signal: i32) -> bool {
         let (Some(its), Some(ours)) = (self.status(), Task::new(crate::sys::process::tid()).status()) else {
             return false;
         };
@@ -112,7 +112,7 @@ impl Task {
     }
 
     /// The kernel function that it waits in; empty while it runs.
-    pub(super) fn wait_channel(&self) -> String {
+    pub(crate) fn wait_channel(&self) -> String {
         let mut text = [0u8; 128];
         let n = self.open(c"wchan").and_then(|file| file.read(&mut text)).unwrap_or(0);
         let name = String::from_utf8_lossy(text.get(..n).unwrap_or_default()).into_owned();

@@ -53,7 +53,8 @@ pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
     if own_memory::read((rip as u64).wrapping_sub(CODE as u64), &mut code) != Ok(CODE) {
         return;
     }
-    let Some(number) = number_before(&code).filter(|&number| may_begin_anew(number)) else { return };
+    let number = number_before(&code).or_else(|| futex_by_number(&code, gregs));
+    let Some(number) = number.filter(|&number| may_begin_anew(number)) else { return };
     if host_signal_waits() {
         return;
     }
@@ -80,6 +81,37 @@ fn number_before(code: &[u8]) -> Option<i64> {
         let number = i64::from(i32::from_le_bytes([a, b, c, d]));
         (only_moves(rest) && (0..1024).contains(&number)).then_some(number)
     })
+}
+
+/// A futex(2) wait that was made through libc's syscall(3), as Rust's std and libstdc++ make theirs. That function takes the
+/// number as an argument and does not keep it, so three things have to agree: its code, `mov $202,%edi` shortly before the call,
+/// and arguments that only a wait has.
+fn futex_by_number(code: &[u8; CODE], gregs: &[i64]) -> Option<i64> {
+    // mov %rdi,%rax; mov %rsi,%rdi; mov %rdx,%rsi; mov %rcx,%rdx; mov %r8,%r10; mov %r9,%r8; mov 8(%rsp),%r9; syscall
+    const SYSCALL_3: [u8; CODE] = [
+        0xf8, 0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6, 0x48, 0x89, 0xca, 0x4d, 0x89, 0xc2, 0x4d, 0x89, 0xc8, 0x4c, 0x8b,
+        0x4c, 0x24, 0x08, 0x0f, 0x05, 0,
+    ];
+    let (head, tail) = (SYSCALL_3.get(..CODE - 1)?, code.get(1..)?);
+    if head != tail {
+        return None;
+    }
+    let register = |name: i32| gregs.get(name as usize).map(|&value| value as u64);
+    let (word, operation) = (register(libc::REG_RDI)?, register(libc::REG_RSI)? as i32);
+    let is_wait = matches!(
+        operation & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME),
+        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
+    );
+    if !is_wait || !word.is_multiple_of(4) || word < 4096 {
+        return None;
+    }
+    let mut back = [0u8; 8];
+    own_memory::read(register(libc::REG_RSP)?, &mut back).ok().filter(|&n| n == back.len())?;
+    let mut before = [0u8; 64];
+    let caller = u64::from_le_bytes(back).checked_sub(before.len() as u64)?;
+    own_memory::read(caller, &mut before).ok().filter(|&n| n == before.len())?;
+    let load = [0xbf, libc::SYS_futex as u8, 0, 0, 0];
+    before.windows(load.len()).any(|window| window == load).then_some(libc::SYS_futex)
 }
 
 /// Whether the code is a row of register-to-register `mov` and `xor` of which none changes eax.

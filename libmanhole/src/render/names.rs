@@ -12,7 +12,18 @@ pub(crate) fn summons(summons: Summons) -> String {
         (libc::SIGSYS, Some(reason)) => format!("{name} (a system call at {detail:#x}, {reason})"),
         (_, Some(reason)) => format!("{name} (address {detail:#x}, {reason})"),
         _ if code > 0 => format!("{name} (address {detail:#x}, code {code})"),
-        _ => format!("{name} (sent by process {detail})"),
+        _ => format!("{name} (sent by process {detail}, {})", sender(code)),
+    }
+}
+
+/// The name of a `si_code` that says how a signal was sent (sigaction(2)).
+fn sender(code: i32) -> String {
+    match code {
+        libc::SI_USER => "SI_USER".to_owned(),
+        libc::SI_TKILL => "SI_TKILL".to_owned(),
+        libc::SI_QUEUE => "SI_QUEUE".to_owned(),
+        libc::SI_TIMER => "SI_TIMER".to_owned(),
+        other => format!("code {other}"),
     }
 }
 
@@ -149,8 +160,8 @@ mod tests {
         assert_eq!(of(libc::SIGSEGV, 1, 0x10), "SIGSEGV (address 0x10, SEGV_MAPERR)");
         assert_eq!(of(libc::SIGBUS, 2, 0x1000), "SIGBUS (address 0x1000, BUS_ADRERR)");
         assert_eq!(of(libc::SIGSEGV, 0x80, 0), "SIGSEGV (address 0x0, SI_KERNEL)");
-        assert_eq!(of(libc::SIGSEGV, 0, 4711), "SIGSEGV (sent by process 4711)");
-        assert_eq!(of(libc::SIGUSR2, -6, 7), "SIGUSR2 (sent by process 7)");
+        assert_eq!(of(libc::SIGSEGV, 0, 4711), "SIGSEGV (sent by process 4711, SI_USER)");
+        assert_eq!(of(libc::SIGUSR2, -6, 7), "SIGUSR2 (sent by process 7, SI_TKILL)");
     }
 
     #[test]

@@ -100,6 +100,34 @@ pub(super) fn control(fd: i32, command: i32, argument: usize) -> Result<usize> {
     unsafe { call(libc::SYS_fcntl, [fd as usize, command as usize, argument]) }
 }
 
+/// Puts what `from` stands for in the place of `to`, in one step (dup3(2)).
+pub(crate) fn replace(from: i32, to: i32, closed_on_exec: bool) -> Result<()> {
+    let flags = if closed_on_exec { libc::O_CLOEXEC } else { 0 };
+    // SAFETY: numbers only; the caller owns both places.
+    retrying(|| unsafe { call(libc::SYS_dup3, [from as usize, to as usize, flags as usize]) }).map(drop)
+}
+
+/// Whether descriptor `fd` is closed on exec.
+pub(crate) fn is_closed_on_exec(fd: i32) -> Result<bool> {
+    control(fd, libc::F_GETFD, 0).map(|flags| flags & libc::FD_CLOEXEC as usize != 0)
+}
+
+/// The flags that the open file behind `fd` has (fcntl(2), F_GETFL).
+pub(crate) fn status_flags(fd: i32) -> Result<i32> {
+    control(fd, libc::F_GETFL, 0).map(|flags| flags as i32)
+}
+
+/// A pipe, its reading end first, neither end waiting, with room for `size` bytes where the user's limit allows it.
+pub(crate) fn pipe(size: usize) -> Result<(Fd, Fd)> {
+    let mut ends = [0i32; 2];
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: the kernel fills the array.
+    unsafe { call(libc::SYS_pipe2, [ends.as_mut_ptr() as usize, flags as usize]) }?;
+    let [reader, writer] = ends.map(|end| Fd { number: end });
+    let _ = control(reader.number, libc::F_SETPIPE_SZ, size);
+    Ok((reader, writer))
+}
+
 impl Drop for Fd {
     fn drop(&mut self) {
         // SAFETY: the number is ours and is not used again. An error of close leaves nothing to do.
@@ -192,6 +220,12 @@ fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
 pub(crate) fn unlink(path: &CStr) -> Result<()> {
     // SAFETY: the path is a C string.
     unsafe { call(libc::SYS_unlink, [path.as_ptr() as usize]) }.map(drop)
+}
+
+/// Gives the file `path`, or the symbolic link there, to user `uid` (lchown(2)).
+pub(crate) fn change_owner(path: &CStr, uid: u32) -> Result<()> {
+    // SAFETY: the path is a C string.
+    unsafe { call(libc::SYS_lchown, [path.as_ptr() as usize, uid as usize, u32::MAX as usize]) }.map(drop)
 }
 
 /// The target of a symbolic link, such as those below `/proc/self/fd`, into `buffer`.

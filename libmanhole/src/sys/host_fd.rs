@@ -4,7 +4,7 @@
 
 use super::fd::{self, Fd};
 use super::signal::Set;
-use super::{Result, call, directory, process};
+use super::{Result, call, directory, process, thread};
 
 /// A short-lived copy of descriptor `number` of the host's table.
 ///
@@ -33,12 +33,37 @@ fn is_filtered() -> bool {
         .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "0"))
 }
 
-fn copy_by_pidfd(number: i32) -> Result<Fd> {
+/// A copy that shares everything with the host's descriptor `number`, its place in the file included. An error where system
+/// calls are filtered.
+pub(crate) fn share(number: i32) -> Result<Fd> {
+    if is_filtered() { Err(super::Errno(libc::EPERM)) } else { copy_by_pidfd(number) }
+}
+
+/// Another descriptor for what stands behind descriptor `number` of thread `tid`'s table.
+pub(crate) fn open_of(tid: i32, number: i32, flags: i32) -> Result<Fd> {
+    let mut path = crate::text::Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{tid}/fd/{number}"));
+    Fd::open(path.as_c_str(), flags)
+}
+
+/// A copy of descriptor `number` of thread `tid`'s table (Linux 6.9 where that is not the leader's).
+pub(crate) fn share_of(tid: i32, number: i32) -> Result<Fd> {
+    const PIDFD_THREAD: usize = libc::O_EXCL as usize;
+    let flags = if tid == process::pid() { 0 } else { PIDFD_THREAD };
     // SAFETY: numbers only; the kernel gives a new descriptor.
-    let pidfd = Fd::from_kernel(unsafe { call(libc::SYS_pidfd_open, [process::pid() as usize, 0]) }?);
+    let pidfd = Fd::from_kernel(unsafe { call(libc::SYS_pidfd_open, [tid as usize, flags]) }?);
     // SAFETY: as above.
     let copy = unsafe { call(libc::SYS_pidfd_getfd, [pidfd.number() as usize, number as usize, 0]) }?;
     Ok(Fd::from_kernel(copy))
+}
+
+/// Opens what stands behind the host's descriptor `number` once more: a pipe or a device, which has no place in it.
+pub(crate) fn reopen(number: i32, flags: i32) -> Result<Fd> {
+    open_of(host_task(), number, flags)
+}
+
+fn copy_by_pidfd(number: i32) -> Result<Fd> {
+    share_of(host_task(), number)
 }
 
 /// A thread whose descriptor table is the host's: the leader, or when that has ended another one that is not ours.
@@ -54,7 +79,7 @@ pub(crate) fn host_task() -> i32 {
         return leader;
     }
     let others = directory::numbers(c"/proc/self/task").unwrap_or_default();
-    others.into_iter().find(|&tid| tid != own && alive(tid)).unwrap_or(leader)
+    others.into_iter().find(|&tid| tid != own && tid != thread::hand() && alive(tid)).unwrap_or(leader)
 }
 
 /// Device and inode of what descriptor `number` of the host's table stands for.
@@ -74,44 +99,8 @@ pub(crate) fn blocked_by_host() -> Set {
     blocked.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).map_or(Set::ALL, Set)
 }
 
-/// How the life of the host's threads is watched.
-pub(crate) enum Watch {
-    /// Becomes readable when a certain thread of the host ends.
-    Thread(Fd),
-    /// No thread of the host is left.
-    Alone,
-    /// This kernel does not tell, or may not be asked.
-    Unknown,
-}
-
-impl Watch {
-    pub(crate) fn into_fd(self) -> Option<Fd> {
-        match self {
-            Watch::Thread(fd) => Some(fd),
-            Watch::Alone | Watch::Unknown => None,
-        }
-    }
-}
-
-/// Watches a living thread of the host (pidfd_open(2) with PIDFD_THREAD, Linux 6.9).
-pub(crate) fn watch_a_thread() -> Watch {
-    const PIDFD_THREAD: usize = libc::O_EXCL as usize;
-    if is_filtered() {
-        return Watch::Unknown;
-    }
-    loop {
-        let Some(tid) = living_thread() else { return Watch::Alone };
-        // SAFETY: numbers only; the kernel gives a new descriptor.
-        match unsafe { call(libc::SYS_pidfd_open, [tid as usize, PIDFD_THREAD]) } {
-            Ok(fd) => return Watch::Thread(Fd::from_kernel(fd)),
-            Err(super::Errno(libc::ESRCH)) => {}
-            Err(_) => return Watch::Unknown,
-        }
-    }
-}
-
-/// A thread of the host that has not ended.
-fn living_thread() -> Option<i32> {
+/// Whether a thread of the host has not ended.
+pub(crate) fn has_living_thread() -> bool {
     let own = process::tid();
     let lives = |tid: i32| {
         let mut path = crate::text::Text::<64>::new();
@@ -121,5 +110,7 @@ fn living_thread() -> Option<i32> {
         let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
         state.is_some_and(|state| !matches!(state, b'Z' | b'X'))
     };
-    directory::numbers(c"/proc/self/task").ok()?.into_iter().find(|&tid| tid != own && lives(tid))
+    let tids = directory::numbers(c"/proc/self/task");
+    let hand = thread::hand();
+    tids.is_ok_and(|tids| tids.into_iter().any(|tid| tid != own && tid != hand && lives(tid)))
 }

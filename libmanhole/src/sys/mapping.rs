@@ -17,6 +17,18 @@ pub(crate) fn map(size: usize) -> Result<*mut u8> {
     Ok(address as *mut u8)
 }
 
+/// Maps a page of nothing under a name that `/proc/PID/maps` shows as `/memfd:NAME` (memfd_create(2)).
+pub(crate) fn map_named(name: &core::ffi::CStr) -> Result<usize> {
+    // SAFETY: the name is a C string.
+    let fd = unsafe { call(libc::SYS_memfd_create, [name.as_ptr() as usize, libc::MFD_CLOEXEC as usize]) }?;
+    let (access, sharing) = (libc::PROT_READ as usize, libc::MAP_SHARED as usize);
+    // SAFETY: a new mapping at a place of the kernel's choice touches nothing that exists.
+    let mapping = unsafe { call(libc::SYS_mmap, [0, PAGE, access, sharing, fd, 0]) };
+    // SAFETY: the descriptor made above.
+    let _ = unsafe { call(libc::SYS_close, [fd]) };
+    mapping
+}
+
 /// Maps `size` bytes (a power of two, a multiple of [`PAGE`]) of zeroes at a multiple of `size`.
 pub(crate) fn map_aligned(size: usize) -> Result<*mut u8> {
     let first = map(size)?;

@@ -120,6 +120,12 @@ functions! {
     initgroups(user: *const c_char, group: c_uint) -> c_int;
     unshare(flags: c_int) -> c_int;
     setns(fd: c_int, kind: c_int) -> c_int;
+    syscall() -> c_int;
+}
+
+/// The address of the next `syscall`, for the code that goes on there; 0 where there is none.
+pub(crate) fn syscall() -> usize {
+    next(&cell::syscall, name::syscall).map_or(0, NonZeroUsize::get)
 }
 
 static MINIMAL_STACK: OnceNonZeroUsize = OnceNonZeroUsize::new();

@@ -134,6 +134,14 @@ pub(crate) fn without<T>(signals: Set, act: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Signals that wait for the calling thread alone (`SigPnd` in proc_pid_status(5)); none where that cannot be read.
+pub(crate) fn pending_for_thread() -> Set {
+    let status = super::fd::read_file(c"/proc/thread-self/status", 8192).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
+    let waiting = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+    Set(waiting.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0))
+}
+
 /// The mask of the calling thread.
 pub(crate) fn mask() -> Set {
     change_mask(libc::SIG_BLOCK, Set(0))

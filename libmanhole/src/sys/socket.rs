@@ -1,4 +1,4 @@
-//! Unix stream sockets, poll, and the signal descriptor of the agent's own thread.
+//! Unix stream sockets, and poll.
 //!
 //! Context: the agent's thread. Every send has `MSG_NOSIGNAL`: a client that vanishes never raises SIGPIPE in the host.
 
@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use core::time::Duration;
 
 use super::fd::{self, Fd};
-use super::{Errno, Result, call, process, signal::Set};
+use super::{Errno, Result, call, process};
 
 /// Who is at the other end, by the kernel's word (SO_PEERCRED in unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,12 +180,4 @@ pub(crate) fn poll(waited: &mut [Waited], timeout: Option<Duration>) -> Result<u
     let limit_address = limit.as_ref().map_or(0, |limit| core::ptr::from_ref(limit) as usize);
     // SAFETY: the array and the time outlive the call.
     unsafe { call(libc::SYS_ppoll, [waited.as_mut_ptr() as usize, waited.len(), limit_address, 0, 8]) }
-}
-
-/// A descriptor that becomes readable when one of `signals`, blocked in this thread, is sent to it (signalfd(2)).
-pub(crate) fn signal_fd(signals: Set) -> Result<Fd> {
-    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-    // SAFETY: the kernel reads the set.
-    unsafe { call(libc::SYS_signalfd4, [usize::MAX, core::ptr::from_ref(&signals) as usize, 8, flags as usize]) }
-        .map(Fd::from_kernel)
 }

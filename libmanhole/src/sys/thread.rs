@@ -1,7 +1,7 @@
-//! The agent's thread: a bare clone(2), which glibc does not know.
+//! Our threads, the agent and its hand: bare clone(2)s, which glibc does not know.
 //!
-//! Context: any, **signal handlers** and fork children included: creating the thread makes system calls and writes to memory
-//! of ours, and takes nothing that the interrupted code could hold. One such thread exists at a time.
+//! Context: any, **signal handlers** and fork children included: creating a thread makes system calls and writes to memory
+//! of ours, and takes nothing that the interrupted code could hold. Of each kind one exists at a time.
 //!
 //! A thread of glibc's could be created from neither of them (it takes locks and calls the host's calloc), would make
 //! `__libc_single_threaded` false for good, and would keep the process alive when main has called pthread_exit. What glibc
@@ -10,12 +10,41 @@
 //! its kin in `credentials`.
 
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::{Result, arch, mapping, next, own_memory, signal};
 
-/// What the agent's code may use of its stack, in bytes. Untouched pages cost nothing.
-const STACK: usize = 512 * 1024;
+/// A kind of thread, and the memory that the one of this kind has.
+pub(crate) struct Kind {
+    /// What its code may use of its stack, in bytes. Untouched pages cost nothing.
+    stack: usize,
+    /// Whether it may get a copy of the host's static thread-local storage, which needs room.
+    may_run_the_host_s_code: bool,
+    /// The address of the control block, once there is one. The mapping is made once: a forked child finds it in its copy of
+    /// the memory and uses it again.
+    control: &'static AtomicUsize,
+}
+
+/// The agent's thread.
+pub(crate) static AGENT: Kind =
+    Kind { stack: 512 * 1024, may_run_the_host_s_code: true, control: &arch::AGENT_CONTROL_BLOCK };
+
+/// The thread that works in the host's descriptor table.
+pub(crate) static HAND: Kind =
+    Kind { stack: 32 * 1024, may_run_the_host_s_code: false, control: &arch::HAND_CONTROL_BLOCK };
+
+/// The kernel's id of the hand; 0 while there is none.
+static HAND_ID: AtomicI32 = AtomicI32::new(0);
+
+/// The kernel's id of the hand; 0 while there is none.
+pub(crate) fn hand() -> i32 {
+    HAND_ID.load(Ordering::SeqCst)
+}
+
+/// Says which thread the hand is; 0 for none.
+pub(crate) fn set_hand(tid: i32) {
+    HAND_ID.store(tid, Ordering::SeqCst);
+}
 
 /// The room for the thread control block and what follows it: this library's thread-local storage.
 const CONTROL: usize = mapping::PAGE;
@@ -23,16 +52,12 @@ const CONTROL: usize = mapping::PAGE;
 /// Where in that room the storage begins: behind glibc's struct pthread, which has about 2,300 bytes.
 const STORAGE: usize = 3072;
 
-/// The address of the control block, once there is one. The mapping is made once: a forked child finds it in its copy of the
-/// memory and uses it again.
-static CONTROL_BLOCK: AtomicUsize = AtomicUsize::new(0);
-
 /// Starts the thread with every signal blocked. The caller sees to it that no other one exists.
 ///
 /// `opens_signals` says that handlers of the host may run on it: then it gets a copy of the caller's static thread-local
 /// storage, so that `errno` and its like work there.
-pub(crate) fn start(entry: extern "C" fn() -> !, opens_signals: bool) -> Result<i32> {
-    let control = control_block()?;
+pub(crate) fn start(kind: &Kind, entry: extern "C" fn() -> !, opens_signals: bool) -> Result<i32> {
+    let control = prepare(kind)?;
     fill(control, opens_signals)?;
     let flags = libc::CLONE_VM
         | libc::CLONE_FS
@@ -43,14 +68,20 @@ pub(crate) fn start(entry: extern "C" fn() -> !, opens_signals: bool) -> Result<
         | libc::CLONE_SETTLS;
     let before = signal::block_all();
     // SAFETY: the stack ends below the block and is used by no other thread; the entry never returns.
-    let result = unsafe { arch::clone_thread(flags as usize, stack_top(control), control, entry as usize) };
+    let result = unsafe { arch::clone_thread(flags as usize, kind.stack_top(control), control, entry as usize) };
     signal::exchange_mask(before);
     super::checked(result).map(|tid| tid as i32)
 }
 
-/// The end of the stack: below the room for a copy of the static thread-local storage, which lies right below the block.
-fn stack_top(control: usize) -> usize {
-    control - static_storage()
+impl Kind {
+    /// The end of the stack: below the room for a copy of the static thread-local storage, which lies right below the block.
+    fn stack_top(&self, control: usize) -> usize {
+        control - self.static_storage()
+    }
+
+    fn static_storage(&self) -> usize {
+        if self.may_run_the_host_s_code { static_storage() } else { 0 }
+    }
 }
 
 /// The room for a copy of the host's static thread-local storage.
@@ -58,17 +89,16 @@ fn static_storage() -> usize {
     next::minimal_stack().next_multiple_of(mapping::PAGE)
 }
 
-fn control_block() -> Result<usize> {
-    match CONTROL_BLOCK.load(Ordering::Acquire) {
+/// Makes sure that there is memory for a thread of this kind; the result is the address of its control block.
+pub(crate) fn prepare(kind: &Kind) -> Result<usize> {
+    match kind.control.load(Ordering::Acquire) {
         0 => {
-            let below = mapping::PAGE + STACK + static_storage();
+            let below = mapping::PAGE + kind.stack + kind.static_storage();
             let whole = mapping::map(below + CONTROL)?;
             // SAFETY: the lowest page of the new mapping becomes the guard.
             unsafe { mapping::protect_none(whole, mapping::PAGE) }?;
             let control = whole as usize + below;
-            CONTROL_BLOCK.store(control, Ordering::Release);
-            #[cfg(not(test))]
-            arch::AGENT_CONTROL_BLOCK.store(control, Ordering::Release);
+            kind.control.store(control, Ordering::Release);
             Ok(control)
         }
         control => Ok(control),
@@ -117,23 +147,24 @@ fn own_storage(room: &mut [u8]) -> Result<()> {
         let place = place.and_then(|place| place.get_mut(..image.len()));
         let Some(place) = place else { return Err(super::Errno(libc::ENOMEM)) };
         place.copy_from_slice(image);
-        arch::AGENT_STORAGE.store(start + skipped, Ordering::Release);
+        arch::STORAGE_OFFSET.store(STORAGE + skipped, Ordering::Release);
     }
     Ok(())
 }
 
-/// Ends the calling thread, which must be the agent's, by the instruction after `word` has gone from `from` to `to`: from
+/// Ends the calling thread, which must be one of ours, by the instruction after `word` has gone from `from` to `to`: from
 /// then on its stack belongs to the next one. Returns when `word` was not `from`.
 pub(crate) fn leave(word: &core::sync::atomic::AtomicU32, from: u32, to: u32) {
     // SAFETY: the calling thread owns nothing that anybody needs; the code uses no stack after the exchange.
     unsafe { arch::leave(word.as_ptr(), from, to) }
 }
 
-/// Ends the calling thread, which must be the agent's: as the last one of the process, when no other is left.
-pub(crate) fn end() -> ! {
-    let word = core::sync::atomic::AtomicU32::new(0);
+/// Ends the calling thread, the last one of the process, which then ends with `code` (kernel/exit.c, synchronize_group_exit;
+/// before Linux 5.17 with that of its first thread).
+pub(crate) fn end(code: i32) -> ! {
     loop {
-        leave(&word, 0, 1);
+        // SAFETY: nobody needs anything of the thread.
+        let _ = unsafe { super::call(libc::SYS_exit, [code as usize]) };
     }
 }
 

@@ -103,29 +103,35 @@ pub(crate) fn own_control_block(block: &mut [u8], address: usize) {
     }
 }
 
-/// The control block of the agent's thread, and where its copy of this library's thread-local storage is.
-#[cfg(not(test))]
+/// The control blocks of our threads, by which they are known; 0 before the first of the kind.
 pub(crate) static AGENT_CONTROL_BLOCK: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+pub(crate) static HAND_CONTROL_BLOCK: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+
+/// How far behind a control block of ours its copy of this library's thread-local storage is.
 #[cfg(not(test))]
-pub(crate) static AGENT_STORAGE: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+pub(crate) static STORAGE_OFFSET: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
 
 // What this library calls for the address of its thread-local variables (the linker's --wrap, see build.rs). glibc knows
-// nothing of the agent's thread, so the answer is given here; for all other threads the loader answers.
+// nothing of our threads, so the answer is given here; for all other threads the loader answers.
 #[cfg(not(test))]
 core::arch::global_asm!(
     ".globl __wrap___tls_get_addr",
     ".hidden __wrap___tls_get_addr",
     ".type __wrap___tls_get_addr, @function",
     "__wrap___tls_get_addr:",
-    "mov rax, [rip + {control}]",
-    "cmp rax, fs:[0]",
+    "mov rax, fs:[0]",
+    "cmp rax, [rip + {agent}]",
+    "je 1f",
+    "cmp rax, [rip + {hand}]",
     "jne 2f",
-    "mov rax, [rdi + 8]",
+    "1:",
     "add rax, [rip + {storage}]",
+    "add rax, [rdi + 8]",
     "ret",
     "2:",
     "jmp __real___tls_get_addr@PLT",
     ".size __wrap___tls_get_addr, . - __wrap___tls_get_addr",
-    control = sym AGENT_CONTROL_BLOCK,
-    storage = sym AGENT_STORAGE,
+    agent = sym AGENT_CONTROL_BLOCK,
+    hand = sym HAND_CONTROL_BLOCK,
+    storage = sym STORAGE_OFFSET,
 );

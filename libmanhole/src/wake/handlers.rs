@@ -4,7 +4,7 @@
 //! thread-local storage; system calls by the bare instruction.
 #![allow(unsafe_code)]
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::held::{self, Held};
 use crate::interrupted::{self, Interrupted, entry};
@@ -37,12 +37,14 @@ entry!(
 /// Whether `activate_on` has done its work.
 static ACTIVATED: AtomicBool = AtomicBool::new(false);
 
-/// What the host had at the signal of `oneshot_on`: the fate that a fault takes after the visit.
-static BEFORE: Replaced<Action> = Replaced::new(Action::DEFAULT);
-
-/// What it had at the other two.
-static BEFORE_ACTIVATION: Replaced<Action> = Replaced::new(Action::DEFAULT);
+/// What the host had at the signals of `activate_on`, of `oneshot_on` (the fate that a fault takes after the visit), and of
+/// `dump_on`.
+static BEFORE_ACTIVATE: Replaced<Action> = Replaced::new(Action::DEFAULT);
+static BEFORE_ONESHOT: Replaced<Action> = Replaced::new(Action::DEFAULT);
 static BEFORE_DUMP: Replaced<Action> = Replaced::new(Action::DEFAULT);
+
+/// The mapping whose name tells that the host has taken a signal of ours over; 0 for none.
+static MARK: AtomicUsize = AtomicUsize::new(0);
 
 /// Takes the signals that the options name.
 pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
@@ -52,13 +54,12 @@ pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
 
 fn take_all(settings: &Settings) -> crate::sys::Result<()> {
     if settings.activate_on != 0 {
-        BEFORE_ACTIVATION
-            .replace(signal::set_action(settings.activate_on, &Action::handler(activate_entry, Set::ALL))?);
+        BEFORE_ACTIVATE.replace(signal::set_action(settings.activate_on, &Action::handler(activate_entry, Set::ALL))?);
     }
     if settings.oneshot_on != 0 {
         // Other handlers of the host run while the thread waits: SIGTERM ends the process as ever.
         let action = Action::handler(oneshot_entry, Set::of(&[settings.oneshot_on]));
-        BEFORE.replace(signal::set_action(settings.oneshot_on, &action)?);
+        BEFORE_ONESHOT.replace(signal::set_action(settings.oneshot_on, &action)?);
     }
     if settings.dump_on != 0 {
         BEFORE_DUMP.replace(signal::set_action(settings.dump_on, &Action::handler(dump_entry, Set::ALL))?);
@@ -68,8 +69,8 @@ fn take_all(settings: &Settings) -> crate::sys::Result<()> {
 
 /// Gives the signals that the options name back to what was there before.
 pub(crate) fn give_all_back(settings: &Settings) {
-    give_back(settings.activate_on, BEFORE_ACTIVATION.get());
-    give_back(settings.oneshot_on, BEFORE.get());
+    give_back(settings.activate_on, BEFORE_ACTIVATE.get());
+    give_back(settings.oneshot_on, BEFORE_ONESHOT.get());
     give_back(settings.dump_on, BEFORE_DUMP.get());
 }
 
@@ -79,12 +80,21 @@ fn give_back(number: i32, before: &Action) {
     }
 }
 
-/// The host has put a disposition of its own in the place of ours, as is its right: the signal opens no manhole any more.
+/// The host has put a handler of its own in the place of ours, as is its right: the signal opens no manhole any more. The client
+/// finds out by the name of a mapping (`/proc/PID/maps`): `manhole:<signal>=<address of the handler>`.
 pub(crate) fn host_has_taken(number: i32) {
-    if let Ok(now) = signal::action(number)
-        && !interrupted::is_of_agent(&now)
-    {
-        log::problem(format_args!("The host has taken signal {number}: it opens no manhole any more."));
+    let Ok(now) = signal::action(number) else { return };
+    if now.handler <= libc::SIG_IGN || interrupted::is_of_agent(&now) {
+        return;
+    }
+    log::problem(format_args!("The host handles signal {number} itself now: it opens no manhole any more."));
+    let mut name = crate::text::Text::<64>::new();
+    name.push_fmt(format_args!("manhole:{number}={:x}", now.handler));
+    let mark = mapping::map_named(name.as_c_str()).unwrap_or(0);
+    match MARK.swap(mark, Ordering::AcqRel) {
+        0 => {}
+        // SAFETY: the mark that was there, to which nothing refers.
+        old => drop(unsafe { mapping::unmap(old as *mut u8, mapping::PAGE) }),
     }
 }
 
@@ -168,24 +178,7 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) {
 /// it, and finds the host's disposition. It is blocked here, so it comes when the interrupted code is back in place.
 fn take_its_course(number: i32, info: &libc::siginfo_t) {
     if signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
-        let _ = signal::set_action(number, BEFORE.get());
+        let _ = signal::set_action(number, BEFORE_ONESHOT.get());
     }
     let _ = process::raise_again(number, info);
-}
-
-/// The size of the stacks that are provided for handlers: for the kernel's frame (up to 11 KiB with AMX state) and ours.
-const ALTERNATE_STACK: usize = 64 * 1024;
-
-/// Gives the calling thread a stack for handlers, where it has none: the one that has overflowed is of no use.
-pub(crate) fn provide_stack() {
-    let Ok(stack) = mapping::map(ALTERNATE_STACK + mapping::PAGE) else { return };
-    // SAFETY: the lowest page of the new mapping becomes the guard.
-    let guarded = unsafe { mapping::protect_none(stack, mapping::PAGE) };
-    // SAFETY: the rest of the mapping.
-    let start = unsafe { stack.add(mapping::PAGE) };
-    let is_used = guarded.is_ok() && signal::provide_alternate_stack(start, ALTERNATE_STACK) == Ok(true);
-    if !is_used {
-        // SAFETY: the mapping made above, which nobody uses.
-        let _ = unsafe { mapping::unmap(stack, ALTERNATE_STACK + mapping::PAGE) };
-    }
 }

@@ -1,0 +1,232 @@
+//! Sends a host thread on an errand: it creates the hand, for only a thread of the host can make one that shares its
+//! descriptor table.
+//!
+//! Context: the agent's thread; [`on_errand`] in a **signal handler** on a host thread, whatever that holds: clone(2) and atomics.
+//!
+//! Which thread is asked is a matter of harm. First one that waits without a limit of time in a call that begins anew exactly; a thread that
+//! runs, by its own clock tick, which interrupts nothing; at last one in a call with a time limit, which starts over once. A thread in
+//! any other call, such as a write that could come back short, is never asked.
+#![allow(unsafe_code)]
+
+use core::time::Duration;
+
+use crate::capture::task::{Look, Task};
+use crate::interrupted::{Interrupted, entry};
+use crate::loan::{self, Loan};
+use crate::snapshot::Syscall;
+use crate::sys::timer::CpuTimer;
+use crate::sys::{directory, process, thread};
+use crate::{hand, state};
+
+entry!(
+    /// The disposition of the signal by which a thread is asked.
+    errand_entry, on_errand
+);
+
+extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
+    let (code, mut interrupted) = unsafe { ((*info).si_code, Interrupted::from_kernel(context)) };
+    if state::is_on_here() {
+        hand::come();
+    }
+    // As in capture's handler: from Linux 5.10 on the timer's signal interrupts nothing, and an EINTR here is the host's.
+    let by_timer = code == libc::SI_TIMER && process::kernel() >= (5, 10);
+    if !by_timer || interrupted.mask().contains(number) {
+        interrupted.go_on();
+    }
+}
+
+/// How harmful it is to ask a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Harm {
+    /// It waits in a call that begins anew exactly.
+    None,
+    /// It runs: its clock can be asked.
+    Runs,
+    /// Its wait has a limit of time, which starts over.
+    StartsOver,
+    /// Something could be lost.
+    Some,
+}
+
+/// How long it may take in all, and how long the better ways are tried alone.
+const LIMIT: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_millis(150);
+
+/// Gets a hand.
+pub(crate) fn fetch_hand() -> Result<(), String> {
+    if hand::is_there() {
+        return Ok(());
+    }
+    hand::want().map_err(|error| format!("no memory for it ({error})"))?;
+    let result = send();
+    if !hand::give_up() && result.is_err() {
+        // At this moment after all.
+        return wait(LIMIT).unwrap_or(result);
+    }
+    result
+}
+
+/// In a forked child: a signal that the parent has on loan is given back here as well.
+pub(crate) fn forget() {
+    loan::forget(errand_entry);
+}
+
+fn send() -> Result<(), String> {
+    let loan = Loan::take(errand_entry)?;
+    let start = process::monotonic();
+    // Kept until the end: a timer goes off when its thread runs.
+    let mut timers: Vec<(i32, CpuTimer)> = Vec::new();
+    let mut asked: Vec<i32> = Vec::new();
+    loop {
+        let past = process::monotonic().saturating_sub(start);
+        let bearable = if past < PATIENCE { Harm::Runs } else { Harm::StartsOver };
+        for tid in directory::numbers(c"/proc/self/task").unwrap_or_default() {
+            if tid == process::tid() || tid == thread::hand() || asked.contains(&tid) {
+                continue;
+            }
+            let task = Task::new(tid);
+            match harm_of(&task) {
+                Harm::Runs if !timers.iter().any(|(known, _)| *known == tid) => {
+                    if task.may_be_asked(loan.number())
+                        && let Ok(timer) = CpuTimer::start(tid, loan.number(), 0)
+                    {
+                        timers.push((tid, timer));
+                    }
+                }
+                Harm::None | Harm::StartsOver
+                    if harm_of(&task) <= bearable && task.may_be_asked(loan.number()) && rests(&task) =>
+                {
+                    asked.push(tid);
+                    if process::queue_to_thread(tid, loan.number(), 0).is_ok()
+                        && let Some(result) = wait(Duration::from_millis(100))
+                    {
+                        return result;
+                    }
+                }
+                _ => {}
+            }
+            if let Some(result) = outcome() {
+                return result;
+            }
+        }
+        if past > LIMIT {
+            return Err(
+                "no thread of the process could be asked without harm: each blocks the signal, or is in a call \
+                        that a signal could cut short"
+                    .to_owned(),
+            );
+        }
+        if let Some(result) = wait(Duration::from_millis(2)) {
+            return result;
+        }
+    }
+}
+
+/// Whether the thread is where it was a moment ago, and has not run since.
+fn rests(task: &Task) -> bool {
+    let (stamp, look) = (task.stamp(), task.look());
+    process::sleep(Duration::from_micros(200));
+    task.look() == look && task.stamp() == stamp
+}
+
+fn outcome() -> Option<Result<(), String>> {
+    hand::has_come().map(|result| result.map_err(|error| format!("no thread could be made ({error})")))
+}
+
+/// Waits for the hand.
+fn wait(limit: Duration) -> Option<Result<(), String>> {
+    let start = process::monotonic();
+    loop {
+        if let Some(result) = outcome() {
+            return Some(result);
+        }
+        if process::monotonic().saturating_sub(start) > limit {
+            return None;
+        }
+        process::sleep(Duration::from_micros(50));
+    }
+}
+
+fn harm_of(task: &Task) -> Harm {
+    match task.look() {
+        Look::Running => Harm::Runs,
+        Look::Blocked(position) => position.syscall.map_or(Harm::Some, harm_of_call),
+        // A process that may not look at itself: only the kernel's function is known, not its limit of time.
+        Look::Refused => match task.identity().map(|identity| identity.letter) {
+            Some(b'R') => Harm::Runs,
+            Some(b'S') if begins_anew(&task.wait_channel()) => Harm::StartsOver,
+            _ => Harm::Some,
+        },
+        Look::NoPosition | Look::Gone => Harm::Some,
+    }
+}
+
+fn harm_of_call(call: Syscall) -> Harm {
+    let [_, second, third, fourth, fifth, _] = call.arguments;
+    let by = |is_limited: bool| if is_limited { Harm::StartsOver } else { Harm::None };
+    let is_negative = |value: u64| (value as i32) < 0;
+    match i64::try_from(call.number).unwrap_or(-1) {
+        libc::SYS_epoll_wait | libc::SYS_epoll_pwait => by(!is_negative(fourth)),
+        libc::SYS_epoll_pwait2 => by(fourth != 0),
+        libc::SYS_poll => by(!is_negative(third)),
+        libc::SYS_ppoll | libc::SYS_rt_sigtimedwait => by(third != 0),
+        libc::SYS_select | libc::SYS_pselect6 => by(fifth != 0),
+        libc::SYS_futex => match second as i32 & 0x7f {
+            libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET => by(fourth != 0),
+            _ => Harm::Some,
+        },
+        // To a point in time, it ends when it would have ended (clock_nanosleep(2)).
+        libc::SYS_clock_nanosleep => by(second as i32 & libc::TIMER_ABSTIME == 0),
+        libc::SYS_nanosleep => Harm::StartsOver,
+        libc::SYS_pause | libc::SYS_rt_sigsuspend | libc::SYS_wait4 | libc::SYS_waitid => Harm::None,
+        libc::SYS_read | libc::SYS_accept | libc::SYS_accept4 => Harm::None,
+        libc::SYS_recvfrom if fourth & libc::MSG_WAITALL as u64 == 0 => Harm::None,
+        libc::SYS_recvmsg if third & libc::MSG_WAITALL as u64 == 0 => Harm::None,
+        _ => Harm::Some,
+    }
+}
+
+/// Kernel functions in which a thread waits for something that a signal does not cut short, as `wchan` names them.
+fn begins_anew(channel: &str) -> bool {
+    const FUNCTIONS: [&str; 14] = [
+        "ep_poll",
+        "poll_schedule_timeout",
+        "do_poll",
+        "do_sys_poll",
+        "do_select",
+        "futex_wait",
+        "futex_wait_queue",
+        "futex_wait_queue_me",
+        "futex_do_wait",
+        "do_sigsuspend",
+        "sigsuspend",
+        "__do_sys_pause",
+        "do_wait",
+        "inet_csk_accept",
+    ];
+    FUNCTIONS.contains(&channel.split('.').next().unwrap_or(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(number: i64, arguments: [u64; 6]) -> Harm {
+        harm_of_call(Syscall { number: number as u64, arguments })
+    }
+
+    #[test]
+    fn who_is_asked_first() {
+        assert_eq!(call(libc::SYS_epoll_wait, [3, 0, 8, u64::from(u32::MAX), 0, 0]), Harm::None);
+        assert_eq!(call(libc::SYS_epoll_wait, [3, 0, 8, 100, 0, 0]), Harm::StartsOver);
+        assert_eq!(call(libc::SYS_poll, [0, 0, u64::MAX, 0, 0, 0]), Harm::None);
+        assert_eq!(call(libc::SYS_futex, [0, 128, 0, 0, 0, 0]), Harm::None);
+        assert_eq!(call(libc::SYS_futex, [0, 6, 0, 0, 0, 0]), Harm::Some);
+        assert_eq!(call(libc::SYS_clock_nanosleep, [0, 0, 0, 0, 0, 0]), Harm::StartsOver);
+        for number in [libc::SYS_write, libc::SYS_connect, libc::SYS_close, libc::SYS_sendto] {
+            assert_eq!(call(number, [0; 6]), Harm::Some);
+        }
+        assert!(Harm::None < Harm::Runs && Harm::Runs < Harm::StartsOver);
+    }
+}

@@ -1,0 +1,367 @@
+//! The hand: a thread of ours in the host's descriptor table, which puts a pipe in the place of the host's descriptors 0 to 2,
+//! and puts back what was there.
+//!
+//! Context: the agent's thread orders; [`come`] on a host thread inside a **signal handler**; [`restore_here`] on host threads inside
+//! exit; [`forget`] in a freshly forked child. The hand itself blocks every signal, allocates nothing, has no panics and waits for orders on a
+//! futex. Atomics and system calls only, everywhere.
+//!
+//! The agent has a descriptor table of its own, and only a task that shares a table can change it (dup2(2)). So the hand is created by a
+//! thread of the host, and stays for as long as something is redirected: what must be put back is never left to whether a host
+//! thread can be had again.
+
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use core::time::Duration;
+
+use crate::sys::fd::{self, Fd};
+use crate::sys::{self, Errno, host_fd, lock, process, thread};
+
+/// There is no hand.
+const NONE: u32 = 0;
+/// One is wanted: the first host thread that comes by creates it.
+const WANTED: u32 = 1;
+/// It is being created.
+const COMING: u32 = 2;
+/// It waits for orders.
+const IDLE: u32 = 3;
+/// It has an order.
+const ASKED: u32 = 4;
+
+static PHASE: AtomicU32 = AtomicU32::new(NONE);
+
+/// How long the agent waits for the hand.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the hand is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Install = 1,
+    Restore = 2,
+    Follow = 3,
+    Leave = 4,
+}
+
+static ORDER: AtomicU32 = AtomicU32::new(0);
+/// An error number of the last order, or of the creation; 0 for none.
+static RESULT: AtomicI32 = AtomicI32::new(0);
+/// Whose table has the pipes.
+static AGENT: AtomicI32 = AtomicI32::new(0);
+
+static NUMBER: AtomicI64 = AtomicI64::new(0);
+static ARGUMENTS: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+/// Numbers from these on are tried, one after the other: hosts expect to get the low ones.
+const HIGH: [i32; 4] = [900, 210, 20, 3];
+
+const FREE: u32 = 0;
+const INSTALLED: u32 = 1;
+const BUSY: u32 = 2;
+
+/// What is known of one of the host's descriptors 0 to 2. Numbers and identities stay when all is put back: a child that was
+/// forked at that moment has the descriptors of before and the memory of after.
+struct Slot {
+    state: AtomicU32,
+    /// Where the original is kept in the host's table; -1 for nowhere.
+    saved: AtomicI32,
+    original: Identity,
+    /// Whether the original is closed on exec.
+    closes: AtomicBool,
+    pipe: Identity,
+    /// The number that the pipe has on its way to its place.
+    passing: AtomicI32,
+    /// The agent's number of the pipe's end that is to be installed.
+    end: AtomicI32,
+    /// The agent's number of a copy of the original; -1 for none.
+    copy: AtomicI32,
+}
+
+struct Identity([AtomicU64; 2]);
+
+impl Identity {
+    const fn none() -> Identity {
+        Identity([const { AtomicU64::new(0) }; 2])
+    }
+
+    fn set(&self, (device, inode): (u64, u64)) {
+        for (slot, value) in self.0.iter().zip([device, inode]) {
+            slot.store(value, SeqCst);
+        }
+    }
+
+    fn get(&self) -> (u64, u64) {
+        let [device, inode] = &self.0;
+        (device.load(SeqCst), inode.load(SeqCst))
+    }
+
+    /// Whether descriptor `number` of the calling thread's table is this.
+    fn is_at(&self, number: i32) -> bool {
+        self.get() != (0, 0) && number >= 0 && fd::stat_of(number).is_ok_and(|stat| stat.identity == self.get())
+    }
+}
+
+static SLOTS: [Slot; 3] = [const {
+    Slot {
+        state: AtomicU32::new(FREE),
+        saved: AtomicI32::new(-1),
+        original: Identity::none(),
+        closes: AtomicBool::new(false),
+        pipe: Identity::none(),
+        passing: AtomicI32::new(-1),
+        end: AtomicI32::new(-1),
+        copy: AtomicI32::new(-1),
+    }
+}; 3];
+
+/// Whether the hand is there.
+pub(crate) fn is_there() -> bool {
+    PHASE.load(SeqCst) >= IDLE
+}
+
+/// Wants a hand, which the next call of [`come`] creates. False when that is being done.
+pub(crate) fn want() -> sys::Result<()> {
+    thread::prepare(&thread::HAND)?;
+    RESULT.store(0, SeqCst);
+    PHASE.compare_exchange(NONE, WANTED, SeqCst, SeqCst).map(drop).map_err(|_| Errno(libc::EAGAIN))
+}
+
+/// What has become of the wish: `None` while nobody has come by, or the hand is on its way.
+pub(crate) fn has_come() -> Option<sys::Result<()>> {
+    match PHASE.load(SeqCst) {
+        WANTED | COMING => None,
+        NONE => Some(Err(Errno(RESULT.load(SeqCst)))),
+        _ => Some(Ok(())),
+    }
+}
+
+/// Gives up the wish; false when it comes true at this moment.
+pub(crate) fn give_up() -> bool {
+    PHASE.compare_exchange(WANTED, NONE, SeqCst, SeqCst).is_ok() || PHASE.load(SeqCst) == NONE
+}
+
+/// On a host thread, whatever it holds: creates the hand if one is wanted.
+pub(crate) fn come() {
+    if PHASE.compare_exchange(WANTED, COMING, SeqCst, SeqCst).is_err() {
+        return;
+    }
+    if let Err(Errno(error)) = thread::start(&thread::HAND, run, false) {
+        RESULT.store(error, SeqCst);
+        PHASE.store(NONE, SeqCst);
+    }
+}
+
+extern "C" fn run() -> ! {
+    thread::set_hand(process::tid());
+    thread::set_name(c"Manhole hand");
+    thread::leave_real_time();
+    PHASE.store(IDLE, SeqCst);
+    lock::wake(&PHASE, u32::MAX >> 1);
+    loop {
+        while PHASE.load(SeqCst) != ASKED {
+            lock::wait(&PHASE, IDLE, None);
+        }
+        let order = ORDER.load(SeqCst);
+        if order == Order::Leave as u32 {
+            thread::leave(&PHASE, ASKED, NONE);
+            continue;
+        }
+        let result = obey(order);
+        RESULT.store(result.err().map_or(0, |error| error.0), SeqCst);
+        PHASE.store(IDLE, SeqCst);
+        lock::wake(&PHASE, u32::MAX >> 1);
+    }
+}
+
+fn obey(order: u32) -> sys::Result<()> {
+    if order == Order::Install as u32 {
+        for (number, slot) in (0..).zip(&SLOTS) {
+            if slot.end.load(SeqCst) >= 0 {
+                slot.install(number)?;
+            }
+        }
+        Ok(())
+    } else if order == Order::Follow as u32 {
+        let mut arguments = [0; 3];
+        for (argument, slot) in arguments.iter_mut().zip(&ARGUMENTS) {
+            *argument = slot.load(SeqCst);
+        }
+        process::follow(NUMBER.load(SeqCst), arguments)
+    } else {
+        restore_here();
+        Ok(())
+    }
+}
+
+/// Gives the order and waits until it is carried out.
+fn ask(order: Order) -> sys::Result<()> {
+    ORDER.store(order as u32, SeqCst);
+    if PHASE.compare_exchange(IDLE, ASKED, SeqCst, SeqCst).is_err() {
+        return Err(Errno(libc::ESRCH));
+    }
+    lock::wake(&PHASE, u32::MAX >> 1);
+    let start = process::monotonic();
+    while PHASE.load(SeqCst) == ASKED {
+        let left = PATIENCE.saturating_sub(process::monotonic().saturating_sub(start));
+        if left.is_zero() {
+            return Err(Errno(libc::ETIMEDOUT));
+        }
+        // The end of the hand itself wakes nobody.
+        let pause = if order == Order::Leave { Duration::from_micros(50) } else { left };
+        lock::wait(&PHASE, ASKED, Some(pause));
+    }
+    match RESULT.load(SeqCst) {
+        0 => Ok(()),
+        error if order != Order::Leave => Err(Errno(error)),
+        _ => Ok(()),
+    }
+}
+
+/// What is to be put in the place of one of the host's descriptors.
+pub(crate) struct Piece<'f> {
+    pub(crate) number: i32,
+    /// The end of a pipe, in the agent's table.
+    pub(crate) end: &'f Fd,
+    /// A copy of the original in the agent's table, should the host close ours.
+    pub(crate) copy: Option<&'f Fd>,
+}
+
+/// For the agent's thread: puts the pieces in their places, all of them or none.
+pub(crate) fn install(pieces: &[Piece<'_>]) -> sys::Result<()> {
+    AGENT.store(process::tid(), SeqCst);
+    for (number, slot) in (0..).zip(&SLOTS) {
+        let piece = pieces.iter().find(|piece| piece.number == number);
+        slot.end.store(piece.map_or(-1, |piece| piece.end.number()), SeqCst);
+        slot.copy.store(piece.and_then(|piece| piece.copy).map_or(-1, Fd::number), SeqCst);
+    }
+    ask(Order::Install).inspect_err(|_| {
+        let _ = ask(Order::Restore);
+    })
+}
+
+/// For the agent's thread: the host's own descriptors are in their places again, and the hand goes.
+pub(crate) fn put_back() -> sys::Result<()> {
+    if !is_there() {
+        return Ok(());
+    }
+    let result = ask(Order::Restore);
+    dismiss();
+    result
+}
+
+/// Lets the hand go, and waits until the kernel has forgotten it.
+fn dismiss() {
+    let tid = thread::hand();
+    let _ = ask(Order::Leave);
+    let start = process::monotonic();
+    while tid != 0 && process::has_thread(tid) && process::monotonic().saturating_sub(start) < PATIENCE {
+        thread::pause(Duration::from_micros(50));
+    }
+    thread::set_hand(0);
+}
+
+/// For the agent's thread: the hand makes the change of credentials that the host has made.
+pub(crate) fn follow(number: i64, arguments: [usize; 3]) -> sys::Result<()> {
+    if !is_there() {
+        return Ok(());
+    }
+    NUMBER.store(number, SeqCst);
+    for (slot, argument) in ARGUMENTS.iter().zip(arguments) {
+        slot.store(argument, SeqCst);
+    }
+    ask(Order::Follow)
+}
+
+/// Whether any of the host's descriptors is redirected.
+pub(crate) fn is_at_work() -> bool {
+    SLOTS.iter().any(|slot| slot.state.load(SeqCst) != FREE)
+}
+
+/// Whether the pipe is where it was put.
+pub(crate) fn holds(number: i32) -> bool {
+    let slot = usize::try_from(number).ok().and_then(|number| SLOTS.get(number));
+    slot.is_some_and(|slot| slot.state.load(SeqCst) == INSTALLED && host_fd::identity(number) == Some(slot.pipe.get()))
+}
+
+/// Where descriptor `number` of the host's is for as long as it is redirected.
+pub(crate) fn place_of(number: i32) -> i32 {
+    let slot = usize::try_from(number).ok().and_then(|number| SLOTS.get(number));
+    slot.filter(|slot| slot.state.load(SeqCst) == INSTALLED).map_or(number, |slot| slot.saved.load(SeqCst))
+}
+
+/// On a thread that has the host's table: puts back all that is redirected and still is what was put there.
+pub(crate) fn restore_here() {
+    for (number, slot) in (0..).zip(&SLOTS) {
+        if slot.state.compare_exchange(INSTALLED, BUSY, SeqCst, SeqCst).is_ok() {
+            slot.restore(number);
+            slot.state.store(FREE, SeqCst);
+        }
+    }
+}
+
+/// In a freshly forked child, which has no hand: its descriptors are its own again. Safe in a signal handler.
+pub(crate) fn forget() {
+    PHASE.store(NONE, SeqCst);
+    thread::set_hand(0);
+    for (number, slot) in (0..).zip(&SLOTS) {
+        if slot.pipe.get() == (0, 0) {
+            continue;
+        }
+        let was_at_work = slot.state.load(SeqCst) != FREE;
+        if was_at_work || slot.pipe.is_at(number) {
+            slot.restore(number);
+        }
+        let passing = slot.passing.swap(-1, SeqCst);
+        if slot.pipe.is_at(passing) {
+            drop(Fd::adopt(passing));
+        }
+        slot.pipe.set((0, 0));
+        slot.saved.store(-1, SeqCst);
+        slot.state.store(FREE, SeqCst);
+    }
+}
+
+impl Slot {
+    /// On the hand: keeps what is at `number` and puts the pipe there.
+    fn install(&self, number: i32) -> sys::Result<()> {
+        let (original, status) = (fd::stat_of(number)?.identity, fd::status_flags(number)?);
+        let closes = fd::is_closed_on_exec(number)?;
+        // The host's own flags: who writes to a descriptor that does not wait expects to be told that it is full.
+        let way = if number == 0 { libc::O_RDONLY } else { libc::O_WRONLY };
+        let pipe = host_fd::open_of(AGENT.load(SeqCst), self.end.load(SeqCst), way | status & libc::O_NONBLOCK)?;
+        self.pipe.set(pipe.stat()?.identity);
+        self.passing.store(pipe.number(), SeqCst);
+        let saved = HIGH.iter().find_map(|&lowest| fd::duplicate_from(number, lowest).ok());
+        let saved = saved.ok_or(Errno(libc::EMFILE))?;
+        self.original.set(original);
+        self.closes.store(closes, SeqCst);
+        self.saved.store(saved.into_number(), SeqCst);
+        self.state.store(INSTALLED, SeqCst);
+        let result = fd::replace(pipe.number(), number, closes);
+        drop(pipe);
+        self.passing.store(-1, SeqCst);
+        result
+    }
+
+    /// On a thread that has the host's table: puts back what was at `number`, unless the host has put something else there.
+    fn restore(&self, number: i32) {
+        let saved = self.saved.load(SeqCst);
+        let is_kept = self.original.is_at(saved);
+        let closes = self.closes.load(SeqCst);
+        if self.pipe.is_at(number) {
+            let done = is_kept && fd::replace(saved, number, closes).is_ok();
+            if !done && let Some(copy) = self.agent_s_copy() {
+                let _ = fd::replace(copy.number(), number, closes);
+            }
+        }
+        if is_kept {
+            drop(Fd::adopt(saved));
+        }
+    }
+
+    /// The original from the agent's table: for a host that has closed the kept one with all that it does not know.
+    fn agent_s_copy(&self) -> Option<Fd> {
+        let (agent, number) = (AGENT.load(SeqCst), self.copy.load(SeqCst));
+        if number < 0 || !process::has_thread(agent) {
+            return None;
+        }
+        host_fd::share_of(agent, number).or_else(|_| host_fd::open_of(agent, number, libc::O_WRONLY)).ok()
+    }
+}

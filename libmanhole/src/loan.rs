@@ -1,0 +1,79 @@
+//! A signal on loan from the host: one whose default is to be ignored, and that the host leaves at its default.
+//!
+//! Context: the agent's thread; [`forget`] in a forked child. The signal is taken only while it is needed. What its handler may do
+//! is the borrower's business: it runs in signal context on any host thread.
+
+use crate::interrupted;
+use crate::sys::signal::{self, Action, Set};
+
+/// Signals that are ignored by default (signal(7)): pending across an exec or after a host has reset its dispositions,
+/// they harm nobody. The higher number first: frames of handlers with lower numbers are then below ours.
+const CANDIDATES: [i32; 2] = [libc::SIGWINCH, libc::SIGURG];
+
+/// What the kernel calls when the signal comes.
+pub(crate) type Entry = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// A signal on loan from the host, given back when dropped.
+pub(crate) struct Loan {
+    number: i32,
+    entry: Entry,
+    /// What was there: the default, or the handler of ours that wakes the manhole.
+    before: Action,
+}
+
+impl Loan {
+    /// Takes the first candidate that the host leaves at its default; until the loan ends, it runs `entry`.
+    pub(crate) fn take(entry: Entry) -> Result<Loan, String> {
+        let ours = Action::handler(entry, Set::ALL);
+        // A host that saves and restores dispositions may have put back ours: it stands for the default.
+        let is_free = |action: &Action| action.is_default() || interrupted::is_of_agent(action);
+        for number in CANDIDATES {
+            if !signal::action(number).is_ok_and(|action| is_free(&action)) {
+                continue;
+            }
+            match signal::set_action(number, &ours) {
+                Ok(before) if is_free(&before) => return Ok(Loan { number, entry, before }),
+                // The host was quicker: it keeps what it has just set.
+                Ok(before) => drop(signal::set_action(number, &before)),
+                Err(_) => {}
+            }
+        }
+        Err("the host uses both SIGWINCH and SIGURG, so it could not be asked".to_owned())
+    }
+
+    pub(crate) fn number(&self) -> i32 {
+        self.number
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let before = if is_entry(&self.before, self.entry) { Action::DEFAULT } else { self.before };
+        give_back(self.number, self.entry, &before);
+    }
+}
+
+fn is_entry(action: &Action, entry: Entry) -> bool {
+    action.handler == entry as usize
+}
+
+/// Puts `before` in the place of the borrower's handler; what the host has set meanwhile stays.
+fn give_back(number: i32, entry: Entry, before: &Action) {
+    if !signal::action(number).is_ok_and(|now| is_entry(&now, entry)) {
+        return;
+    }
+    // Exchanged in one step: should the host have been quicker after all, it gets back what it has set.
+    if let Ok(was) = signal::set_action(number, before)
+        && !is_entry(&was, entry)
+    {
+        let _ = signal::set_action(number, &was);
+    }
+}
+
+/// In a forked child: a loan of the parent's at the moment of the fork is given back here as well. The kernel copies the
+/// dispositions at another moment than the memory, so the dispositions themselves are asked.
+pub(crate) fn forget(entry: Entry) {
+    for number in CANDIDATES {
+        give_back(number, entry, &Action::DEFAULT);
+    }
+}
