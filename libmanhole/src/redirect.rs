@@ -288,22 +288,24 @@ pub(crate) fn forget() {
 ///
 /// The thread of the host that will run the line can lend the hand, so that no other has to be asked: [`expect_hand`] here, then
 /// [`lend_a_hand`] there, then this.
-#[allow(dead_code, reason = "whoever runs code of the host calls it")]
 pub(crate) fn line_begins() -> Result<bool, String> {
-    if state::settings().redirect != manhole_options::Redirect::Line || is_on() {
+    if !is_for_lines() {
         return Ok(false);
     }
     begin(Way::Client).map(|_| true)
 }
 
+/// Whether output is to be redirected for the lines that run code of the host.
+pub(crate) fn is_for_lines() -> bool {
+    state::settings().redirect == manhole_options::Redirect::Line && !is_on()
+}
+
 /// After the line, or when it is given up.
-#[allow(dead_code, reason = "whoever runs code of the host calls it")]
 pub(crate) fn line_ends() -> Result<(), String> {
     end()
 }
 
 /// Before [`lend_a_hand`], on the agent's thread.
-#[allow(dead_code, reason = "whoever runs code of the host calls it")]
 pub(crate) fn expect_hand() {
     if !hand::is_there() {
         let _ = hand::want();
@@ -311,14 +313,12 @@ pub(crate) fn expect_hand() {
 }
 
 /// On the host thread that runs a line. Safe in a signal handler.
-#[allow(dead_code, reason = "whoever runs code of the host calls it")]
 pub(crate) fn lend_a_hand() {
     hand::come();
 }
 
 /// On the host thread that runs a line, before and after it: what stdio holds back for standard output goes where it belongs. False
 /// when another thread holds the stream: it is not waited for.
-#[allow(dead_code, reason = "whoever runs code of the host calls it")]
 pub(crate) fn flush_stdio() -> bool {
     stdio::flush_standard_output()
 }

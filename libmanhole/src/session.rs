@@ -230,6 +230,8 @@ fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
 
 /// Answers a request whose job has ended or was given up.
 fn conclude(client: &mut Client, pending: &Pending, answer: Answer) -> Next {
+    // What it has printed comes before what it has returned.
+    redirect::feed_the_rest(client);
     if runs_only() {
         exec::conclude(client, pending, answer)
     } else if client.is_structured() {

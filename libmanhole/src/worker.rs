@@ -12,10 +12,10 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use core::time::Duration;
 
 use crate::app::Command;
-use crate::state;
 use crate::sys::lock::{self, Lock};
 use crate::sys::signal::{self, Set};
 use crate::sys::{Errno, next, process, thread};
+use crate::{redirect, state};
 
 /// The size of the worker's stack in bytes. Untouched pages cost nothing.
 const STACK: usize = 8 << 20;
@@ -39,6 +39,19 @@ static STATE: AtomicU32 = AtomicU32::new(NONE);
 
 /// The kernel's id of the worker; 0 until it has said so.
 static TID: AtomicI32 = AtomicI32::new(0);
+
+/// Before a job: whether its output goes to the client, for which the worker lends the hand and waits for the agent's thread.
+static GATE: AtomicU32 = AtomicU32::new(OPEN);
+
+/// The job begins at once.
+const OPEN: u32 = 0;
+/// The worker is to lend the hand.
+const HAND_WANTED: u32 = 1;
+/// The hand is there; the worker waits for the redirection.
+const HAND_LENT: u32 = 2;
+
+/// How long the worker waits for the redirection: a job runs in any case.
+const REDIRECTION: Duration = Duration::from_secs(1);
 
 /// Who makes the worker or lets it end. Host threads only ever try it.
 static CHANGING: Lock<()> = Lock::new(());
@@ -158,6 +171,7 @@ fn is_gone() -> bool {
 pub(crate) fn forget() {
     STATE.store(NONE, Ordering::SeqCst);
     TID.store(0, Ordering::SeqCst);
+    GATE.store(OPEN, Ordering::SeqCst);
     CHANGING.forget(());
     JOB.forget(None);
     COUNTS.forget((0, 0));
@@ -208,6 +222,43 @@ pub(crate) fn start(command: &'static Command, line: &str, mut arguments: Vec<Ve
     }
     lock::wake(&STATE, u32::MAX >> 1);
     Ok(Ticket { serial, name: &command.name })
+}
+
+/// Before [`start`]: the worker waits until its output is redirected ([`go`]).
+pub(crate) fn want_redirection() {
+    GATE.store(HAND_WANTED, Ordering::SeqCst);
+}
+
+/// Whether the worker waits for the redirection.
+pub(crate) fn waits_for_redirection() -> bool {
+    GATE.load(Ordering::SeqCst) == HAND_LENT
+}
+
+/// The worker may begin.
+pub(crate) fn go() {
+    GATE.store(OPEN, Ordering::SeqCst);
+    lock::wake(&GATE, 1);
+}
+
+/// On the worker: lends the hand and waits for the redirection, if that is wanted. Whether it was.
+fn pass_gate() -> bool {
+    if GATE.load(Ordering::SeqCst) != HAND_WANTED {
+        return false;
+    }
+    redirect::lend_a_hand();
+    redirect::flush_stdio();
+    GATE.store(HAND_LENT, Ordering::SeqCst);
+    state::poke();
+    let start = process::monotonic();
+    while GATE.load(Ordering::SeqCst) == HAND_LENT {
+        let left = REDIRECTION.saturating_sub(process::monotonic().saturating_sub(start));
+        if left.is_zero() {
+            break;
+        }
+        lock::wait(&GATE, HAND_LENT, Some(left));
+    }
+    GATE.store(OPEN, Ordering::SeqCst);
+    true
 }
 
 /// What has become of a job.
@@ -264,12 +315,14 @@ extern "C-unwind" fn run(_: *mut c_void) -> *mut c_void {
 /// The application's function may be called.
 unsafe fn work(process: i32) -> bool {
     let Some((function, context, arguments)) = take() else { return true };
-    // Output of the function belongs to the client from here on: whoever redirects it, does it around this call, on this
-    // thread, which has the host's descriptors.
+    let is_redirected = pass_gate();
     // SAFETY: the caller's word; the arguments are this thread's alone.
     let value = unsafe { function((*arguments).count, (*arguments).pointers.as_mut_ptr(), context as *mut c_void) };
     if process::pid() != process {
         return false;
+    }
+    if is_redirected {
+        redirect::flush_stdio();
     }
     finish(arguments, value);
     true

@@ -14,6 +14,13 @@ use nix::sys::signal::Signal;
 
 use crate::{PATIENCE, StructuredClient, TextClient, Thread, place, wait_for};
 
+/// The program without what the test process may have inherited.
+fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("LD_PRELOAD").env_remove("MANHOLE");
+    command
+}
+
 /// A program that is about to be started.
 pub struct Host {
     command: Command,
@@ -26,7 +33,7 @@ impl Host {
     /// With the agent preloaded, and its log on.
     pub fn new(program: impl AsRef<OsStr>) -> Host {
         Host {
-            command: Command::new(program),
+            command: command(program),
             preload: Some(place::library()),
             options: "verbose=True".into(),
             ending: None,
@@ -35,7 +42,7 @@ impl Host {
 
     /// As it is, for comparison.
     pub fn without_manhole(program: impl AsRef<OsStr>) -> Host {
-        Host { command: Command::new(program), preload: None, options: OsString::new(), ending: None }
+        Host { command: command(program), preload: None, options: OsString::new(), ending: None }
     }
 
     /// The value of `MANHOLE`, instead of `verbose=True`.
@@ -102,7 +109,6 @@ impl Host {
     #[must_use]
     pub fn start(mut self) -> Victim {
         let errors = tempfile::NamedTempFile::new().expect("a file for stderr");
-        self.command.env_remove("LD_PRELOAD").env_remove("MANHOLE");
         if let Some(library) = &self.preload {
             self.command.env("LD_PRELOAD", library).env("MANHOLE", &self.options);
         }

@@ -1,7 +1,8 @@
 /*
  * A program that uses the C interface, told on stdin what to call; one line of answer for each line.
  *
- *   -DLINKED  linked with -lmanhole    -DWEAK  weak symbols, for a process that is preloaded    otherwise dlopen of argv[1]
+ *   -DLINKED  linked with -lmanhole    -DWEAK  weak symbols, for a process that is preloaded    otherwise dlopen of argv[1]; argv[2] becomes
+ * LD_PRELOAD before that
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -228,7 +229,7 @@ static void answer(char *line)
         /* number times, a client connected every tenth time; what went wrong first */
         int i, bad = 0, fd;
         char options[512], *comma = strchr(rest, ' ');
-        snprintf(options, sizeof options, "strict=False%s", comma ? comma : "");
+        snprintf(options, sizeof options, "strict=False%s%s", comma ? "," : "", comma ? comma : "");
         for (i = 0; i < number && !bad; i++) {
             int code = install(options);
             if (code)
@@ -363,6 +364,8 @@ int main(int argc, char **argv)
 {
     char line[1024];
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc > 2)
+        setenv("LD_PRELOAD", argv[2], 1);
     find_interface(argc > 1 ? argv[1] : NULL);
     printf("ready\n");
     while (fgets(line, sizeof line, stdin))

@@ -2,15 +2,16 @@
 //!
 //! Context: the agent's thread. Nothing here waits.
 
+use core::cell::Cell;
 use core::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Answer, Prompt};
 use crate::app::{self, Command};
-use crate::state;
 use crate::sys::process;
 use crate::worker::{self, Outcome, Ticket};
+use crate::{redirect, state};
 
 /// A request that is answered when its job has ended, or is given up.
 pub(crate) struct Pending {
@@ -23,6 +24,8 @@ pub(crate) struct Pending {
 /// A job, and until when it has the prompt.
 pub(crate) struct Job {
     ticket: Ticket,
+    /// Whether its output has been redirected for it.
+    redirected: Cell<bool>,
     limit: Option<Duration>,
     until: Option<Duration>,
 }
@@ -37,10 +40,14 @@ impl Pending {
     ) -> Result<Pending, String> {
         let mut words = app::words(arguments)?;
         words.insert(0, command.name.clone().into_bytes());
-        let ticket = worker::start(command, line, words)?;
+        if redirect::is_for_lines() {
+            redirect::expect_hand();
+            worker::want_redirection();
+        }
+        let ticket = worker::start(command, line, words).inspect_err(|_| worker::go())?;
         let limit = state::settings().timeout;
         let until = limit.map(|limit| process::monotonic().saturating_add(limit));
-        Ok(Pending { id: Value::Null, as_data, job: Job { ticket, limit, until } })
+        Ok(Pending { id: Value::Null, as_data, job: Job { ticket, redirected: Cell::new(false), limit, until } })
     }
 }
 
@@ -48,12 +55,17 @@ impl Prompt<'_> {
     /// The answer of a job, once there is one. `interrupted` says whether the client does not want to wait any more.
     pub(crate) fn follow(&self, job: &Job, interrupted: &dyn Fn() -> bool) -> Option<Answer> {
         let name = job.ticket.name;
+        if worker::waits_for_redirection() {
+            // A job whose output cannot be redirected runs all the same; its output is where it belongs.
+            job.redirected.set(redirect::line_begins().unwrap_or(false));
+            worker::go();
+        }
         let given_up = |reason: &str| {
             let number = worker::give_up(&job.ticket);
             let error = format!("{reason}: {name} still runs, as job {number}; jobs lists it");
             Some(Answer { data: json!({ "job": number }), error: Some(error), ..Answer::default() })
         };
-        match worker::outcome(&job.ticket) {
+        let answer = match worker::outcome(&job.ticket) {
             Outcome::Returned(value) => {
                 let text = if value == 0 { String::new() } else { format!("returned {value}\n") };
                 Some(Answer { text, data: json!({ "returned": value }), ..Answer::default() })
@@ -68,7 +80,11 @@ impl Prompt<'_> {
                 given_up(&format!("no end after {limit} s"))
             }
             Outcome::Running => None,
+        };
+        if answer.is_some() && job.redirected.take() {
+            let _ = redirect::line_ends();
         }
+        answer
     }
 
     /// When the pending job is to be looked at, if nothing happens before.

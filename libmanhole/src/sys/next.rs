@@ -49,10 +49,11 @@ macro_rules! functions {
         ///
         /// # Safety
         /// Of each: as the C library's function of that name.
+        #[allow(non_snake_case, reason = "named as what they stand for")]
         pub(crate) mod function {
             use super::*;
             $(
-                #[allow(clippy::missing_safety_doc, reason = "said of all of them")]
+                #[allow(clippy::missing_safety_doc, dead_code, reason = "said of all of them; one is entered by its address")]
                 pub(crate) unsafe fn $name($($argument: $type),*) -> $result {
                     match next(&cell::$name, name::$name) {
                         // SAFETY: the C library's function of this name has this type; the arguments are the caller's.
