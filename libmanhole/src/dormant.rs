@@ -127,10 +127,12 @@ pub(crate) fn signal_in_use() -> i32 {
     SIGNAL.load(Ordering::Acquire)
 }
 
-/// Gives the signal back to its default, unless the host has taken it.
+/// Gives the signal back to its default, unless the host has taken it. One that the host blocks keeps our handler: going back to
+/// the default would throw away the host's own that wait (kernel/signal.c, do_sigaction), and `sigaction` hides it.
 fn give_signal_back() {
     let number = SIGNAL.swap(0, Ordering::AcqRel);
-    if number != 0 && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
+    let is_blocked = BLOCKED.load(Ordering::Acquire) || signal::pending().contains(number);
+    if number != 0 && !is_blocked && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
         let _ = signal::set_action(number, &Action::DEFAULT);
     }
 }
@@ -141,9 +143,6 @@ pub(crate) fn keep_a_signal(entry: Entry, blocked: Set) -> bool {
     let Ok(signal) = take_signal(entry, blocked) else { return false };
     if signal == old {
         return true;
-    }
-    if old != 0 && signal::action(old).is_ok_and(|now| interrupted::is_of_agent(&now)) {
-        let _ = signal::set_action(old, &Action::DEFAULT);
     }
     match intact_descriptor() {
         Some(fd) => socket::call_on_connection(fd, signal).is_ok(),

@@ -66,6 +66,8 @@ struct Slot {
     /// Whether the original is closed on exec.
     closes: AtomicBool,
     pipe: Identity,
+    /// The pipes of earlier redirections, the last one first: the descriptors of a fork may be older than its memory by so many.
+    pipes_before: [Identity; 7],
     /// The number that the pipe has on its way to its place.
     passing: AtomicI32,
     /// The agent's number of the pipe's end that is to be installed.
@@ -105,6 +107,7 @@ static SLOTS: [Slot; 3] = [const {
         original: Identity::none(),
         closes: AtomicBool::new(false),
         pipe: Identity::none(),
+        pipes_before: [const { Identity::none() }; 7],
         passing: AtomicI32::new(-1),
         end: AtomicI32::new(-1),
         copy: AtomicI32::new(-1),
@@ -305,14 +308,18 @@ pub(crate) fn forget() {
             continue;
         }
         let was_at_work = slot.state.load(SeqCst) != FREE;
-        if was_at_work || slot.pipe.is_at(number) {
+        if was_at_work || slot.has_pipe_at(number) {
             slot.restore(number);
+        } else {
+            // The redirection had just ended, but for the copy.
+            slot.close_saved();
         }
         let passing = slot.passing.swap(-1, SeqCst);
         if slot.pipe.is_at(passing) {
             drop(Fd::adopt(passing));
         }
         slot.pipe.set((0, 0));
+        slot.pipes_before.iter().for_each(|pipe| pipe.set((0, 0)));
         slot.saved.store(-1, SeqCst);
         slot.state.store(FREE, SeqCst);
     }
@@ -326,6 +333,11 @@ impl Slot {
         // The host's own flags: who writes to a descriptor that does not wait expects to be told that it is full.
         let way = if number == 0 { libc::O_RDONLY } else { libc::O_WRONLY };
         let pipe = host_fd::open_of(AGENT.load(SeqCst), self.end.load(SeqCst), way | status & libc::O_NONBLOCK)?;
+        for (earlier, later) in self.pipes_before.iter().zip(self.pipes_before.iter().skip(1)).rev() {
+            later.set(earlier.get());
+        }
+        let [last, ..] = &self.pipes_before;
+        last.set(self.pipe.get());
         self.pipe.set(pipe.stat()?.identity);
         self.passing.store(pipe.number(), SeqCst);
         let saved = HIGH.iter().find_map(|&lowest| fd::duplicate_from(number, lowest).ok());
@@ -340,18 +352,30 @@ impl Slot {
         result
     }
 
+    /// Whether a pipe of ours is at `number`.
+    fn has_pipe_at(&self, number: i32) -> bool {
+        self.pipe.is_at(number) || self.pipes_before.iter().any(|pipe| pipe.is_at(number))
+    }
+
     /// On a thread that has the host's table: puts back what was at `number`, unless the host has put something else there.
     fn restore(&self, number: i32) {
         let saved = self.saved.load(SeqCst);
         let is_kept = self.original.is_at(saved);
         let closes = self.closes.load(SeqCst);
-        if self.pipe.is_at(number) {
+        if self.has_pipe_at(number) {
             let done = is_kept && fd::replace(saved, number, closes).is_ok();
             if !done && let Some(copy) = self.agent_s_copy() {
                 let _ = fd::replace(copy.number(), number, closes);
             }
         }
-        if is_kept {
+        self.close_saved();
+    }
+
+    /// Closes the copy of the original, if it is there. The host may have the same open file under the same number by now, but
+    /// hardly closed on exec.
+    fn close_saved(&self) {
+        let saved = self.saved.load(SeqCst);
+        if self.original.is_at(saved) && fd::is_closed_on_exec(saved) == Ok(true) {
             drop(Fd::adopt(saved));
         }
     }

@@ -49,6 +49,11 @@ impl Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         let before = if is_entry(&self.before, self.entry) { Action::DEFAULT } else { self.before };
+        // Going back to the default would throw away one of the host's that waits because the host blocks it (kernel/signal.c,
+        // do_sigaction). The handler stays then, and stands for the default as `sigaction` shows it.
+        if before.is_default() && signal::pending().contains(self.number) {
+            return;
+        }
         give_back(self.number, self.entry, &before);
     }
 }

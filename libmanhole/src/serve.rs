@@ -34,7 +34,7 @@ const BLOCKED: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1
 
 /// How long the thread stays after its last client when nothing else needs it: each time that it has to be called, a wait of the
 /// host may start over.
-const LINGER: Duration = Duration::from_secs(10);
+const LINGER: Duration = Duration::from_secs(4);
 
 /// What the last session has left for the next one.
 static REMEMBERED: Lock<Vec<u8>> = Lock::new(Vec::new());

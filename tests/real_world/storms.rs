@@ -42,7 +42,7 @@ fn of_programs_that_end_at_once() {
     let _turn = turn::shared();
     let sockets = Sockets::new();
     let kinds = ["fork-exec", "vfork-exec", "posix_spawn", "system", "fork-_exit"];
-    ends_well(storm(&sockets, launched(&victims::c("storm"), &sockets), 4, 300, &kinds), &sockets);
+    ends_well(storm(&sockets, launched(&victims::c("many_children"), &sockets), 4, 300, &kinds), &sockets);
 }
 
 /// Children whose manholes open at once: whatever they do then, the socket does not outlive them.
@@ -51,7 +51,7 @@ fn grown(kind: &str) {
     let sockets = Sockets::new();
     let host = Host::without_manhole(place::launcher())
         .args(["--socket-path", &sockets.pattern(), "--reinstall-delay", "0.02", "--"])
-        .arg(victims::c("storm"))
+        .arg(victims::c("many_children"))
         .env("SOCKETS", sockets.0.path());
     ends_well(storm(&sockets, host, 4, 25, &[kind]), &sockets);
 }
