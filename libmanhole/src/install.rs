@@ -16,7 +16,8 @@ use crate::sys::signal::{self, Set};
 use crate::sys::{self, fd, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
-    app, arena, capture, credentials, dormant, dump, listener, log, redirect, serve, snapshot, state, wake, worker,
+    app, arena, capture, credentials, descendants, dormant, dump, listener, log, redirect, serve, snapshot, state,
+    wake, worker,
 };
 
 /// Why there is no manhole after an attempt to install one.
@@ -244,6 +245,14 @@ pub(crate) fn process_is_forked() {
     }
 }
 
+/// In the parent: the child may get a manhole.
+pub(crate) fn child_is_born(pid: i32) {
+    let settings = state::settings();
+    if settings.patch_fork && state::is_on_here() {
+        descendants::note(pid);
+    }
+}
+
 /// [`process_is_forked`], unless that has been noticed already.
 pub(crate) fn notice_fork_and_go_on() {
     if state::has_owner() && !state::is_of_this_process() {
@@ -266,6 +275,7 @@ fn forget_parent() {
     capture::forget();
     dormant::forget();
     listener::forget();
+    descendants::forget();
     handlers::forget(settings);
     worker::forget();
     app::forget();

@@ -10,6 +10,7 @@ mod wake;
 mod serve;
 mod dump;
 mod dormant;
+mod descendants;
 mod listener;
 mod access;
 mod session;

@@ -18,7 +18,7 @@ use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
 use crate::sys::{Errno, host_fd, process, thread};
-use crate::{access, credentials, dormant, dump, held, log, redirect, state};
+use crate::{access, credentials, descendants, dormant, dump, held, log, redirect, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
 const QUEUE: usize = 16;
@@ -117,6 +117,7 @@ impl Server {
                 && let Some(client) = self.queue.pop_front()
             {
                 self.session(client);
+                descendants::clean_up();
                 self.last_client = Some(process::monotonic());
                 self.end_shot("");
                 while state::is_exiting() {

@@ -9,7 +9,7 @@
 pub(crate) mod handlers;
 pub(crate) mod stacks;
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use manhole_options::Thread;
@@ -35,6 +35,18 @@ static PHASE: AtomicU32 = AtomicU32::new(ASLEEP);
 /// 1 once the thread has a descriptor table of its own.
 static SETTLED: AtomicU32 = AtomicU32::new(0);
 
+/// When the thread was created, on the monotonic clock in nanoseconds.
+static CALLED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// Says so when the thread has come late.
+fn say_if_late() {
+    let called = Duration::from_nanos(CALLED_AT.load(Ordering::SeqCst));
+    let waited = process::monotonic().saturating_sub(called);
+    if waited > state::settings().start_timeout {
+        log::late_start(waited);
+    }
+}
+
 /// Calls the agent's thread, and creates it where there is none.
 pub(crate) fn call(what: Call) -> sys::Result<()> {
     state::note_call(what);
@@ -42,6 +54,7 @@ pub(crate) fn call(what: Call) -> sys::Result<()> {
         match PHASE.compare_exchange(ASLEEP, AWAKE, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => {
                 SETTLED.store(0, Ordering::SeqCst);
+                CALLED_AT.store(process::monotonic().as_nanos() as u64, Ordering::SeqCst);
                 let opens_signals = state::settings().sigmask != u64::MAX;
                 return thread::start(&thread::AGENT, run, opens_signals).map(drop).inspect_err(|_| {
                     state::take_calls();
@@ -194,6 +207,7 @@ extern "C" fn run() -> ! {
     let private = fd::make_table_private(offered);
     SETTLED.store(1, Ordering::SeqCst);
     lock::wake(&SETTLED, u32::MAX >> 1);
+    say_if_late();
     if let Err(error) = private {
         log::problem(format_args!("No descriptor table of its own ({error}): the manhole is off"));
         stop();

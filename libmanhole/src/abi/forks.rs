@@ -21,25 +21,27 @@ pub(super) fn follow_without_interposition() {
     }
 }
 
+/// What a fork has given, after which parent and child are told.
+fn followed(name: &str, pid: libc::pid_t) -> libc::pid_t {
+    match pid {
+        0 => guarded(name, install::process_is_forked),
+        1.. => guarded(name, || install::child_is_born(pid)),
+        _ => {}
+    }
+    pid
+}
+
 /// fork(2): the child gets a manhole of its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn fork() -> libc::pid_t {
-    let pid = next::fork();
-    if pid == 0 {
-        guarded("fork", install::process_is_forked);
-    }
-    pid
+    followed("fork", next::fork())
 }
 
 /// `_Fork`(3), the async-signal-safe fork.
 #[unsafe(no_mangle)]
 pub extern "C" fn _Fork() -> libc::pid_t {
     // SAFETY: no arguments.
-    let pid = unsafe { next::function::_Fork() };
-    if pid == 0 {
-        guarded("_Fork", install::process_is_forked);
-    }
-    pid
+    followed("_Fork", unsafe { next::function::_Fork() })
 }
 
 /// forkpty(3): the child gets a manhole of its own.
@@ -54,11 +56,7 @@ pub unsafe extern "C" fn forkpty(
     size: *const libc::winsize,
 ) -> libc::pid_t {
     // SAFETY: the caller's arguments, passed on as they are.
-    let pid = unsafe { next::function::forkpty(terminal, name, attributes, size) };
-    if pid == 0 {
-        guarded("forkpty", install::process_is_forked);
-    }
-    pid
+    followed("forkpty", unsafe { next::function::forkpty(terminal, name, attributes, size) })
 }
 
 /// daemon(3): it forks inside the C library and goes on in the child, which gets a manhole of its own.

@@ -1,0 +1,62 @@
+//! The sockets of forked children that were killed: nobody else removes them soon.
+//!
+//! Context: [`note`] on host threads inside fork, signal handlers included; [`clean_up`] on the agent's thread.
+
+use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+use crate::sys::{Errno, fd, process, socket};
+use crate::text::Text;
+use crate::{listener, state};
+
+/// Children that are remembered; the oldest are forgotten.
+const KEPT: usize = 64;
+
+static CHILDREN: [AtomicI32; KEPT] = [const { AtomicI32::new(0) }; KEPT];
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// A child was forked, which may get a socket.
+pub(crate) fn note(pid: i32) {
+    let place = NEXT.fetch_add(1, Ordering::Relaxed) % KEPT;
+    if let Some(slot) = CHILDREN.get(place) {
+        slot.store(pid, Ordering::Relaxed);
+    }
+}
+
+/// Removes the sockets of children that are no more. A pid that is used again has a process; its socket is left alone.
+pub(crate) fn clean_up() {
+    for slot in &CHILDREN {
+        let pid = slot.load(Ordering::Relaxed);
+        if pid > 0 && !lives(pid) && slot.swap(0, Ordering::Relaxed) == pid {
+            remove(pid);
+        }
+    }
+}
+
+/// Whether the process is there and more than a zombie (proc_pid_stat(5); the name in it may hold any byte).
+fn lives(pid: i32) -> bool {
+    let mut path = Text::<32>::new();
+    path.push_fmt(format_args!("/proc/{pid}/stat"));
+    match fd::read_file(path.as_c_str(), 1024) {
+        Ok(stat) => {
+            let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
+            !state.is_some_and(|state| matches!(state, b'Z' | b'X'))
+        }
+        Err(error) => error != Errno(libc::ENOENT),
+    }
+}
+
+fn remove(pid: i32) {
+    let Ok(path) = listener::path_of(state::settings(), pid) else { return };
+    let path = path.as_c_str();
+    let is_own = |stat: fd::Stat| stat.is_socket() && stat.uid == process::euid();
+    if fd::stat_link(path).is_ok_and(is_own) && socket::answers(path) == Err(Errno(libc::ECONNREFUSED)) {
+        let _ = fd::unlink(path);
+    }
+}
+
+/// In a freshly forked child: they are its siblings, and its parent's business.
+pub(crate) fn forget() {
+    for slot in &CHILDREN {
+        slot.store(0, Ordering::Relaxed);
+    }
+}
