@@ -10,7 +10,7 @@ use crate::worker;
 pub(super) static COMMAND: Command = Command {
     names: &["jobs"],
     arguments: "",
-    summary: "show the command of the application that still runs, or was given up and has ended",
+    summary: "show the application's command that runs, or was given up",
     help: "A command that the application has added may be given up, by Ctrl-C or after the option timeout; it runs on until\n\
            its function returns. One runs at a time.",
     takes: Takes::Nothing,

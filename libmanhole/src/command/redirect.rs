@@ -11,7 +11,7 @@ use crate::render::quote::short;
 pub(super) static COMMAND: Command = Command {
     names: &["redirect"],
     arguments: "[on|tee|off]",
-    summary: "send what the process prints here until the session ends; tee: and to where it belongs",
+    summary: "send what the process prints here (tee: and to where it belongs)",
     help: "Descriptors 1 and 2 (without redirect_stderr only 1) lead to this client. A client that does not keep up misses output,\n\
            and is told how much; the process does not wait for it. Without an argument: says what holds.",
     takes: Takes::Nothing,
