@@ -315,7 +315,7 @@ fn a_program_that_was_started_meanwhile_writes_on() {
         let mut victim = printer("", threads);
         let mut client = Bytes::connect(&victim);
         client.run("redirect on");
-        act(&mut victim, "launch echo early; read x </dev/zero & sleep 1; echo late; echo status=$? >&9");
+        act(&mut victim, "launch echo early; sleep 5 & sleep 1; echo late; echo status=$? >&9");
         client.until("early\n");
         client.leave();
         assert_eq!(victim.line_that_starts("late"), "late");
