@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::victim::{Host, Victim};
-use crate::{tasks, text, victims};
+use crate::{PATIENCE, tasks, text, victims};
 
 /// How long the timed ones wait. Interrupting all of them takes less, on a busy machine too.
 const LENGTH: Duration = Duration::from_millis(2500);
@@ -61,6 +61,8 @@ pub fn disturbed(class: &str, options: Option<&str>, interrupt: impl Fn(&Victim)
         for (_, victim) in &waiting {
             interrupt(victim);
         }
+        // What is fed before the signal has been handled would be there first.
+        waiting.iter().for_each(|(_, victim)| until_nothing_waits(victim.pid()));
         let disturbed_for = began.elapsed();
         if class == "timed" && disturbed_for > LENGTH {
             wrong.push(format!(
@@ -115,4 +117,17 @@ fn judge(class: &str, line: &str, disturbed_for: Duration) -> Option<&'static st
         return Some("__libc_single_threaded has become false");
     }
     None
+}
+
+/// Waits until no signal waits for the process; one that has ended has none.
+fn until_nothing_waits(pid: i32) {
+    let deadline = Instant::now() + PATIENCE;
+    let waits = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let mut sets = status.lines().filter(|line| line.starts_with("SigPnd:") || line.starts_with("ShdPnd:"));
+        sets.any(|line| line.bytes().skip(7).any(|byte| (b'1'..=b'f').contains(&byte)))
+    };
+    while waits() && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
 }
