@@ -130,6 +130,11 @@ fn the_environment_has_the_first_word() {
     assert_eq!(victim.ask("uninstall"), "2");
 }
 
+/// The numbers in `fd=8 task=3 maps=32`.
+fn counts(text: &str) -> Vec<usize> {
+    text.split_whitespace().map(|word| word.split_once('=').unwrap().1.parse().unwrap()).collect()
+}
+
 #[test]
 fn a_thousand_installations_leave_nothing_behind() {
     let _turn = turn::shared();
@@ -142,7 +147,10 @@ fn a_thousand_installations_leave_nothing_behind() {
             let before = count(&mut victim);
             assert_eq!(victim.ask(&format!("reinstall 1000 {options}")), "1000 bad=0", "{way:?} {options}");
             assert_eq!(victim.ask("uninstall"), "0");
-            assert_eq!(count(&mut victim), before, "{way:?} {options}");
+            let (before, after) = (counts(&before), counts(&count(&mut victim)));
+            assert_eq!(before[..2], after[..2], "descriptors and threads, {way:?} {options}");
+            // The kernel joins neighbouring mappings of one kind or does not: one more or less is no leak, a thousand are.
+            assert!(before[2].abs_diff(after[2]) <= 2, "{way:?} {options}: {before:?} {after:?}");
             assert!(!victim.socket().exists());
             assert_eq!(victim.ask("traces").trim(), "0000000000000000 0000000000000000", "no handler, no timer");
         }
