@@ -322,6 +322,26 @@ fn commands_of_the_application_are_commands() {
 }
 
 #[test]
+fn what_a_command_prints_goes_to_the_client() {
+    let _turn = turn::shared();
+    let directory = directory();
+    let path = directory.path().join("said");
+    let mut victim = with_commands("", &path);
+    assert_eq!(victim.ask("add speaks speaks x"), "0");
+    let (mut client, _) = victim.text();
+    for _ in 0..3 {
+        let answer = client.run("speaks");
+        for line in ["by stdio\n", "by write\n", "on stderr\n"] {
+            assert_eq!(answer.matches(line).count(), 1, "{answer}");
+        }
+    }
+    client.end();
+    // The program's own output has its own again, and nothing of the command's.
+    assert_eq!(victim.ask("add nothing none x"), "10");
+    assert!(!victim.log().contains("on stderr"), "{}", victim.log());
+}
+
+#[test]
 fn a_command_that_does_not_return_gives_the_prompt_back() {
     let _turn = turn::shared();
     let directory = directory();

@@ -110,6 +110,15 @@ static int stats(int argc, char **argv, void *context)
     return argc - 1;
 }
 
+static int speaks(int argc, char **argv, void *context)
+{
+    (void)argc, (void)argv, (void)context;
+    printf("by stdio\n");
+    if (write(1, "by write\n", 9) + write(2, "on stderr\n", 10) != 19)
+        return 1;
+    return 0;
+}
+
 static volatile int released;
 
 static int slow(int argc, char **argv, void *context)
@@ -320,7 +329,9 @@ static void answer(char *line)
         manhole_command_t function = NULL;
         char name[64] = "", which[64] = "";
         sscanf(rest, "%63s %63s %511s", name, which, path);
-        if (!strcmp(which, "stats"))
+        if (!strcmp(which, "speaks"))
+            function = speaks;
+        else if (!strcmp(which, "stats"))
             function = stats;
         else if (!strcmp(which, "slow"))
             function = slow;
