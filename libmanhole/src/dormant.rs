@@ -50,6 +50,8 @@ pub(crate) enum Obstacle {
 /// Makes the socket and listens without a thread.
 pub(crate) fn listen(entry: Entry, blocked: Set) -> Result<(), Obstacle> {
     let signal = take_signal(entry, blocked)?;
+    // One that a thread of ours has left behind.
+    close();
     let listener = Listener::bind(state::settings()).map_err(Obstacle::NoSocket)?;
     let fd = out_of_the_way(listener.into_socket());
     let identity = fd.stat().map_err(Obstacle::Kernel)?.identity;

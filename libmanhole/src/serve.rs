@@ -454,9 +454,12 @@ impl Server {
         // process, which are the host's.
         if let Some(bell) = &self.bell {
             bell.hear();
-            if state::was_rung() || signal::pending_for_thread().contains(state::bell()) {
+            if state::is_rung() || signal::pending_for_thread().contains(state::bell()) {
                 bell.take_one();
             }
+            // After the signal is taken: one that is sent from now on is another. Who has found the bell rung has noted before
+            // what is to be done.
+            state::forget_ring();
         }
         if !state::is_exiting() && self.listener.as_ref().is_some_and(|listener| !listener.is_intact()) {
             self.listener = None;

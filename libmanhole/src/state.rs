@@ -197,9 +197,14 @@ pub(crate) fn bell() -> i32 {
 /// Whether the bell was rung by us: a signal descriptor shows what was sent to the whole process as well, and that is the host's.
 static RUNG: AtomicBool = AtomicBool::new(false);
 
-/// Whether the bell was rung since the last time.
-pub(crate) fn was_rung() -> bool {
-    RUNG.swap(false, Ordering::SeqCst)
+/// Whether the bell was rung since [`forget_ring`].
+pub(crate) fn is_rung() -> bool {
+    RUNG.load(Ordering::SeqCst)
+}
+
+/// The bell may be rung again.
+pub(crate) fn forget_ring() {
+    RUNG.store(false, Ordering::SeqCst);
 }
 
 /// Makes the agent's thread look at what has changed. Safe in a signal handler.
