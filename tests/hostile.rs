@@ -1,5 +1,8 @@
 //! Hosts with habits that a preloaded agent must not disturb, each while dumps go on.
 
+mod handler_stacks;
+mod users;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use manhole_tests::victim::Host;
@@ -56,4 +59,30 @@ fn large_thread_local_storage_leaves_the_agent_its_stack() {
     assert!(greeting.contains("in main"), "{greeting}");
     assert!(client.run("bt all").contains("main"));
     client.end();
+}
+
+#[test]
+fn a_mask_that_is_exchanged_in_place_is_noticed() {
+    let _turn = turn::shared();
+    for how in ["pthread-mask", "process-mask"] {
+        let mut victim = Host::new(victims::c("hostile")).arg(how).ready();
+        assert_eq!(victim.ask("go"), "blocked=1 before=0", "{how}");
+        // SIGURG wakes nobody any more.
+        let (mut client, greeting) = victim.text();
+        assert!(greeting.contains("in main"), "{how}: {greeting}");
+        client.end();
+    }
+}
+
+#[test]
+fn a_process_that_ends_beside_a_look_at_its_socket_leaves_none() {
+    let _turn = turn::shared();
+    for round in 0..60 {
+        let mut victim = Host::new(victims::c("checked")).ready();
+        assert_eq!(victim.told("result"), 0, "{}", victim.log());
+        assert!(victim.socket().exists(), "{}", victim.log());
+        victim.say(if round % 2 == 0 { "exit" } else { "_exit" });
+        assert!(victim.ended().success(), "{}", victim.log());
+        assert!(!victim.socket().exists(), "round {round}: the socket has stayed");
+    }
 }

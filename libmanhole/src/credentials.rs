@@ -1,6 +1,6 @@
 //! The agent's thread follows the host when it changes its user or its groups.
 //!
-//! Context: [`ask`] on host threads inside setuid(2) and its kin, [`follow`] on the agent's thread.
+//! Context: [`ask`] on host threads inside setuid(2) and its kin, signal handlers included; [`follow`] on the agent's thread.
 //!
 //! The kernel keeps credentials by thread; glibc makes a change in all threads that it knows, and ours it does not. So the
 //! interposed functions ask the thread to make the same system call, and wait until it has: when setuid has returned, no
@@ -26,8 +26,11 @@ static ARGUMENTS: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 /// One change at a time, as in glibc.
 static ONE: Lock<()> = Lock::new(());
 
-/// How long a host thread waits for ours.
+/// How long a host thread waits: for its turn and for our thread together.
 const LIMIT: Duration = Duration::from_secs(1);
+
+/// How long it waits until it looks again whether our thread is still there: one that has just left answers nobody.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A system call of the setuid(2) family that the host has made with success.
 #[derive(Clone, Copy, Debug)]
@@ -36,34 +39,34 @@ pub(crate) struct Change {
     pub(crate) arguments: [usize; 3],
 }
 
-/// Asks the agent's thread to make the same change; false when it has not.
-pub(crate) fn ask(change: Change) -> bool {
-    let Some(_one) = ONE.try_lock() else { return false };
+/// Asks the agent's thread to make the same change; false when it has not. A thread that is there no more has nothing to change.
+///
+/// No handler of the host may run on the calling thread meanwhile: one that changes the user as well would wait for its own
+/// thread.
+pub(crate) fn ask(change: Change, is_there: impl Fn() -> bool) -> bool {
+    let start = process::monotonic();
+    let left = || LIMIT.saturating_sub(process::monotonic().saturating_sub(start));
+    let Some(_one) = ONE.lock_within(LIMIT) else { return false };
     NUMBER.store(change.number, Ordering::SeqCst);
     for (slot, argument) in ARGUMENTS.iter().zip(change.arguments) {
         slot.store(argument, Ordering::SeqCst);
     }
     STATE.store(ASKED, Ordering::SeqCst);
     state::poke();
-    let start = process::monotonic();
+    // Once it has begun, the arguments must stay where they are.
+    let withdraw = || STATE.compare_exchange(ASKED, NOTHING, Ordering::SeqCst, Ordering::SeqCst).is_ok();
     loop {
         match STATE.load(Ordering::SeqCst) {
             DONE => return true,
             FAILED => return false,
-            now => {
-                let left = LIMIT.saturating_sub(process::monotonic().saturating_sub(start));
-                // Once it has begun, the arguments must stay where they are.
-                if left.is_zero() && STATE.compare_exchange(ASKED, NOTHING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-                {
-                    return false;
-                }
-                lock::wait(&STATE, now, Some(left.max(Duration::from_millis(1))));
-            }
+            ASKED if !is_there() && withdraw() => return true,
+            ASKED if left().is_zero() && withdraw() => return false,
+            now => lock::wait(&STATE, now, Some(LOOK)),
         }
     }
 }
 
-/// Makes the change that the host asks for, if any.
+/// Makes the change that the host asks for, if any. Also the last thing that the thread does before it goes: nobody waits in vain.
 pub(crate) fn follow() {
     if STATE.compare_exchange(ASKED, AT_WORK, Ordering::SeqCst, Ordering::SeqCst).is_err() {
         return;

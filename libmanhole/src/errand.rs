@@ -11,7 +11,7 @@
 use core::time::Duration;
 
 use crate::capture::task::{Look, Task};
-use crate::interrupted::{Interrupted, entry};
+use crate::interrupted::{Interrupted, channels, entry};
 use crate::loan::{self, Loan};
 use crate::snapshot::Syscall;
 use crate::sys::timer::CpuTimer;
@@ -155,7 +155,7 @@ fn harm_of(task: &Task) -> Harm {
         // A process that may not look at itself: only the kernel's function is known, not its limit of time.
         Look::Refused => match task.identity().map(|identity| identity.letter) {
             Some(b'R') => Harm::Runs,
-            Some(b'S') if begins_anew(&task.wait_channel()) => Harm::StartsOver,
+            Some(b'S') if channels::begins_anew(&task.wait_channel()) => Harm::StartsOver,
             _ => Harm::Some,
         },
         Look::NoPosition | Look::Gone => Harm::Some,
@@ -185,27 +185,6 @@ fn harm_of_call(call: Syscall) -> Harm {
         libc::SYS_recvmsg if third & libc::MSG_WAITALL as u64 == 0 => Harm::None,
         _ => Harm::Some,
     }
-}
-
-/// Kernel functions in which a thread waits for something that a signal does not cut short, as `wchan` names them.
-fn begins_anew(channel: &str) -> bool {
-    const FUNCTIONS: [&str; 14] = [
-        "ep_poll",
-        "poll_schedule_timeout",
-        "do_poll",
-        "do_sys_poll",
-        "do_select",
-        "futex_wait",
-        "futex_wait_queue",
-        "futex_wait_queue_me",
-        "futex_do_wait",
-        "do_sigsuspend",
-        "sigsuspend",
-        "__do_sys_pause",
-        "do_wait",
-        "inet_csk_accept",
-    ];
-    FUNCTIONS.contains(&channel.split('.').next().unwrap_or(""))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use manhole_options::{Handler, Options, Redirect, Setting, Signal, Thread};
 
+use crate::listener::GivenAway;
 use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
@@ -277,6 +278,7 @@ fn forget_parent() {
     listener::forget();
     descendants::forget();
     handlers::forget(settings);
+    stacks::forget();
     worker::forget();
     app::forget();
 }
@@ -290,7 +292,7 @@ pub(crate) fn host_has_threads() {
 
 /// Whether threads need a stack for handlers: one that has overflowed its own is to be seen post mortem.
 pub(crate) fn wants_stacks() -> bool {
-    state::is_on() && snapshot::is_fate(state::settings().oneshot_on)
+    snapshot::is_fate(state::settings().oneshot_on) && state::is_on_here()
 }
 
 /// Gives the calling thread, which has just begun, a stack for handlers.
@@ -336,11 +338,24 @@ pub(crate) fn credentials_have_changed(number: i64, arguments: [usize; 3]) {
     if !wake::is_awake() || !state::is_on_here() || state::on_agent_thread() {
         return;
     }
-    if !credentials::ask(credentials::Change { number, arguments }) {
-        log::problem(format_args!("The manhole's thread cannot follow the change of the user: it ends."));
-        let tid = state::agent();
+    // The signal that wakes the manhole stays open: our thread looks whether the host blocks it.
+    let open = Set::of(&[dormant::signal_in_use()]);
+    let change = credentials::Change { number, arguments };
+    if signal::undisturbed(open, || credentials::ask(change, wake::is_awake)) {
+        return;
+    }
+    log::problem(format_args!("The manhole's thread cannot follow the change of the user: it ends."));
+    let tid = state::agent();
+    // It may have gone by itself; several threads of the host may be here at once.
+    if wake::is_awake() {
         let _ = wake::call(Call::Close);
         wake::wait_until_asleep(tid, Duration::from_secs(1));
+    }
+    // What the thread has closed is opened again, by one of them.
+    if let Some(_one) = INSTALLING.try_lock()
+        && !wake::is_awake()
+        && !dormant::is_intact()
+    {
         wake::open(signal::mask());
     }
 }
@@ -392,14 +407,9 @@ pub(crate) fn thread_ends(code: i32) {
     }
 }
 
-/// The host is about to act for user `euid`: who then may not open the socket of the old one.
-pub(crate) fn user_will_be(euid: u32) -> Option<u32> {
-    if euid == u32::MAX || !state::is_on_here() { None } else { listener::change_owner(euid) }
-}
-
-/// It has not come to that.
-pub(crate) fn user_stays(owner: u32) {
-    listener::change_owner(owner);
+/// The host is about to become user `uid`, who may not open the socket of the old one.
+pub(crate) fn user_will_be(uid: u32) -> Option<GivenAway> {
+    if state::is_on_here() { listener::give_away(uid) } else { None }
 }
 
 /// In `exit`: the socket goes, and a connected client is waited for unless the options say otherwise.

@@ -5,6 +5,7 @@
 
 #[cfg_attr(target_arch = "x86_64", path = "interrupted/x86_64.rs")]
 mod arch;
+pub(crate) mod channels;
 
 use crate::snapshot::Registers;
 use crate::sys::{own_image, signal};

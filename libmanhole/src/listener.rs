@@ -1,8 +1,8 @@
 //! Socket custody: bind, verify that the socket is still ours, heal, accept, unlink.
 //!
 //! Context: the agent's thread and, while there is none, host threads, **signal handlers** included; [`unlink_own`] and
-//! [`forget`] on host threads inside exit and fork. No allocation, nothing waits. The name is removed only
-//! by the process that made it, and only while the file is the one that it made.
+//! [`forget`] on host threads inside exit and fork. No allocation; the lock is waited for at most [`MOMENT`], and never held over a
+//! system call. The name is removed only by the process that made it, and only while the file is the one that it made.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -24,8 +24,30 @@ struct Bound {
     identity: (u64, u64),
 }
 
-/// What exit has to remove. Host threads only ever try the lock.
+impl Bound {
+    /// Whether the name stands for the file that was made.
+    fn is_there(&self) -> bool {
+        fd::stat_link(self.path.as_c_str()).is_ok_and(|now| now.identity == self.identity)
+    }
+
+    /// Removes the name, in the process that has made it.
+    fn unlink(&self) {
+        if self.pid == process::pid() && self.is_there() {
+            let _ = fd::unlink(self.path.as_c_str());
+        }
+    }
+}
+
+/// What exit has to remove.
 static BOUND: Lock<Option<Bound>> = Lock::new(None);
+
+/// How long the lock is waited for. It is held for a few instructions; a handler that has interrupted those waits in vain.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// What is bound, without keeping the lock; `None` also while that cannot be told.
+fn bound() -> Option<Bound> {
+    *BOUND.lock_within(MOMENT)?
+}
 
 /// 1 while there is one.
 static STANDS: AtomicU32 = AtomicU32::new(0);
@@ -44,6 +66,8 @@ pub(crate) enum Failure {
     PathTooLong(usize),
     /// The process is inside `exit`.
     Exiting,
+    /// Another thread of the process is at the same thing, or was interrupted in the midst of it.
+    Busy,
     /// Another process listens there.
     InUse,
     /// Something stands there that is not a stale socket of this user.
@@ -59,6 +83,7 @@ impl fmt::Display for Failure {
                 write!(f, "the path has {len} bytes, a unix socket's may have {}", PATH - 1)
             }
             Failure::Exiting => f.write_str("the process exits"),
+            Failure::Busy => f.write_str("another thread of the process is at it"),
             Failure::InUse => f.write_str("another process listens there"),
             Failure::InTheWay(what) => write!(f, "{what} stands there, which is left alone"),
             Failure::Kernel(what, error) => write!(f, "{what}: {error}"),
@@ -102,9 +127,13 @@ impl Listener {
         };
         let fd = fd.map_err(|error| Failure::Kernel("cannot bind", error))?;
         let stat = fd::stat_link(path.as_c_str()).map_err(|error| Failure::Kernel("cannot stat", error))?;
-        // Only an exit holds the lock.
-        let Some(mut bound) = BOUND.try_lock() else { return Err(Failure::Exiting) };
-        *bound = Some(Bound { pid, path, identity: stat.identity });
+        let made = Bound { pid, path, identity: stat.identity };
+        let Some(mut bound) = BOUND.lock_within(MOMENT) else {
+            // Nobody would remove it later.
+            made.unlink();
+            return Err(Failure::Busy);
+        };
+        *bound = Some(made);
         drop(bound);
         // An exit that has begun meanwhile may have looked too early.
         if state::is_exiting() {
@@ -119,7 +148,7 @@ impl Listener {
 
     /// A listener of this process with the socket `fd`, which [`Listener::bind`] has made.
     pub(crate) fn adopt(fd: Fd) -> Option<Listener> {
-        let bound = (*BOUND.try_lock()?)?;
+        let bound = bound()?;
         (bound.pid == process::pid()).then_some(Listener { fd, path: bound.path, identity: bound.identity })
     }
 
@@ -141,8 +170,8 @@ impl Listener {
 
 /// Whether the name of this process's socket is the one that was made; true while that cannot be asked.
 pub(crate) fn is_own_intact() -> bool {
-    let Some(bound) = BOUND.try_lock() else { return true };
-    bound.is_some_and(|bound| fd::stat_link(bound.path.as_c_str()).is_ok_and(|now| now.identity == bound.identity))
+    let Some(bound) = BOUND.lock_within(MOMENT).map(|bound| *bound) else { return true };
+    bound.is_some_and(|bound| bound.is_there())
 }
 
 /// Waits until this process has a socket, at most `limit`. For a host thread that has asked for the manhole.
@@ -185,23 +214,39 @@ fn remove_stale(path: &Text<PATH>) -> Result<(), Failure> {
 
 /// Removes the socket's name, if process and file are the ones that made it.
 pub(crate) fn unlink_own() {
-    let Some(bound) = BOUND.try_lock().and_then(|mut bound| bound.take()) else { return };
+    let Some(bound) = BOUND.lock_within(MOMENT).and_then(|mut bound| bound.take()) else { return };
     STANDS.store(0, Ordering::Release);
-    if bound.pid != process::pid() {
-        return;
-    }
-    let path = bound.path.as_c_str();
-    if fd::stat_link(path).is_ok_and(|stat| stat.identity == bound.identity) {
-        let _ = fd::unlink(path);
+    bound.unlink();
+}
+
+/// The socket's file, which was given to another user.
+pub(crate) struct GivenAway {
+    file: Fd,
+    identity: (u64, u64),
+    /// Whose it was.
+    owner: u32,
+}
+
+impl GivenAway {
+    /// Takes it back, wherever its name is now.
+    pub(crate) fn take_back(self) {
+        // The number is one of the host's table, where others may close what they do not know.
+        if self.file.stat().is_ok_and(|now| now.identity == self.identity) {
+            let _ = self.file.set_owner(self.owner);
+        }
     }
 }
 
-/// Gives the socket's file to user `uid`, as far as this process may; the owner before when that was another.
-pub(crate) fn change_owner(uid: u32) -> Option<u32> {
-    let bound = (*BOUND.try_lock()?)?;
-    let path = bound.path.as_c_str();
-    let now = fd::stat_link(path).ok().filter(|now| now.identity == bound.identity && bound.pid == process::pid())?;
-    (now.uid != uid && fd::change_owner(path, uid).is_ok()).then_some(now.uid)
+/// Gives the socket's file to user `uid`, as far as this process may; `None` where nothing has changed.
+///
+/// What is given away is the file that was looked at, by a descriptor: a user who may rename there could put another one in
+/// its place between a look at the path and a change by the path.
+pub(crate) fn give_away(uid: u32) -> Option<GivenAway> {
+    let bound = bound().filter(|bound| bound.pid == process::pid())?;
+    let file = Fd::open(bound.path.as_c_str(), libc::O_PATH | libc::O_NOFOLLOW).ok()?;
+    let now = file.stat().ok().filter(|now| now.is_socket() && now.identity == bound.identity)?;
+    let is_given = now.uid != uid && file.set_owner(uid).is_ok();
+    is_given.then_some(GivenAway { file, identity: now.identity, owner: now.uid })
 }
 
 /// Forgets the parent's socket. Called by the only thread of a freshly forked child.
@@ -251,6 +296,12 @@ mod tests {
         assert!(matches!(Listener::bind(&settings).err(), Some(Failure::InTheWay(_))));
         unlink_own();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "content");
+
+        std::fs::remove_file(&path).unwrap();
+        let held = BOUND.lock();
+        assert_eq!(Listener::bind(&settings).err(), Some(Failure::Busy));
+        assert!(!path.exists(), "a socket that nobody will remove");
+        drop(held);
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -223,6 +223,7 @@ extern "C" fn run() -> ! {
         if !state::has_calls() && server.may_leave() {
             let listener = server.into_listener();
             state::agent_leaves();
+            crate::credentials::follow();
             thread::leave(&PHASE, LEAVING, ASLEEP);
             // Called in the last moment.
             state::agent_starts();

@@ -5,6 +5,7 @@
 //                computes, so that dumps find it running: `rounds=N lost=L` (lost: the poll did not end with EINTR)
 //   forks        300 forks beside a spinning thread; each child looks at its SIGWINCH and SIGURG: `forks=N changed=C`
 //   chained      saves the SIGWINCH handler that it finds, and calls it as a plain function: `calls=N`
+//   pthread-mask  process-mask   blocks SIGURG, and lets the set that says so take what was blocked before: `blocked=B before=0`
 //   locals       has 500 KB of static thread-local storage: `fine=1`
 //
 // EOF ends it.
@@ -132,6 +133,15 @@ static void chained(void) {
     printf("calls=%d\n", calls);
 }
 
+static void mask(int (*change)(int, const sigset_t *, sigset_t *)) {
+    sigset_t set, now;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    change(SIG_BLOCK, &set, &set);
+    change(SIG_BLOCK, NULL, &now);
+    printf("blocked=%d before=%d\n", sigismember(&now, SIGURG), sigismember(&set, SIGURG));
+}
+
 int main(int count, char **arguments) {
     const char *what = count > 1 ? arguments[1] : "";
     char line[16];
@@ -145,6 +155,8 @@ int main(int count, char **arguments) {
         else if (!strcmp(what, "interrupted")) interrupted();
         else if (!strcmp(what, "forks")) forks();
         else if (!strcmp(what, "chained")) chained();
+        else if (!strcmp(what, "pthread-mask")) mask(pthread_sigmask);
+        else if (!strcmp(what, "process-mask")) mask(sigprocmask);
         else printf("fine=1\n");
         fflush(stdout);
     }

@@ -1,25 +1,28 @@
 //! The interposed functions that change the user and the groups: the agent's thread follows.
 //!
-//! Context: host threads.
+//! Context: host threads, signal handlers included.
 
 use core::ffi::{c_char, c_int, c_long, c_uint};
 
 use super::guarded;
 use crate::install;
 use crate::sys::next::function as next;
+use crate::sys::process;
 
 /// What stands for "leave as it is" (setresuid(2)).
 const SAME: usize = c_uint::MAX as usize;
 
-/// Runs `act`, after which the process acts for user `euid`: the socket's file becomes that user's.
-fn acting_for(euid: c_uint, act: impl FnOnce() -> c_int) -> c_int {
-    let mut before = None;
-    guarded("setuid", || before = install::user_will_be(euid));
+/// Runs `act`, after which the process is wholly user `uid`'s, if one is given: the socket's file becomes that user's. It is given
+/// before, for after it the process may not.
+fn becoming(uid: Option<c_uint>, act: impl FnOnce() -> c_int) -> c_int {
+    let Some(uid) = uid.filter(|&uid| uid != c_uint::MAX) else { return act() };
+    let mut given = None;
+    guarded("setuid", || given = install::user_will_be(uid));
     let result = act();
-    if let Some(owner) = before.filter(|_| result != 0) {
+    if let Some(given) = given {
         // SAFETY: the calling thread's errno, which is the answer of the call.
         let errno = unsafe { *libc::__errno_location() };
-        guarded("setuid", || install::user_stays(owner));
+        guarded("setuid", || if result == 0 { drop(given) } else { given.take_back() });
         // SAFETY: as above.
         unsafe { *libc::__errno_location() = errno };
     }
@@ -33,9 +36,10 @@ fn followed(result: c_int, number: c_long, arguments: [usize; 3]) -> c_int {
     result
 }
 
-/// The functions whose arguments are those of the system call of the same name, and which of them is the new effective user.
+/// The functions whose arguments are those of the system call of the same name, and the user that they make real, effective and
+/// saved at once. Who changes only some of them (a daemon of root's that acts for a user for a while) keeps the socket.
 macro_rules! same_call {
-    ($($name:ident($($argument:ident),*) = $number:ident, $euid:expr;)*) => {
+    ($($name:ident($($argument:ident),*) = $number:ident, $user:expr;)*) => {
         $(
             /// As the system call of the same name.
             #[unsafe(no_mangle)]
@@ -46,18 +50,16 @@ macro_rules! same_call {
                 }
                 // SAFETY: numbers.
                 let act = || unsafe { next::$name($($argument),*) };
-                let euid: Option<usize> = $euid;
-                let euid = euid.and_then(|place| arguments.get(place).copied()).unwrap_or(SAME);
-                followed(acting_for(euid as c_uint, act), libc::$number, arguments)
+                followed(becoming($user, act), libc::$number, arguments)
             }
         )*
     };
 }
 
 same_call! {
-    setuid(uid) = SYS_setuid, Some(0);
-    setreuid(real, effective) = SYS_setreuid, Some(1);
-    setresuid(real, effective, saved) = SYS_setresuid, Some(1);
+    setuid(uid) = SYS_setuid, (process::euid() == 0).then_some(uid);
+    setreuid(real, effective) = SYS_setreuid, (real == effective).then_some(real);
+    setresuid(real, effective, saved) = SYS_setresuid, (real == effective && effective == saved).then_some(real);
     setgid(gid) = SYS_setgid, None;
     setregid(real, effective) = SYS_setregid, None;
     setresgid(real, effective, saved) = SYS_setresgid, None;
@@ -67,7 +69,7 @@ same_call! {
 #[unsafe(no_mangle)]
 pub extern "C" fn seteuid(uid: c_uint) -> c_int {
     // SAFETY: a number.
-    followed(acting_for(uid, || unsafe { next::seteuid(uid) }), libc::SYS_setresuid, [SAME, uid as usize, SAME])
+    followed(unsafe { next::seteuid(uid) }, libc::SYS_setresuid, [SAME, uid as usize, SAME])
 }
 
 /// setegid(2), which the kernel knows as setresgid(2).

@@ -62,11 +62,12 @@ fn shown(signal: c_int, before: usize) -> usize {
 /// As the C library's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
+    // SAFETY: when it is not null, the C library reads it as well.
+    let asked = unsafe { set.as_ref() }.map(in_kernel_s_terms);
     // SAFETY: the caller's arguments, passed on as they are.
     let result = unsafe { next::sigprocmask(how, set, old) };
-    if result == 0 {
-        // SAFETY: when it is not null, the C library has read it.
-        mask_has_changed(how, unsafe { set.as_ref() });
+    if let Some(set) = asked.filter(|_| result == 0) {
+        guarded("sigprocmask", || install::mask_has_changed(how, set));
     }
     result
 }
@@ -77,18 +78,18 @@ pub unsafe extern "C" fn sigprocmask(how: c_int, set: *const libc::sigset_t, old
 /// As the C library's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int {
+    // SAFETY: when it is not null, the C library reads it as well.
+    let asked = unsafe { set.as_ref() }.map(in_kernel_s_terms);
     // SAFETY: the caller's arguments, passed on as they are.
     let result = unsafe { next::pthread_sigmask(how, set, old) };
-    if result == 0 {
-        // SAFETY: when it is not null, the C library has read it.
-        mask_has_changed(how, unsafe { set.as_ref() });
+    if let Some(set) = asked.filter(|_| result == 0) {
+        guarded("pthread_sigmask", || install::mask_has_changed(how, set));
     }
     result
 }
 
-fn mask_has_changed(how: c_int, set: Option<&libc::sigset_t>) {
-    let Some(set) = set else { return };
+/// The set as it is now. It is read before the C library is called: `set` and `old` may be the same place.
+fn in_kernel_s_terms(set: &libc::sigset_t) -> Set {
     // SAFETY: the first word of the C library's set is the kernel's.
-    let set = Set(unsafe { core::ptr::from_ref(set).cast::<u64>().read() });
-    guarded("sigprocmask", || install::mask_has_changed(how, set));
+    Set(unsafe { core::ptr::from_ref(set).cast::<u64>().read() })
 }

@@ -8,6 +8,7 @@ use super::handler::{self, ALL_ROOM, Armed, ROOM, SHOTS, Seen};
 use super::passive::{self, Try};
 use super::task::Task;
 use super::{settle, state_of};
+use crate::interrupted::channels;
 use crate::loan::{self, Loan};
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Method, RSP, StackCopy, State, Thread};
@@ -170,37 +171,9 @@ pub(super) fn again(thread: &mut Thread, task: Task, modules: &Modules, size: u6
     Err("it did not answer when asked for more of its stack".to_owned())
 }
 
-/// Where a thread may wait without harm from a signal: calls that go on by themselves, or begin anew without a relative
-/// timeout that the handler could not shorten. Kernel functions, as `wchan` names them.
-const HARMLESS: [&str; 22] = [
-    "ep_poll",
-    "poll_schedule_timeout",
-    "do_poll",
-    "do_sys_poll",
-    "do_select",
-    "futex_wait",
-    "futex_wait_queue",
-    "futex_wait_queue_me",
-    "futex_do_wait",
-    "do_sigsuspend",
-    "sigsuspend",
-    "__do_sys_pause",
-    "pipe_read",
-    "anon_pipe_read",
-    "do_wait",
-    "inet_csk_accept",
-    "unix_stream_read_generic",
-    "unix_stream_data_wait",
-    "unix_wait_for_peer",
-    "skb_wait_for_more_packets",
-    "__skb_wait_for_more_packets",
-    "wait_woken",
-];
-
 /// Asks a blocked thread by signal, in a process whose `/proc/self/task/TID/syscall` is closed to itself.
 pub(super) fn ask_blocked(thread: &mut Thread, task: &Task, modules: &Modules, letter: u8, insist: bool) {
     let channel = task.wait_channel();
-    let place = channel.split('.').next().unwrap_or("");
     if letter == b'R' {
         // It runs: `pursue` asks it.
         thread.state = State::Running;
@@ -209,11 +182,14 @@ pub(super) fn ask_blocked(thread: &mut Thread, task: &Task, modules: &Modules, l
     if letter != b'S' {
         return;
     }
-    if !insist && !HARMLESS.contains(&place) {
+    if !insist && !channels::begins_anew(&channel) && !channels::waits_for_peer(&channel) {
         thread.capture = Err(format!(
             "this process may not look at itself (it is not dumpable), and a signal could lengthen its wait in {}; \
              bt -f insists",
-            if place.is_empty() { "the kernel" } else { place }
+            match channels::function(&channel) {
+                "" => "the kernel",
+                function => function,
+            }
         ));
         return;
     }

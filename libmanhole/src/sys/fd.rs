@@ -82,6 +82,16 @@ impl Fd {
         stat_at(self.number, c"", libc::AT_EMPTY_PATH)
     }
 
+    /// Gives the file to user `uid`; the descriptor may be one of O_PATH (fchownat(2)).
+    pub(crate) fn set_owner(&self, uid: u32) -> Result<()> {
+        let (unchanged, flags) = (u32::MAX as usize, libc::AT_EMPTY_PATH as usize);
+        // SAFETY: the path is an empty C string.
+        unsafe {
+            call(libc::SYS_fchownat, [self.number as usize, c"".as_ptr() as usize, uid as usize, unchanged, flags])
+        }
+        .map(drop)
+    }
+
     /// Changes the mode of the file.
     pub(crate) fn set_mode(&self, mode: u32) -> Result<()> {
         // SAFETY: numbers only.
@@ -220,12 +230,6 @@ fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
 pub(crate) fn unlink(path: &CStr) -> Result<()> {
     // SAFETY: the path is a C string.
     unsafe { call(libc::SYS_unlink, [path.as_ptr() as usize]) }.map(drop)
-}
-
-/// Gives the file `path`, or the symbolic link there, to user `uid` (lchown(2)).
-pub(crate) fn change_owner(path: &CStr, uid: u32) -> Result<()> {
-    // SAFETY: the path is a C string.
-    unsafe { call(libc::SYS_lchown, [path.as_ptr() as usize, uid as usize, u32::MAX as usize]) }.map(drop)
 }
 
 /// The target of a symbolic link, such as those below `/proc/self/fd`, into `buffer`.

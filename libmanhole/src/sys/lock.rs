@@ -1,11 +1,12 @@
 //! A lock that needs no thread-local storage, never poisons, and can be given up on.
 //!
-//! Context: agent threads, and host threads only through [`Lock::try_lock`]: a host thread never waits for us. Signal
-//! handlers take no lock at all. Built on futex(2).
+//! Context: agent threads, and host threads only through [`Lock::try_lock`] and [`Lock::lock_within`]: no host thread waits for
+//! us without a limit. A signal handler may have interrupted the holder: it tries, or waits for a moment. Built on futex(2).
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -39,6 +40,23 @@ impl<T> Lock<T> {
             wait(&self.state, WAITED_FOR, None);
         }
         Guard { lock: self }
+    }
+
+    /// Takes the lock, waiting for it at most `limit`. For host threads whose holder never waits for them.
+    pub(crate) fn lock_within(&self, limit: Duration) -> Option<Guard<'_, T>> {
+        if let Some(guard) = self.try_lock() {
+            return Some(guard);
+        }
+        let start = super::process::monotonic();
+        while self.state.swap(WAITED_FOR, Ordering::Acquire) != FREE {
+            let left = limit.saturating_sub(super::process::monotonic().saturating_sub(start));
+            // The mark of one who waits stays: it costs the holder a call that wakes nobody.
+            if left.is_zero() {
+                return None;
+            }
+            wait(&self.state, WAITED_FOR, Some(left));
+        }
+        Some(Guard { lock: self })
     }
 
     /// Puts a new value in place without dropping the old one, and frees the lock: for a forked child, where the thread
@@ -88,7 +106,7 @@ impl<T> Drop for Guard<'_, T> {
 }
 
 /// Waits while `word` holds `expected`, at most `timeout`. May return early (futex(2)): the caller looks again.
-pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<core::time::Duration>) {
+pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     let limit = timeout.map(super::process::timespec);
     let limit_address = limit.as_ref().map_or(0, |limit| core::ptr::from_ref(limit) as usize);
     // SAFETY: the word and the time outlive the call.

@@ -147,16 +147,27 @@ pub(crate) fn mask() -> Set {
     change_mask(libc::SIG_BLOCK, Set(0))
 }
 
-/// Gives the calling thread an alternate stack for handlers where it has none (sigaltstack(2)).
-pub(crate) fn provide_alternate_stack(start: *mut u8, size: usize) -> Result<bool> {
+/// Runs `act` so that no handler of the host runs on the calling thread meanwhile. What is not blocked: `open`, and glibc's signal
+/// 33, for a thread that changes the user waits until every other one has handled it.
+pub(crate) fn undisturbed<T>(open: Set, act: impl FnOnce() -> T) -> T {
+    const SETXID: u64 = 1 << 32;
+    let before = change_mask(libc::SIG_BLOCK, Set(!(SETXID | open.0)));
+    let result = act();
+    exchange_mask(before);
+    result
+}
+
+/// Where the calling thread's alternate stack for handlers begins; `None` where it has none (sigaltstack(2)).
+pub(crate) fn alternate_stack() -> Result<Option<usize>> {
     let mut has = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
     // SAFETY: the kernel fills the structure.
     unsafe { call(libc::SYS_sigaltstack, [0, core::ptr::from_mut(&mut has) as usize]) }?;
-    if has.ss_flags & libc::SS_DISABLE == 0 {
-        return Ok(false);
-    }
+    Ok((has.ss_flags & libc::SS_DISABLE == 0).then_some(has.ss_sp as usize))
+}
+
+/// Gives the calling thread an alternate stack for handlers (sigaltstack(2)).
+pub(crate) fn provide_alternate_stack(start: *mut u8, size: usize) -> Result<()> {
     let ours = libc::stack_t { ss_sp: start.cast(), ss_flags: 0, ss_size: size };
     // SAFETY: the memory is the caller's to give, for as long as the thread lives.
-    unsafe { call(libc::SYS_sigaltstack, [core::ptr::from_ref(&ours) as usize, 0]) }?;
-    Ok(true)
+    unsafe { call(libc::SYS_sigaltstack, [core::ptr::from_ref(&ours) as usize, 0]) }.map(drop)
 }

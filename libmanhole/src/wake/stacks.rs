@@ -1,6 +1,6 @@
 //! Stacks for handlers, for threads that have none: a thread that has overflowed its stack cannot run a handler on it.
 //!
-//! Context: host threads, in the constructor and at their beginning. No allocation. Nobody is told when a thread ends, so the
+//! Context: host threads, in the constructor and at their beginning, and in a forked child. No allocation. Nobody is told when a thread ends, so the
 //! stack of one that has ended is given to the next that begins.
 #![allow(unsafe_code)]
 
@@ -23,10 +23,18 @@ struct Place {
 
 static TABLE: [Place; PLACES] = [const { Place { owner: AtomicI32::new(0), mapping: AtomicUsize::new(0) } }; PLACES];
 
+/// How many places, from the first on, have ever been taken: a forked child need not look at the others.
+static KNOWN: AtomicUsize = AtomicUsize::new(0);
+
 /// Gives the calling thread a stack for handlers where it has none.
 pub(crate) fn provide() {
+    // Also one that this function has given it: an installation that replaces another asks again.
+    if signal::alternate_stack() != Ok(None) {
+        return;
+    }
     let tid = process::tid();
-    let Some(place) = TABLE.iter().find(|place| is_taken(place, tid)) else { return };
+    let Some((n, place)) = TABLE.iter().enumerate().find(|(_, place)| is_taken(place, tid)) else { return };
+    KNOWN.fetch_max(n + 1, Ordering::AcqRel);
     let mapping = match place.mapping.load(Ordering::Acquire) {
         0 => match map() {
             Some(mapping) => mapping,
@@ -35,9 +43,24 @@ pub(crate) fn provide() {
         mapping => mapping,
     };
     place.mapping.store(mapping, Ordering::Release);
-    let start = (mapping + mapping::PAGE) as *mut u8;
-    if signal::provide_alternate_stack(start, SIZE) != Ok(true) {
+    if signal::provide_alternate_stack(usable(mapping) as *mut u8, SIZE).is_err() {
         place.owner.store(0, Ordering::Release);
+    }
+}
+
+/// Where the stack begins, above the guard page.
+fn usable(mapping: usize) -> usize {
+    mapping + mapping::PAGE
+}
+
+/// In a freshly forked child: the calling thread keeps the stack that it had in the parent, under its new id; those of the
+/// parent's other threads are free.
+pub(crate) fn forget() {
+    let own = signal::alternate_stack().ok().flatten();
+    let used = |place: &&Place| place.owner.load(Ordering::Acquire) != 0;
+    for place in TABLE.iter().take(KNOWN.load(Ordering::Acquire)).filter(used) {
+        let is_own = own.is_some_and(|start| start == usable(place.mapping.load(Ordering::Acquire)));
+        place.owner.store(if is_own { process::tid() } else { 0 }, Ordering::Release);
     }
 }
 

@@ -1,0 +1,61 @@
+//! Where in the kernel a thread waits, by the name in `/proc/PID/task/TID/wchan`, and what a signal would do to that wait.
+//!
+//! Context: the agent's thread. Pure. For processes that may not look at their own system calls: the arguments are not known, a limit
+//! of time least of all.
+
+/// The function's name without what the compiler has appended to it.
+pub(crate) fn function(channel: &str) -> &str {
+    channel.split('.').next().unwrap_or("")
+}
+
+/// Whether the thread waits for an event in a call that a handler of ours lets begin anew, and that has done nothing before.
+pub(crate) fn begins_anew(channel: &str) -> bool {
+    const FUNCTIONS: [&str; 14] = [
+        "ep_poll",
+        "poll_schedule_timeout",
+        "do_poll",
+        "do_sys_poll",
+        "do_select",
+        "futex_wait",
+        "futex_wait_queue",
+        "futex_wait_queue_me",
+        "futex_do_wait",
+        "do_sigsuspend",
+        "sigsuspend",
+        "__do_sys_pause",
+        "do_wait",
+        "inet_csk_accept",
+    ];
+    FUNCTIONS.contains(&function(channel))
+}
+
+/// Whether the thread waits for the other end of a pipe or a socket, for data mostly. That begins anew as well, but for a call that
+/// has moved some of the data already (MSG_WAITALL, a full socket), which the name does not tell: worth a signal to the very
+/// thread that is to be seen, and not where another thread would do.
+pub(crate) fn waits_for_peer(channel: &str) -> bool {
+    const FUNCTIONS: [&str; 8] = [
+        "pipe_read",
+        "anon_pipe_read",
+        "unix_stream_read_generic",
+        "unix_stream_data_wait",
+        "unix_wait_for_peer",
+        "skb_wait_for_more_packets",
+        "__skb_wait_for_more_packets",
+        "wait_woken",
+    ];
+    FUNCTIONS.contains(&function(channel))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_known_by_its_function() {
+        assert!(begins_anew("ep_poll") && begins_anew("do_wait.constprop.0"));
+        assert!(waits_for_peer("pipe_read") && !begins_anew("pipe_read") && !waits_for_peer("ep_poll"));
+        for other in ["", "0", "pipe_write", "hrtimer_nanosleep"] {
+            assert!(!begins_anew(other) && !waits_for_peer(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Hosts that change their user from many places at once, in handlers, and only in part.
+
+use std::os::unix::fs::MetadataExt;
+
+use manhole_tests::other_user::ForAll;
+use manhole_tests::victim::{Host, Victim};
+use manhole_tests::{text, turn, victims};
+
+/// Lets the victim change its user so while a client is connected: the manhole follows, is not slow, and keeps its client.
+fn is_followed(victim: &mut Victim, how: &str) {
+    let (mut client, _) = victim.text();
+    let answer = victim.ask(how);
+    assert_eq!(text::value(&answer, "failed"), Some(0), "{answer}");
+    assert!(text::value(&answer, "longest").is_some_and(|took| took < 900), "{answer}; {}", victim.log());
+    assert!(!victim.log().contains("cannot follow"), "{}", victim.log());
+    assert!(client.run("print 6*7").contains("42"), "{}", victim.log());
+    client.end();
+}
+
+#[test]
+fn many_threads_change_the_user_at_once() {
+    let _turn = turn::shared();
+    for options in ["verbose=True", "thread=True, verbose=True"] {
+        is_followed(&mut Host::new(victims::c("users")).options(options).ready(), "together");
+    }
+}
+
+#[test]
+fn a_handler_changes_the_user_amid_a_change() {
+    let _turn = turn::shared();
+    is_followed(&mut Host::new(victims::c("users")).ready(), "handler");
+}
+
+#[test]
+fn the_user_changes_as_the_agents_thread_leaves() {
+    let _turn = turn::shared();
+    let mut victim = Host::new(victims::c("users")).ready();
+    let answer = victim.ask("leaving");
+    assert_eq!(text::value(&answer, "failed"), Some(0), "{answer}");
+    assert!(text::value(&answer, "longest").is_some_and(|took| took < 900), "{answer}; {}", victim.log());
+    assert!(!victim.log().contains("cannot follow"), "{}", victim.log());
+    let (mut client, _) = victim.text();
+    client.end();
+}
+
+/// A socket of the user for whom a daemon of root's acts for a moment would let that user put something in its place.
+#[test]
+fn a_change_of_some_users_leaves_the_socket_to_its_owner() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else {
+        return;
+    };
+    let program = all.program(&victims::c("users"));
+    let mut victim = Host::new(&program).library(&all.library).ready();
+    for how in ["effective", "effective-back", "partly"] {
+        assert_eq!(victim.ask(how), "user result=0", "{how}");
+        assert_eq!(victim.socket().metadata().unwrap().uid(), 0, "{how}");
+    }
+}
+
+/// Where the old owner may rename, it must not be able to choose the file that changes hands.
+#[test]
+fn only_the_socket_itself_is_given_to_the_new_user() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else {
+        return;
+    };
+    let program = all.program(&victims::c("users"));
+    let mut victim = Host::new(&program).library(&all.library).options("patch_fork=False").ready();
+    assert_eq!(victim.ask("exchange"), "exchange failed=20000 taken=0 lost=0", "{}", victim.log());
+}
