@@ -88,7 +88,7 @@ pub(crate) fn install(text: &[u8], blocked: Set) -> Result<(), Failure> {
         release()?;
     }
     // A thread that only makes a dump may be there.
-    end_thread()?;
+    end_thread(TO_AN_END)?;
     state::settle(&settled(&options));
     let settings = state::settings();
     if let Err(error) = handlers::take(settings) {
@@ -143,16 +143,17 @@ fn release() -> Result<(), Failure> {
     state::turn_off();
     handlers::give_all_back(state::settings());
     dormant::retire();
-    let ended = end_thread();
+    let ended = end_thread(TO_AN_END);
     dormant::close();
     listener::unlink_own();
     ended
 }
 
-/// Lets the agent's thread end, if it is there, and waits for that: its clients are told.
-fn end_thread() -> Result<(), Failure> {
-    /// How long it may take the thread to come to an end of what it does.
-    const LIMIT: Duration = Duration::from_secs(2);
+/// How long it may take the thread to come to an end of what it does.
+const TO_AN_END: Duration = Duration::from_secs(2);
+
+/// Lets the agent's thread end, if it is there, and waits for that, at most `limit`: its clients are told.
+fn end_thread(limit: Duration) -> Result<(), Failure> {
     let mut tid = state::agent();
     if !wake::is_awake() {
         return Ok(());
@@ -160,7 +161,7 @@ fn end_thread() -> Result<(), Failure> {
     wake::call(Call::Close).map_err(Failure::Kernel)?;
     let start = process::monotonic();
     while wake::is_awake() || (tid != 0 && process::has_thread(tid)) {
-        if process::monotonic().saturating_sub(start) > LIMIT {
+        if process::monotonic().saturating_sub(start) > limit {
             return Err(Failure::Busy);
         }
         thread::pause(Duration::from_micros(50));
@@ -345,13 +346,9 @@ pub(crate) fn credentials_have_changed(number: i64, arguments: [usize; 3]) {
         return;
     }
     log::problem(format_args!("The manhole's thread cannot follow the change of the user: it ends."));
-    let tid = state::agent();
-    // It may have gone by itself; several threads of the host may be here at once.
-    if wake::is_awake() {
-        let _ = wake::call(Call::Close);
-        wake::wait_until_asleep(tid, Duration::from_secs(1));
-    }
-    // What the thread has closed is opened again, by one of them.
+    // Also amid a session: a thread that has the old user's rights may not be there when the host's call returns.
+    let _ = end_thread(Duration::from_secs(1));
+    // What it has closed is opened again, by one of the threads of the host that may be here at once.
     if let Some(_one) = INSTALLING.try_lock()
         && !wake::is_awake()
         && !dormant::is_intact()

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 
 use manhole_tests::other_user::ForAll;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{text, turn, victims};
+use manhole_tests::{tasks, text, turn, victims};
 
 /// Lets the victim change its user so while a client is connected: the manhole follows, is not slow, and keeps its client.
 fn is_followed(victim: &mut Victim, how: &str) {
@@ -68,4 +68,32 @@ fn only_the_socket_itself_is_given_to_the_new_user() {
     let program = all.program(&victims::c("users"));
     let mut victim = Host::new(&program).library(&all.library).options("patch_fork=False").ready();
     assert_eq!(victim.ask("exchange"), "exchange failed=20000 taken=0 lost=0", "{}", victim.log());
+}
+
+/// A right that the host did not have when our thread began: our thread cannot follow, ends, and is there again as the new user.
+#[test]
+fn who_cannot_follow_ends_and_comes_back() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else {
+        return;
+    };
+    let program = all.program(&victims::c("users"));
+    for session in [false, true] {
+        let mut victim = Host::new(&program).library(&all.library).ready();
+        assert_eq!(victim.ask("lower"), "user result=0");
+        let (mut client, _) = victim.text();
+        if !session {
+            client.end();
+        }
+        assert_eq!(victim.ask("raise"), "user result=0");
+        for task in tasks::of(victim.pid()) {
+            let found = task.field("Uid");
+            assert!(found.split_whitespace().all(|id| id == "65534"), "{session}: {} {found}", task.field("Name"));
+        }
+        assert!(victim.log().contains("cannot follow"), "{session}: {}", victim.log());
+        drop(client);
+        let (mut client, greeting) = victim.text();
+        assert!(greeting.contains("ThreadID="), "{session}: {greeting}; {}", victim.log());
+        client.end();
+    }
 }

@@ -5,6 +5,7 @@
 //   leaving    so does the main thread, 400 times, while the manhole's thread, which a dump has called, is about to leave
 //   effective  acts for user 65534: `user result=R`            effective-back  acts for root again
 //   partly     real and effective user 65534, saved user root's: `user result=R`
+//   lower      gives CAP_SETUID up for a while: `user result=R`    raise  takes it back and becomes user 65534
 //   exchange   without CAP_SETUID: a child puts another file in the place of /tmp/manhole-PID and back, over and over, while the process
 //              tries to become user 65534, 20,000 times: `exchange failed=N taken=N lost=N`, how often the other file, and the socket, were not root's after it
 #define _GNU_SOURCE
@@ -77,18 +78,24 @@ static void leaving(void) {
     close(nothing);
 }
 
-static void exchange(void) {
-    char path[64], other[64];
+// Puts the right to become anybody into force, or out of it, for good if told so.
+static int may_change(int may, int for_good) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct sets[2];
+    const unsigned right = 1U << CAP_SETUID;
+    if (syscall(SYS_capget, &header, sets)) return -1;
+    sets[0].effective = may ? sets[0].effective | right : sets[0].effective & ~right;
+    if (for_good) sets[0].permitted &= ~right;
+    return (int)syscall(SYS_capset, &header, sets);
+}
+
+static void exchange(void) {
+    char path[64], other[64];
     struct stat socket, file;
     snprintf(path, sizeof path, "/tmp/manhole-%d", getpid());
     snprintf(other, sizeof other, "/tmp/manhole-%d.other", getpid());
     int socket_fd = open(path, O_PATH | O_NOFOLLOW), file_fd = open(other, O_CREAT | O_EXCL | O_RDWR, 0600);
-    if (socket_fd < 0 || file_fd < 0 || syscall(SYS_capget, &header, sets)) abort();
-    sets[0].effective &= ~(1U << CAP_SETUID);
-    sets[0].permitted &= ~(1U << CAP_SETUID);
-    if (syscall(SYS_capset, &header, sets)) abort();
+    if (socket_fd < 0 || file_fd < 0 || may_change(0, 1)) abort();
     pid_t child = fork();
     if (!child)
         for (;;) renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_EXCHANGE);
@@ -127,6 +134,10 @@ int main(void) {
             printf("user result=%d\n", seteuid(line[9] ? 0 : NOBODY));
         } else if (!strcmp(line, "partly")) {
             printf("user result=%d\n", setresuid(NOBODY, NOBODY, 0));
+        } else if (!strcmp(line, "lower")) {
+            printf("user result=%d\n", may_change(0, 0));
+        } else if (!strcmp(line, "raise")) {
+            printf("user result=%d\n", may_change(1, 0) | setresuid(NOBODY, NOBODY, NOBODY));
         } else if (!strcmp(line, "exchange")) {
             exchange();
         }
