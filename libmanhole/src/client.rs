@@ -241,6 +241,8 @@ impl Client {
                     input.drain(start..=start + len);
                     return true;
                 }
+                // Too much at once stays where it is, and the client's writes wait.
+                Some(Ok(wire::Request::Input { .. })) if self.typed.borrow().len() > LINE => break,
                 Some(Ok(wire::Request::Input { text })) => {
                     self.typed.borrow_mut().extend_from_slice(text.as_bytes());
                     self.typed_ended.set(false);

@@ -64,7 +64,8 @@ pub(crate) fn fetch_hand() -> Result<(), String> {
         return Ok(());
     }
     hand::want().map_err(|error| format!("no memory for it ({error})"))?;
-    let result = send();
+    // The thread that runs a line has lent it, and it has yet to begin.
+    let result = if hand::is_coming() { wait(LIMIT) } else { None }.unwrap_or_else(send);
     if !hand::give_up() && result.is_err() {
         // At this moment after all.
         return wait(LIMIT).unwrap_or(result);

@@ -12,9 +12,9 @@
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 
+use crate::state;
 use crate::sys::fd::{self, Fd};
 use crate::sys::{self, Errno, host_fd, lock, process, thread};
-use crate::state;
 
 /// There is no hand.
 const NONE: u32 = 0;
@@ -129,11 +129,19 @@ pub(crate) fn is_there() -> bool {
     PHASE.load(SeqCst) >= IDLE
 }
 
-/// Wants a hand, which the next call of [`come`] creates. False when that is being done.
+/// Wants a hand, which the next call of [`come`] creates, if it is not wanted or on its way already.
 pub(crate) fn want() -> sys::Result<()> {
     thread::prepare(&thread::HAND)?;
-    RESULT.store(0, SeqCst);
-    PHASE.compare_exchange(NONE, WANTED, SeqCst, SeqCst).map(drop).map_err(|_| Errno(libc::EAGAIN))
+    if PHASE.load(SeqCst) == NONE {
+        RESULT.store(0, SeqCst);
+        let _ = PHASE.compare_exchange(NONE, WANTED, SeqCst, SeqCst);
+    }
+    Ok(())
+}
+
+/// Whether a thread of the host is creating it at this moment.
+pub(crate) fn is_coming() -> bool {
+    PHASE.load(SeqCst) == COMING
 }
 
 /// What has become of the wish: `None` while nobody has come by, or the hand is on its way.

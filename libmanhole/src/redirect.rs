@@ -435,8 +435,14 @@ impl Stream {
 }
 
 impl Room {
-    const EMPTY: Room =
-        Room { way: Way::Client, active: Vec::new(), late: Vec::new(), buffer: Vec::new(), left_out: 0, held: Vec::new() };
+    const EMPTY: Room = Room {
+        way: Way::Client,
+        active: Vec::new(),
+        late: Vec::new(),
+        buffer: Vec::new(),
+        left_out: 0,
+        held: Vec::new(),
+    };
 
     /// One turn for each pipe; true when there may be more to do at once.
     fn pump(&mut self) -> bool {

@@ -238,6 +238,7 @@ fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
 /// Answers a request whose job has ended or was given up.
 fn conclude(client: &mut Client, pending: &Pending, answer: Answer) -> Next {
     // What it has printed comes before what it has returned.
+    redirect::pump();
     redirect::feed_the_rest(client);
     client.give_back(&pending.id, &answer.unread);
     if runs_only() {

@@ -11,7 +11,7 @@ use super::{Answer, Prompt};
 use crate::app::{self, Command};
 use crate::sys::process;
 use crate::worker::{self, Outcome, Ticket};
-use crate::{redirect, state};
+use crate::{log, redirect, state};
 
 /// A request that is answered when its job has ended, or is given up.
 pub(crate) struct Pending {
@@ -57,7 +57,11 @@ impl Prompt<'_> {
         let name = job.ticket.name;
         if worker::waits_for_redirection() {
             // A job whose output cannot be redirected runs all the same; its output is where it belongs.
-            job.redirected.set(redirect::line_begins().unwrap_or(false));
+            let redirected = redirect::line_begins().unwrap_or_else(|reason| {
+                log::event(format_args!("The output of {name} is not redirected: {reason}."));
+                false
+            });
+            job.redirected.set(redirected);
             redirect::input::begin();
             worker::go();
         }

@@ -87,7 +87,9 @@ pub(crate) fn begin() {
             LINE.store(LINES.fetch_add(1, SeqCst).wrapping_add(1).max(1), SeqCst);
         }
         Err(error) => {
-            log::event(format_args!("The line does not read the client's input: descriptor 0 could not be changed ({error})."));
+            log::event(format_args!(
+                "The line does not read the client's input: descriptor 0 could not be changed ({error})."
+            ));
             if error == Errno(libc::ETIMEDOUT) {
                 room.held.extend([reader, writer].into_iter().chain(original));
             }
@@ -222,10 +224,9 @@ pub(crate) fn before_line() -> Option<(u32, stdio::Input)> {
 /// stream before stays.
 pub(crate) fn after_line(before: Option<(u32, stdio::Input)>) {
     let Some((line, before)) = before else { return };
-    if LINE.load(SeqCst) != line {
-        return;
-    }
-    let rest = stdio::settle_standard_input(&before);
+    // One that was given up has read the process's own by now, perhaps, but the end that it has seen is ours.
+    let was_given_up = LINE.load(SeqCst) != line;
+    let rest = stdio::settle_standard_input(&before, !was_given_up);
     if !rest.is_empty() {
         READ_AHEAD.lock().extend_from_slice(&rest);
     }

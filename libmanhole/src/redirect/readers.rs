@@ -89,7 +89,8 @@ pub(super) fn line_waits() -> bool {
 }
 
 fn reads_a_pipe(channel: &str) -> bool {
-    ["pipe_read", "anon_pipe_read", "pipe_wait", "pipe_wait_readable"].contains(&channel.split('.').next().unwrap_or(""))
+    ["pipe_read", "anon_pipe_read", "pipe_wait", "pipe_wait_readable"]
+        .contains(&channel.split('.').next().unwrap_or(""))
 }
 
 /// Whether the call reads descriptor 0, or waits until it can be read.

@@ -62,12 +62,12 @@ pub(crate) fn standard_input() -> Option<Input> {
     })
 }
 
-/// Takes out of standard input what was read since and not used, and the end that was seen since. What was there `before` stays, and what came
-/// after it as well.
-pub(crate) fn settle_standard_input(before: &Input) -> Vec<u8> {
+/// Takes out of standard input the end that was seen since `before`, and if `takes_rest`, what was read since and not used. What was
+/// there before stays, and what came after it as well.
+pub(crate) fn settle_standard_input(before: &Input, takes_rest: bool) -> Vec<u8> {
     let settled = with_standard_input(|stream, unread| {
         let mut rest = Vec::new();
-        if before.is_empty {
+        if takes_rest && before.is_empty {
             rest.extend_from_slice(unread);
             // SAFETY: as above; nobody looks at the bytes any more.
             unsafe { __fpurge(stream) };
