@@ -151,6 +151,7 @@ fn the_process_s_own_reader_reads_its_own() {
         }
         let log = victim.log();
         assert!(!log.contains("main: the end") && !log.contains("fails"), "{log}");
+        assert!(!log.contains("finds nothing"), "{log}");
         assert_eq!(log.matches("main: got").count(), if way == "reads" { 20 } else { 10 }, "{log}");
         assert_eq!(victim.finish().1.code(), Some(3), "its own end is its end");
     }
@@ -323,6 +324,64 @@ fn the_structured_mode() {
     let (all, text) = messages(&mut client, "unread");
     let unread = all.last().and_then(|message| message["unread"].as_str());
     assert!(text.starts_with("= 2") && unread == Some("x"), "{all:?}");
+}
+
+/// A thread of the victim's that is stopped until this is dropped.
+struct Stopped(nix::unistd::Pid);
+
+impl Stopped {
+    fn hand(victim: &Victim) -> Stopped {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", victim.pid())).unwrap();
+        let is_hand = |path: &std::path::Path| {
+            std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "Manhole hand")
+        };
+        let path = tasks.map(|task| task.unwrap().path()).find(|path| is_hand(path)).expect("the hand");
+        let tid = nix::unistd::Pid::from_raw(path.file_name().unwrap().to_str().unwrap().parse().unwrap());
+        nix::sys::ptrace::attach(tid).expect("attach to a child's thread");
+        nix::sys::wait::waitpid(tid, Some(nix::sys::wait::WaitPidFlag::__WALL)).expect("the stop");
+        Stopped(tid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = nix::sys::ptrace::detach(self.0, None);
+    }
+}
+
+#[test]
+fn a_hand_that_is_late() {
+    let _turn = turn::shared();
+    for options in ["thread=True", ""] {
+        let victim = asker("reads", options);
+        let before = Before::of(&victim);
+        // Late to put back: it does so all the same.
+        let (mut client, _) = victim.text();
+        client.run("redirect on");
+        let hand = Stopped::hand(&victim);
+        let answer = client.run("redirect off");
+        assert!(answer.contains("could not be given back"), "{answer}");
+        drop(hand);
+        wait_for("the original", PATIENCE, || (identities(victim.pid()) == before.identities()).then_some(()));
+        client.end();
+        before.is_again();
+        // Late to put the session's input in: it does not do so any more.
+        let (mut client, _) = victim.text();
+        client.run("redirect on");
+        let hand = Stopped::hand(&victim);
+        let go = Go::new();
+        client.send(go.line().as_bytes()).unwrap();
+        until(&mut client, "waiting\n");
+        drop(hand);
+        go.now();
+        client.until_prompt();
+        wait_for("an idle hand", PATIENCE, || client.run("redirect off").contains("redirect is off").then_some(()));
+        before.is_again();
+        // And it works again.
+        assert!(client.run("ask\nAnna").contains("Hello Anna!"));
+        drop(client);
+        before.is_again();
+    }
 }
 
 /// What manhole-cli with a pipe for its input says.

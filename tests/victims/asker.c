@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -139,7 +140,7 @@ static void on_signal(int number)
 /* A signal lets it look again. */
 static void look(const char *way)
 {
-    int found = -1;
+    int found = -1, there = 0;
     while (found < 0) {
         struct pollfd polled = {0, POLLIN, 0};
         fd_set set;
@@ -157,6 +158,8 @@ static void look(const char *way)
         if (found < 0)
             dprintf(9, "main: looks again\n");
     }
+    if (!ioctl(0, FIONREAD, &there) && there == 0)
+        dprintf(9, "main: finds nothing\n");
 }
 
 static void reads(const char *way)
