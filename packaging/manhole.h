@@ -117,7 +117,8 @@ typedef int (*manhole_command_t)(int argc, char **argv, void *context);
  * The function is called by a thread of its own, "Manhole-worker", which the first call of manhole_add_command creates and
  * manhole_uninstall ends: with 8 MiB of stack, all signals blocked but those of faults (SEGV, BUS, FPE, ILL, TRAP, SYS, ABRT).
  * So a program that adds commands has a second thread, which counts for all that depends on having one: unshare(CLONE_NEWUSER) fails, stdio
- * takes its locks, and a process whose other threads all end by pthread_exit stays. One command runs at a time. The prompt comes back
+ * takes its locks, and a process whose other threads all end by pthread_exit stays. Unless the options say redirect="off", descriptors 1 and
+ * 2 lead to the client while the function runs, and descriptor 0 is what the client sends. One command runs at a time. The prompt comes back
  * when the function returns, on Ctrl-C, or after the time that the option `timeout` gives (10 seconds); a function that runs on
  * then is a job, which `jobs` at the prompt shows.
  *

@@ -28,6 +28,7 @@ mod post_mortem;
 mod prompt;
 mod real_world;
 mod redirect;
+mod redirect_input;
 mod run_cli;
 mod thread_free;
 mod truth;

@@ -89,7 +89,7 @@ fn act(victim: &mut Victim, line: &str) -> (u64, u64, u64) {
 }
 
 /// Device and inode of descriptors 0 to 2.
-fn identities(pid: i32) -> Vec<(u64, u64)> {
+pub(crate) fn identities(pid: i32) -> Vec<(u64, u64)> {
     let of = |number| {
         let data = std::fs::metadata(format!("/proc/{pid}/fd/{number}")).expect("a descriptor");
         (data.dev(), data.ino())
@@ -104,14 +104,18 @@ fn tasks(pid: i32) -> Vec<String> {
 }
 
 /// How the victim was before, and whether it is so again.
-struct Before(i32, Vec<(u64, u64)>, Vec<(i32, String)>);
+pub(crate) struct Before(i32, Vec<(u64, u64)>, Vec<(i32, String)>);
 
 impl Before {
-    fn of(victim: &Victim) -> Before {
+    pub(crate) fn of(victim: &Victim) -> Before {
         Before(victim.pid(), identities(victim.pid()), descriptors_of(victim.pid()))
     }
 
-    fn is_again(&self) {
+    pub(crate) fn identities(&self) -> &[(u64, u64)] {
+        &self.1
+    }
+
+    pub(crate) fn is_again(&self) {
         let Before(pid, identities_before, descriptors) = self;
         wait_for("the descriptors of before", PATIENCE, || (identities(*pid) == *identities_before).then_some(()));
         wait_for("the end of the hand", PATIENCE, || (!has_hand(*pid)).then_some(()));

@@ -45,6 +45,9 @@ pub(crate) struct Client {
     /// How much of it was taken already, and how much was searched for an interrupt.
     taken: usize,
     searched: Cell<usize>,
+    /// In the structured mode: what was sent for the line that runs, and whether that was all.
+    typed: RefCell<Vec<u8>>,
+    typed_ended: Cell<bool>,
     input_ended: Cell<bool>,
     /// Whether the last line had no newline: the input ended in it.
     open_line: bool,
@@ -71,6 +74,8 @@ impl Client {
             input: RefCell::default(),
             taken: 0,
             searched: Cell::new(0),
+            typed: RefCell::default(),
+            typed_ended: Cell::new(false),
             input_ended: Cell::new(false),
             open_line: false,
             discarding: false,
@@ -193,19 +198,26 @@ impl Client {
             }
             None => return None,
         };
+        drop(input);
         self.open_line = newline.is_none();
-        self.taken += taken;
-        // What was taken goes in large pieces: moving the rest for each line would take the square of their number.
-        if self.taken == input.len() || self.taken > COMPACT {
-            input.drain(..self.taken);
-            self.searched.set(self.searched.get().saturating_sub(self.taken));
-            self.taken = 0;
-        }
+        self.take(taken);
         if core::mem::take(&mut self.discarding) {
-            drop(input);
             return self.next_line();
         }
         Some(if line.len() > LINE { Line::TooLong } else { Line::Whole(line) })
+    }
+
+    /// Notes that `count` bytes of the input were taken.
+    fn take(&mut self, count: usize) {
+        let mut input = self.input.borrow_mut();
+        self.taken += count;
+        // What was taken goes in large pieces: moving the rest for each line would take the square of their number.
+        if self.taken >= input.len() || self.taken > COMPACT {
+            let taken = self.taken.min(input.len());
+            input.drain(..taken);
+            self.searched.set(self.searched.get().saturating_sub(taken));
+            self.taken = 0;
+        }
     }
 
     /// Asked by a running command: whether the client wants the request with this id stopped, or is gone.
@@ -220,16 +232,87 @@ impl Client {
         }
         let mut input = self.input.borrow_mut();
         let mut start = self.searched.get().max(self.taken);
-        while let Some(len) = input.get(start..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n')) {
+        while self.structured
+            && let Some(len) = input.get(start..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n'))
+        {
             let request = input.get(start..start + len).map(wire::parse);
-            if self.structured && request == Some(Ok(wire::Request::Interrupt { id: id.clone() })) {
-                input.drain(start..=start + len);
-                return true;
+            match request {
+                Some(Ok(wire::Request::Interrupt { id: meant })) if meant == *id => {
+                    input.drain(start..=start + len);
+                    return true;
+                }
+                // Too much at once stays where it is, and the client's writes wait.
+                Some(Ok(wire::Request::Input { .. })) if self.typed.borrow().len() > LINE => break,
+                Some(Ok(wire::Request::Input { text })) => {
+                    self.typed.borrow_mut().extend_from_slice(text.as_bytes());
+                    self.typed_ended.set(false);
+                    input.drain(start..=start + len);
+                    continue;
+                }
+                Some(Ok(wire::Request::InputEnd)) => {
+                    self.typed_ended.set(true);
+                    input.drain(start..=start + len);
+                    continue;
+                }
+                _ => {}
             }
             start += len + 1;
             self.searched.set(start);
         }
         self.gone.get() && !self.silent || !state::is_on()
+    }
+
+    /// Whether something has come for the line that runs: in the text mode everything that comes while it runs.
+    pub(crate) fn has_typed(&self) -> bool {
+        if self.structured { !self.typed.borrow().is_empty() } else { self.input.borrow().len() > self.taken }
+    }
+
+    /// Whether nothing more will come for the line that runs.
+    pub(crate) fn typed_is_over(&self) -> bool {
+        !self.has_typed() && (self.input_ended.get() || self.structured && self.typed_ended.get())
+    }
+
+    /// Takes what has come for the line that runs, up to the end of a line and at most `limit` bytes of it.
+    pub(crate) fn take_typed(&mut self, limit: usize) -> Option<Vec<u8>> {
+        let mut source = if self.structured { self.typed.borrow_mut() } else { self.input.borrow_mut() };
+        let start = if self.structured { 0 } else { self.taken };
+        let rest = source.get(start..).filter(|rest| !rest.is_empty())?;
+        let len = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |at| at + 1).min(limit);
+        let bytes = rest.get(..len)?.to_vec();
+        if self.structured {
+            source.drain(..len);
+            return Some(bytes);
+        }
+        drop(source);
+        self.take(len);
+        Some(bytes)
+    }
+
+    /// Puts back what was taken last and not used.
+    pub(crate) fn untake_typed(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.structured {
+            self.typed.borrow_mut().splice(..0, bytes.iter().copied());
+        } else {
+            let start = self.taken;
+            self.input.borrow_mut().splice(start..start, bytes.iter().copied());
+            self.searched.set(self.searched.get().min(start));
+        }
+    }
+
+    /// The line has ended, and has left `unread` of what came for it: in the text mode those are the next lines of the prompt, in
+    /// the structured mode the client is told.
+    pub(crate) fn give_back(&mut self, id: &Value, unread: &[u8]) {
+        self.untake_typed(unread);
+        if self.structured {
+            let rest = core::mem::take(&mut *self.typed.borrow_mut());
+            self.typed_ended.set(false);
+            if !rest.is_empty() {
+                self.reply(&wire::unread(Some(id), &String::from_utf8_lossy(&rest)));
+            }
+        }
     }
 
     /// Takes the first request out of the input if it is one that `may` be answered before the client's turn.

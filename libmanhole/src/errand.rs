@@ -1,5 +1,5 @@
 //! Sends a host thread on an errand: it creates the hand, for only a thread of the host can make one that shares its
-//! descriptor table.
+//! descriptor table; or it begins the call anew that it waits in.
 //!
 //! Context: the agent's thread; [`on_errand`] in a **signal handler** on a host thread, whatever that holds: clone(2) and atomics.
 //!
@@ -8,6 +8,7 @@
 //! any other call, such as a write that could come back short, is never asked.
 #![allow(unsafe_code)]
 
+use core::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::capture::task::{Look, Task};
@@ -23,11 +24,15 @@ entry!(
     errand_entry, on_errand
 );
 
+/// The thread whose call is to begin anew, until it has been interrupted; 0 for none.
+static BEGINS_ANEW: AtomicI32 = AtomicI32::new(0);
+
 extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (code, mut interrupted) = unsafe { ((*info).si_code, Interrupted::from_kernel(context)) };
     if state::is_on_here() {
         hand::come();
+        let _ = BEGINS_ANEW.compare_exchange(process::tid(), 0, SeqCst, SeqCst);
     }
     // As in capture's handler: from Linux 5.10 on the timer's signal interrupts nothing, and an EINTR here is the host's.
     let by_timer = code == libc::SI_TIMER && process::kernel() >= (5, 10);
@@ -59,7 +64,8 @@ pub(crate) fn fetch_hand() -> Result<(), String> {
         return Ok(());
     }
     hand::want().map_err(|error| format!("no memory for it ({error})"))?;
-    let result = send();
+    // The thread that runs a line has lent it, and it has yet to begin.
+    let result = if hand::is_coming() { wait(LIMIT) } else { None }.unwrap_or_else(send);
     if !hand::give_up() && result.is_err() {
         // At this moment after all.
         return wait(LIMIT).unwrap_or(result);
@@ -72,8 +78,27 @@ pub(crate) fn forget() {
     loan::forget(errand_entry);
 }
 
+/// The signal for [`begin_anew`].
+pub(crate) fn loan() -> Result<Loan, String> {
+    Loan::take(errand_entry)
+}
+
+/// Lets the call that thread `tid` waits in begin anew: it then sees the descriptors as they are. The caller knows that the
+/// call is one that may, and that the thread does not block the signal. False when the thread does not come by.
+pub(crate) fn begin_anew(tid: i32, loan: &Loan) -> bool {
+    const PATIENCE: Duration = Duration::from_millis(100);
+    BEGINS_ANEW.store(tid, SeqCst);
+    let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
+    let start = process::monotonic();
+    // The kernel has given up the call before it runs the handler.
+    while is_sent && BEGINS_ANEW.load(SeqCst) == tid && process::monotonic().saturating_sub(start) < PATIENCE {
+        process::sleep(Duration::from_micros(20));
+    }
+    BEGINS_ANEW.compare_exchange(tid, 0, SeqCst, SeqCst).is_err() || !process::has_thread(tid)
+}
+
 fn send() -> Result<(), String> {
-    let loan = Loan::take(errand_entry)?;
+    let loan = loan()?;
     let start = process::monotonic();
     // Kept until the end: a timer goes off when its thread runs.
     let mut timers: Vec<(i32, CpuTimer)> = Vec::new();

@@ -12,6 +12,7 @@
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 
+use crate::state;
 use crate::sys::fd::{self, Fd};
 use crate::sys::{self, Errno, host_fd, lock, process, thread};
 
@@ -25,6 +26,10 @@ const COMING: u32 = 2;
 const IDLE: u32 = 3;
 /// It has an order.
 const ASKED: u32 = 4;
+/// The agent is about to give an order: nobody else may, and the hand waits on.
+const CLAIMED: u32 = 5;
+/// It has an order that nobody waits for any more: what it has done of it, it undoes.
+const CANCELLED: u32 = 6;
 
 static PHASE: AtomicU32 = AtomicU32::new(NONE);
 
@@ -41,6 +46,8 @@ enum Order {
 }
 
 static ORDER: AtomicU32 = AtomicU32::new(0);
+/// The descriptors that the order is about: a bit for each.
+static WHICH: AtomicU32 = AtomicU32::new(0);
 /// An error number of the last order, or of the creation; 0 for none.
 static RESULT: AtomicI32 = AtomicI32::new(0);
 /// Whose table has the pipes.
@@ -51,6 +58,9 @@ static ARGUMENTS: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 
 /// Numbers from these on are tried, one after the other: hosts expect to get the low ones.
 const HIGH: [i32; 4] = [900, 210, 20, 3];
+
+/// All of the host's descriptors 0 to 2, as [`chosen`] has them.
+const ALL: u32 = 0b111;
 
 const FREE: u32 = 0;
 const INSTALLED: u32 = 1;
@@ -119,11 +129,19 @@ pub(crate) fn is_there() -> bool {
     PHASE.load(SeqCst) >= IDLE
 }
 
-/// Wants a hand, which the next call of [`come`] creates. False when that is being done.
+/// Wants a hand, which the next call of [`come`] creates, if it is not wanted or on its way already.
 pub(crate) fn want() -> sys::Result<()> {
     thread::prepare(&thread::HAND)?;
-    RESULT.store(0, SeqCst);
-    PHASE.compare_exchange(NONE, WANTED, SeqCst, SeqCst).map(drop).map_err(|_| Errno(libc::EAGAIN))
+    if PHASE.load(SeqCst) == NONE {
+        RESULT.store(0, SeqCst);
+        let _ = PHASE.compare_exchange(NONE, WANTED, SeqCst, SeqCst);
+    }
+    Ok(())
+}
+
+/// Whether a thread of the host is creating it at this moment.
+pub(crate) fn is_coming() -> bool {
+    PHASE.load(SeqCst) == COMING
 }
 
 /// What has become of the wish: `None` while nobody has come by, or the hand is on its way.
@@ -158,27 +176,36 @@ extern "C" fn run() -> ! {
     PHASE.store(IDLE, SeqCst);
     lock::wake(&PHASE, u32::MAX >> 1);
     loop {
-        while PHASE.load(SeqCst) != ASKED {
-            lock::wait(&PHASE, IDLE, None);
+        match PHASE.load(SeqCst) {
+            ASKED | CANCELLED => {}
+            other => {
+                lock::wait(&PHASE, other, None);
+                continue;
+            }
         }
-        let order = ORDER.load(SeqCst);
+        let (order, which) = (ORDER.load(SeqCst), WHICH.load(SeqCst));
         if order == Order::Leave as u32 {
             thread::leave(&PHASE, ASKED, NONE);
             continue;
         }
-        let result = obey(order);
+        let result = obey(order, which);
         RESULT.store(result.err().map_or(0, |error| error.0), SeqCst);
-        PHASE.store(IDLE, SeqCst);
+        if PHASE.compare_exchange(ASKED, IDLE, SeqCst, SeqCst).is_err() {
+            // Too late: what was installed is nobody's.
+            if order == Order::Install as u32 {
+                restore(which);
+            }
+            PHASE.store(IDLE, SeqCst);
+            state::poke();
+        }
         lock::wake(&PHASE, u32::MAX >> 1);
     }
 }
 
-fn obey(order: u32) -> sys::Result<()> {
+fn obey(order: u32, which: u32) -> sys::Result<()> {
     if order == Order::Install as u32 {
-        for (number, slot) in (0..).zip(&SLOTS) {
-            if slot.end.load(SeqCst) >= 0 {
-                slot.install(number)?;
-            }
+        for (number, slot) in chosen(which) {
+            slot.install(number)?;
         }
         Ok(())
     } else if order == Order::Follow as u32 {
@@ -188,23 +215,39 @@ fn obey(order: u32) -> sys::Result<()> {
         }
         process::follow(NUMBER.load(SeqCst), arguments)
     } else {
-        restore_here();
+        restore(which);
         Ok(())
     }
 }
 
-/// Gives the order and waits until it is carried out.
-fn ask(order: Order) -> sys::Result<()> {
-    ORDER.store(order as u32, SeqCst);
-    if PHASE.compare_exchange(IDLE, ASKED, SeqCst, SeqCst).is_err() {
-        return Err(Errno(libc::ESRCH));
+/// The slots that `which` names, with their numbers.
+fn chosen(which: u32) -> impl Iterator<Item = (i32, &'static Slot)> {
+    (0..).zip(&SLOTS).filter(move |(number, _)| which >> number & 1 == 1)
+}
+
+/// Gives the order, whose details `detail` writes down, and waits until it is carried out.
+///
+/// Nothing is written before the hand is claimed: a late hand may still read what the order before this one says.
+fn ask(order: Order, which: u32, detail: impl FnOnce()) -> sys::Result<()> {
+    if PHASE.compare_exchange(IDLE, CLAIMED, SeqCst, SeqCst).is_err() {
+        return Err(Errno(if is_there() { libc::EBUSY } else { libc::ESRCH }));
     }
+    detail();
+    ORDER.store(order as u32, SeqCst);
+    WHICH.store(which, SeqCst);
+    PHASE.store(ASKED, SeqCst);
     lock::wake(&PHASE, u32::MAX >> 1);
     let start = process::monotonic();
     while PHASE.load(SeqCst) == ASKED {
         let left = PATIENCE.saturating_sub(process::monotonic().saturating_sub(start));
         if left.is_zero() {
-            return Err(Errno(libc::ETIMEDOUT));
+            // To put back, and to go, is right at any time.
+            let is_cancelled = matches!(order, Order::Install | Order::Follow)
+                && PHASE.compare_exchange(ASKED, CANCELLED, SeqCst, SeqCst).is_ok();
+            if is_cancelled || PHASE.load(SeqCst) == ASKED {
+                return Err(Errno(libc::ETIMEDOUT));
+            }
+            break;
         }
         // The end of the hand itself wakes nobody.
         let pause = if order == Order::Leave { Duration::from_micros(50) } else { left };
@@ -226,16 +269,22 @@ pub(crate) struct Piece<'f> {
     pub(crate) copy: Option<&'f Fd>,
 }
 
-/// For the agent's thread: puts the pieces in their places, all of them or none.
+/// For the agent's thread: puts the pieces in their places, all of them or none. What is in a place of ours already is
+/// exchanged for the piece. After `ETIMEDOUT` the ends and the copies must stay open until the hand [`is_late`] no more.
 pub(crate) fn install(pieces: &[Piece<'_>]) -> sys::Result<()> {
-    AGENT.store(process::tid(), SeqCst);
-    for (number, slot) in (0..).zip(&SLOTS) {
-        let piece = pieces.iter().find(|piece| piece.number == number);
-        slot.end.store(piece.map_or(-1, |piece| piece.end.number()), SeqCst);
-        slot.copy.store(piece.and_then(|piece| piece.copy).map_or(-1, Fd::number), SeqCst);
-    }
-    ask(Order::Install).inspect_err(|_| {
-        let _ = ask(Order::Restore);
+    let which = pieces.iter().fold(0, |which, piece| which | 1 << piece.number);
+    let result = ask(Order::Install, which, || {
+        AGENT.store(process::tid(), SeqCst);
+        for (number, slot) in chosen(which) {
+            let piece = pieces.iter().find(|piece| piece.number == number);
+            slot.end.store(piece.map_or(-1, |piece| piece.end.number()), SeqCst);
+            slot.copy.store(piece.and_then(|piece| piece.copy).map_or(-1, Fd::number), SeqCst);
+        }
+    });
+    result.inspect_err(|error| {
+        if !matches!(error, Errno(libc::ETIMEDOUT | libc::EBUSY | libc::ESRCH)) {
+            let _ = ask(Order::Restore, which, || ());
+        }
     })
 }
 
@@ -244,17 +293,34 @@ pub(crate) fn put_back() -> sys::Result<()> {
     if !is_there() {
         return Ok(());
     }
-    let result = ask(Order::Restore);
+    let result = ask(Order::Restore, ALL, || ());
     dismiss();
     result
 }
 
-/// Lets the hand go, and waits until the kernel has forgotten it.
+/// For the agent's thread: the host's own descriptor `number` is in its place again; the hand stays.
+pub(crate) fn put_back_one(number: i32) -> sys::Result<()> {
+    if !is_there() {
+        return Ok(());
+    }
+    ask(Order::Restore, 1 << number, || ())
+}
+
+/// Whether the hand has not carried out an order in time and may still be at it: what it was given must stay.
+pub(crate) fn is_late() -> bool {
+    matches!(PHASE.load(SeqCst), ASKED | CANCELLED)
+}
+
+/// Lets the hand go, and waits until the kernel has forgotten it. One that does not go in time is known as ours for as long
+/// as it lives, and takes orders again.
 fn dismiss() {
     let tid = thread::hand();
-    let _ = ask(Order::Leave);
+    let _ = ask(Order::Leave, 0, || ());
     let start = process::monotonic();
-    while tid != 0 && process::has_thread(tid) && process::monotonic().saturating_sub(start) < PATIENCE {
+    while tid != 0 && process::has_thread(tid) {
+        if process::monotonic().saturating_sub(start) >= PATIENCE {
+            return;
+        }
         thread::pause(Duration::from_micros(50));
     }
     thread::set_hand(0);
@@ -265,11 +331,12 @@ pub(crate) fn follow(number: i64, arguments: [usize; 3]) -> sys::Result<()> {
     if !is_there() {
         return Ok(());
     }
-    NUMBER.store(number, SeqCst);
-    for (slot, argument) in ARGUMENTS.iter().zip(arguments) {
-        slot.store(argument, SeqCst);
-    }
-    ask(Order::Follow)
+    ask(Order::Follow, 0, || {
+        NUMBER.store(number, SeqCst);
+        for (slot, argument) in ARGUMENTS.iter().zip(arguments) {
+            slot.store(argument, SeqCst);
+        }
+    })
 }
 
 /// Whether any of the host's descriptors is redirected.
@@ -291,7 +358,11 @@ pub(crate) fn place_of(number: i32) -> i32 {
 
 /// On a thread that has the host's table: puts back all that is redirected and still is what was put there.
 pub(crate) fn restore_here() {
-    for (number, slot) in (0..).zip(&SLOTS) {
+    restore(ALL);
+}
+
+fn restore(which: u32) {
+    for (number, slot) in chosen(which) {
         if slot.state.compare_exchange(INSTALLED, BUSY, SeqCst, SeqCst).is_ok() {
             slot.restore(number);
             slot.state.store(FREE, SeqCst);
@@ -325,14 +396,24 @@ pub(crate) fn forget() {
     }
 }
 
+/// How descriptor `number` is used.
+fn way(number: i32) -> i32 {
+    if number == 0 { libc::O_RDONLY } else { libc::O_WRONLY }
+}
+
 impl Slot {
-    /// On the hand: keeps what is at `number` and puts the pipe there.
+    /// On the hand: keeps what is at `number` and puts the pipe there; or puts it in the place of the pipe that is there.
     fn install(&self, number: i32) -> sys::Result<()> {
+        let is_exchange = self.state.load(SeqCst) == INSTALLED;
+        if is_exchange && !self.pipe.is_at(number) {
+            // The host has put something else there, which stays.
+            return Err(Errno(libc::EBADF));
+        }
         let (original, status) = (fd::stat_of(number)?.identity, fd::status_flags(number)?);
         let closes = fd::is_closed_on_exec(number)?;
         // The host's own flags: who writes to a descriptor that does not wait expects to be told that it is full.
-        let way = if number == 0 { libc::O_RDONLY } else { libc::O_WRONLY };
-        let pipe = host_fd::open_of(AGENT.load(SeqCst), self.end.load(SeqCst), way | status & libc::O_NONBLOCK)?;
+        let flags = way(number) | status & libc::O_NONBLOCK;
+        let pipe = host_fd::open_of(AGENT.load(SeqCst), self.end.load(SeqCst), flags)?;
         for (earlier, later) in self.pipes_before.iter().zip(self.pipes_before.iter().skip(1)).rev() {
             later.set(earlier.get());
         }
@@ -340,16 +421,30 @@ impl Slot {
         last.set(self.pipe.get());
         self.pipe.set(pipe.stat()?.identity);
         self.passing.store(pipe.number(), SeqCst);
+        if is_exchange {
+            let result = self.put(&pipe, number, closes);
+            drop(pipe);
+            self.passing.store(-1, SeqCst);
+            return result;
+        }
         let saved = HIGH.iter().find_map(|&lowest| fd::duplicate_from(number, lowest).ok());
         let saved = saved.ok_or(Errno(libc::EMFILE))?;
         self.original.set(original);
         self.closes.store(closes, SeqCst);
         self.saved.store(saved.into_number(), SeqCst);
         self.state.store(INSTALLED, SeqCst);
-        let result = fd::replace(pipe.number(), number, closes);
+        let result = self.put(&pipe, number, closes);
         drop(pipe);
         self.passing.store(-1, SeqCst);
         result
+    }
+
+    /// On the hand: puts the pipe in its place, unless the order was cancelled meanwhile.
+    fn put(&self, pipe: &Fd, number: i32, closes: bool) -> sys::Result<()> {
+        if PHASE.load(SeqCst) == CANCELLED {
+            return Err(Errno(libc::ECANCELED));
+        }
+        fd::replace(pipe.number(), number, closes)
     }
 
     /// Whether a pipe of ours is at `number`.
@@ -364,7 +459,7 @@ impl Slot {
         let closes = self.closes.load(SeqCst);
         if self.has_pipe_at(number) {
             let done = is_kept && fd::replace(saved, number, closes).is_ok();
-            if !done && let Some(copy) = self.agent_s_copy() {
+            if !done && let Some(copy) = self.agent_s_copy(number) {
                 let _ = fd::replace(copy.number(), number, closes);
             }
         }
@@ -381,11 +476,11 @@ impl Slot {
     }
 
     /// The original from the agent's table: for a host that has closed the kept one with all that it does not know.
-    fn agent_s_copy(&self) -> Option<Fd> {
-        let (agent, number) = (AGENT.load(SeqCst), self.copy.load(SeqCst));
-        if number < 0 || !process::has_thread(agent) {
+    fn agent_s_copy(&self, number: i32) -> Option<Fd> {
+        let (agent, copy) = (AGENT.load(SeqCst), self.copy.load(SeqCst));
+        if copy < 0 || !process::has_thread(agent) {
             return None;
         }
-        host_fd::share_of(agent, number).or_else(|_| host_fd::open_of(agent, number, libc::O_WRONLY)).ok()
+        host_fd::share_of(agent, copy).or_else(|_| host_fd::open_of(agent, copy, way(number))).ok()
     }
 }

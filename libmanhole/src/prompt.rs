@@ -26,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) error: Option<String>,
     /// Whether the client wants to leave.
     pub(crate) quit: bool,
+    /// What the client has sent for the line and the line has not read.
+    pub(crate) unread: Vec<u8>,
 }
 
 /// One client's prompt: its symbols, its last snapshot, its selected thread and frame, its history.
@@ -84,7 +86,7 @@ impl<'s> Prompt<'s> {
         let quit = context.out.quit;
         let (text, data) = context.out.finish();
         self.session.end_line();
-        Answer { text, data, error, quit }
+        Answer { text, data, error, quit, unread: Vec::new() }
     }
 
     /// What may stand before the byte offset `cursor`: the offset where the replaced text starts, and the candidates.

@@ -1,4 +1,4 @@
-//! The host's output to the client: what is redirected, what waits for whom, and what is left out.
+//! The host's output to the client, and the client's input to the host: what is redirected, what waits for whom, and what is left out.
 //!
 //! Context: the agent's thread, but for what says otherwise. Nothing here waits for the client or for the place where the
 //! output belongs.
@@ -7,6 +7,9 @@
 //! where the output belongs is served first and in full: as without us, the host waits when that is full. When the redirection
 //! ends, a pipe may still have writers (a call that was under way, a program that was started meanwhile): it is emptied until the last
 //! one has gone, and what comes is passed on to where it belonged.
+
+pub(crate) mod input;
+mod readers;
 
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
@@ -77,6 +80,8 @@ struct Room {
     buffer: Vec<u8>,
     /// Bytes that the client could not take.
     left_out: u64,
+    /// Ends of pipes that a late hand may still install.
+    held: Vec<Fd>,
 }
 
 static ROOM: Lock<Room> = Lock::new(Room::EMPTY);
@@ -117,7 +122,13 @@ pub(crate) fn begin(way: Way) -> Result<String, String> {
         pieces.extend(stream.numbers.iter().map(|&number| Piece { number, end, copy }));
     }
     if let Err(error) = hand::install(&pieces) {
-        let _ = hand::put_back();
+        if error == Errno(libc::ETIMEDOUT) {
+            // It may be at it still: nothing that it was given is closed, or becomes something else, under its hands.
+            room.held.extend(pipes);
+            room.late.extend(streams);
+        } else {
+            let _ = hand::put_back();
+        }
         return Err(format!("its descriptors could not be changed ({error})"));
     }
     room.way = way;
@@ -153,6 +164,7 @@ fn streams(way: Way) -> Result<Vec<Stream>, String> {
 
 /// Ends the redirection: the host's descriptors are what they were. What is in the pipes still goes to the client.
 pub(crate) fn end() -> Result<(), String> {
+    drop(input::end());
     let mut room = ROOM.lock();
     if room.active.is_empty() && !hand::is_there() {
         return Ok(());
@@ -183,7 +195,7 @@ pub(crate) fn is_on() -> bool {
 
 /// Whether earlier pipes have writers still, which nobody but this thread can serve.
 pub(crate) fn has_late_writers() -> bool {
-    !ROOM.lock().late.is_empty()
+    !ROOM.lock().late.is_empty() || input::has_late()
 }
 
 /// What to wait for.
@@ -200,11 +212,18 @@ pub(crate) fn wait_for(waited: &mut Vec<Waited>) {
         };
         waited.extend([read, write]);
     }
+    drop(room);
+    input::wait_for(waited);
 }
 
 /// Empties the pipes, as far as is to be done at once. A running command calls this now and then.
 pub(crate) fn pump() {
+    input::clean_up();
     let Some(mut room) = ROOM.try_lock() else { return };
+    if !room.held.is_empty() && !hand::is_late() {
+        room.held.clear();
+        let _ = hand::put_back();
+    }
     if room.active.is_empty() && room.late.is_empty() {
         return;
     }
@@ -280,6 +299,7 @@ pub(crate) fn process_ends(gives_back: bool) {
 pub(crate) fn forget() {
     hand::forget();
     errand::forget();
+    input::forget();
     LAST.store(DONE, SeqCst);
     ROOM.forget(Room::EMPTY);
 }
@@ -296,8 +316,14 @@ pub(crate) fn line_begins() -> Result<bool, String> {
 }
 
 /// Whether output is to be redirected for the lines that run code of the host.
-pub(crate) fn is_for_lines() -> bool {
-    state::settings().redirect == manhole_options::Redirect::Line && !is_on()
+fn is_for_lines() -> bool {
+    let settings = state::settings();
+    settings.redirect == manhole_options::Redirect::Line && !settings.exec && !is_on()
+}
+
+/// Whether a line that runs code of the host has to wait for [`line_begins`], or for [`input::begin`].
+pub(crate) fn concerns_lines() -> bool {
+    is_for_lines() || is_on()
 }
 
 /// After the line, or when it is given up.
@@ -409,12 +435,18 @@ impl Stream {
 }
 
 impl Room {
-    const EMPTY: Room =
-        Room { way: Way::Client, active: Vec::new(), late: Vec::new(), buffer: Vec::new(), left_out: 0 };
+    const EMPTY: Room = Room {
+        way: Way::Client,
+        active: Vec::new(),
+        late: Vec::new(),
+        buffer: Vec::new(),
+        left_out: 0,
+        held: Vec::new(),
+    };
 
     /// One turn for each pipe; true when there may be more to do at once.
     fn pump(&mut self) -> bool {
-        let Room { way, active, late, buffer, left_out } = self;
+        let Room { way, active, late, buffer, left_out, held: _ } = self;
         let mut more = false;
         for stream in active.iter_mut().filter(|stream| !stream.ended || !stream.pending.is_empty()) {
             more |= stream.read(*way == Way::Both, |bytes| {

@@ -90,6 +90,9 @@ pub(crate) fn keep_waiting(client: &mut Client, holder: crate::sys::socket::Peer
 
 /// The session begins: the host's output goes to the client, where the options say so.
 pub(crate) fn redirect_output(client: &mut Client) {
+    if runs_only() {
+        return;
+    }
     let way = match state::settings().redirect {
         Redirect::Session => Way::Client,
         Redirect::Tee => Way::Both,
@@ -155,6 +158,9 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
         if client.is_gone() {
             return over();
         }
+        if let Some(pending) = &prompt.pending {
+            redirect::input::feed(client, &pending.id);
+        }
         if client.has_output() {
             return Next::Wait;
         }
@@ -165,6 +171,7 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
                     _ => continue,
                 },
                 None => {
+                    redirect::input::feed(client, &pending.id);
                     prompt.pending = Some(pending);
                     return Next::Wait;
                 }
@@ -231,7 +238,9 @@ fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
 /// Answers a request whose job has ended or was given up.
 fn conclude(client: &mut Client, pending: &Pending, answer: Answer) -> Next {
     // What it has printed comes before what it has returned.
+    redirect::pump();
     redirect::feed_the_rest(client);
+    client.give_back(&pending.id, &answer.unread);
     if runs_only() {
         exec::conclude(client, pending, answer)
     } else if client.is_structured() {
@@ -264,7 +273,8 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
     match request {
         Err(reason) => client.reply(&wire::error(&reason)),
         // The request that it means has ended already.
-        Ok(Request::Interrupt { .. }) => {}
+        Ok(Request::Interrupt { .. } | Request::InputEnd) => {}
+        Ok(Request::Input { text }) => client.reply(&wire::unread(None, &text)),
         Ok(Request::Greet { id }) => greet_structured(client, prompt, &id),
         Ok(Request::Complete { id, line, cursor }) => {
             let (start, candidates) = prompt.complete(&line, cursor);
@@ -280,6 +290,7 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
                 pending.id = id;
                 return Next::Wait;
             }
+            client.give_back(&id, &[]);
             return answered(client, &id, as_data, answer);
         }
     }

@@ -23,6 +23,10 @@ pub(crate) enum Request {
     Complete { id: Value, line: String, cursor: usize },
     /// Stop the running request.
     Interrupt { id: Value },
+    /// Input for the line that runs.
+    Input { text: String },
+    /// There is no more of it.
+    InputEnd,
 }
 
 /// Reads a request, or says what is wrong with it.
@@ -30,6 +34,12 @@ pub(crate) fn parse(line: &[u8]) -> Result<Request, String> {
     let request: Value = serde_json::from_slice(line).map_err(|error| format!("not a line of JSON: {error}"))?;
     if let Some(id) = request.get("interrupt") {
         return Ok(Request::Interrupt { id: id.clone() });
+    }
+    if let Some(text) = request.get("input").and_then(Value::as_str) {
+        return Ok(Request::Input { text: text.to_owned() });
+    }
+    if request.get("input_end").is_some() {
+        return Ok(Request::InputEnd);
     }
     let id = request.get("id").cloned().ok_or("a request needs an \"id\"")?;
     let text = |name: &str| request.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -49,7 +59,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Request, String> {
     if request.get("greet").is_some() {
         return Ok(Request::Greet { id });
     }
-    Err("a request is one of \"greet\", \"run\", \"complete\", \"interrupt\"".to_owned())
+    Err("a request is one of \"greet\", \"run\", \"complete\", \"interrupt\", \"input\", \"input_end\"".to_owned())
 }
 
 /// The first line of the process.
@@ -89,6 +99,19 @@ pub(crate) fn candidates(id: &Value, start: usize, candidates: &[String]) -> Val
     json!({"id": id, "candidates": candidates, "start": start})
 }
 
+/// The running line reads what the client sends as input from now on.
+pub(crate) fn takes_input(id: &Value) -> Value {
+    json!({"id": id, "takes": "input"})
+}
+
+/// Input that the line has not read, or that has come when none ran.
+pub(crate) fn unread(id: Option<&Value>, text: &str) -> Value {
+    match id {
+        Some(id) => json!({"id": id, "unread": text}),
+        None => json!({"unread": text}),
+    }
+}
+
 /// A request has ended; the next prompt.
 pub(crate) fn done(id: &Value, prompt: &str) -> Value {
     json!({"id": id, "done": "ok", "prompt": prompt})
@@ -123,6 +146,8 @@ mod tests {
         let complete = Request::Complete { id: id.clone(), line: "in".into(), cursor: 2 };
         assert_eq!(parse(r#"{"id":1,"complete":"in","cursor":99}"#), Ok(complete));
         assert_eq!(parse(r#"{"interrupt":1}"#), Ok(Request::Interrupt { id }));
+        assert_eq!(parse(r#"{"input":"a\n"}"#), Ok(Request::Input { text: "a\n".into() }));
+        assert_eq!(parse(r#"{"input_end":true}"#), Ok(Request::InputEnd));
         for bad in ["", "{", "[]", r#"{"run":"bt"}"#, r#"{"id":1}"#, r#"{"id":1,"run":"bt","format":"xml"}"#] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -240,6 +240,11 @@ pub(crate) fn go() {
     lock::wake(&GATE, 1);
 }
 
+/// The kernel's id of the worker; 0 when there is none.
+pub(crate) fn tid() -> i32 {
+    TID.load(Ordering::SeqCst)
+}
+
 /// On the worker: lends the hand and waits for the redirection, if that is wanted. Whether it was.
 fn pass_gate() -> bool {
     if GATE.load(Ordering::SeqCst) != HAND_WANTED {
@@ -316,6 +321,7 @@ extern "C-unwind" fn run(_: *mut c_void) -> *mut c_void {
 unsafe fn work(process: i32) -> bool {
     let Some((function, context, arguments)) = take() else { return true };
     let is_redirected = pass_gate();
+    let input = redirect::input::before_line();
     // SAFETY: the caller's word; the arguments are this thread's alone.
     let value = unsafe { function((*arguments).count, (*arguments).pointers.as_mut_ptr(), context as *mut c_void) };
     if process::pid() != process {
@@ -323,6 +329,7 @@ unsafe fn work(process: i32) -> bool {
     }
     if is_redirected {
         redirect::flush_stdio();
+        redirect::input::after_line(input);
     }
     finish(arguments, value);
     true

@@ -71,12 +71,12 @@ impl Editor {
         self.inner.set_helper(Some(Completions { session }));
     }
 
-    /// Lets the user edit one line.
+    /// Lets the user edit one line, which begins as `begun`.
     ///
     /// # Errors
     /// The text of the terminal's error.
-    pub(crate) fn read(&mut self, prompt: &str) -> Result<Input, String> {
-        match self.inner.readline(prompt) {
+    pub(crate) fn read(&mut self, prompt: &str, begun: &str) -> Result<Input, String> {
+        match self.inner.readline_with_initial(prompt, (begun, "")) {
             Ok(line) => {
                 self.remember(&line);
                 Ok(Input::Line(line))

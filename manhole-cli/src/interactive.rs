@@ -1,4 +1,4 @@
-//! The structured session with a user at a terminal: greeting, prompt, editing, Ctrl-C.
+//! The structured session with a user at a terminal: greeting, prompt, editing, Ctrl-C, and input for a command that runs.
 //!
 //! Runs in the client's main thread, with threads beside it for replies, notices and signals.
 
@@ -14,6 +14,7 @@ use crate::editor::{Editor, Input};
 use crate::failure::Failure;
 use crate::session::{Closed, Phase, Session, Shared};
 use crate::terminal::{self, Terminal};
+use crate::typed::Typed;
 use crate::wire::{Hello, Outcome, Piece, Request};
 use crate::{notices, visible};
 
@@ -64,7 +65,14 @@ pub(crate) fn run(stream: UnixStream, hello: &Hello, rest: Vec<u8>) -> Result<()
     })
     .map_err(threads)?;
 
-    let result = Loop { session: Rc::new(session), editor, prompt: hello.prompt.clone(), is_line_open: false }.run();
+    let result = Loop {
+        session: Rc::new(session),
+        editor,
+        prompt: hello.prompt.clone(),
+        is_line_open: false,
+        typed: Typed::new(),
+    }
+    .run();
     match result {
         Err(Stop::Closed) => terminal.leave(0, CLOSED, is_editing),
         Err(Stop::Failed(failure)) => Err(failure),
@@ -94,6 +102,8 @@ struct Loop {
     prompt: String,
     /// Whether the last output did not end its line.
     is_line_open: bool,
+    /// What was typed while a command ran, and was not for it.
+    typed: Typed,
 }
 
 impl Loop {
@@ -106,8 +116,17 @@ impl Loop {
         let shared = self.session.shared();
         loop {
             self.end_line()?;
+            if let Some(line) = self.typed.whole_line() {
+                let line = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+                self.show(&format!("{}{line}\n", self.prompt))?;
+                if self.ask(Request::Run(&line))? == Outcome::Quit {
+                    return self.end_line();
+                }
+                continue;
+            }
+            let begun = String::from_utf8_lossy(&self.typed.rest()).into_owned();
             shared.begin_editing()?;
-            let input = self.editor.read(&visible::on_terminal(&self.prompt));
+            let input = self.editor.read(&visible::on_terminal(&self.prompt), &visible::on_terminal(&begun));
             shared.end_editing();
             match input.map_err(|text| Stop::Failed(Failure::error(text)))? {
                 Input::Line(line) => {
@@ -124,10 +143,13 @@ impl Loop {
     /// Sends a request and shows its answer.
     fn ask(&mut self, request: Request<'_>) -> Result<Outcome, Stop> {
         let session = Rc::clone(&self.session);
-        let (outcome, prompt) = session.ask(request, |piece| match piece {
+        let mut typed = std::mem::take(&mut self.typed);
+        let answer = typed.ask(&session, request, |piece| match piece {
             Piece::Text(text) => self.show(&text),
-            Piece::Data(_) | Piece::Candidates { .. } | Piece::Done { .. } => Ok(()),
-        })?;
+            _ => Ok(()),
+        });
+        self.typed = typed;
+        let (outcome, prompt) = answer?;
         if let Some(prompt) = prompt {
             self.prompt = prompt;
         }

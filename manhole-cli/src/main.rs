@@ -26,6 +26,7 @@ mod signal;
 mod sockets;
 mod terminal;
 mod text;
+mod typed;
 mod visible;
 mod wake;
 mod wire;

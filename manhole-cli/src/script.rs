@@ -1,8 +1,11 @@
 //! The structured session without a user: commands of `-c`, or lines from a pipe.
 //!
+//! A command of `-c` that reads its input sees the end of it, as the client's own input may be its caller's; lines of a pipe are for the
+//! prompt, or for a command that reads while it runs, as they come.
+//!
 //! Runs in the client's main thread. Ctrl-C ends the program as it ends any other; the process sees that we left.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
@@ -10,6 +13,7 @@ use serde_json::Value;
 use crate::failure::{COMMAND_FAILED, Failure};
 use crate::notices;
 use crate::session::{Closed, Session};
+use crate::typed::Typed;
 use crate::visible;
 use crate::wire::{Outcome, Piece, Request};
 
@@ -77,8 +81,7 @@ fn pipe_lines(session: &Session, first_prompt: &str, is_json: bool) -> Result<bo
     let shared = session.shared();
     let mut prompt = first_prompt.to_owned();
     let mut has_failed = false;
-    let mut input = std::io::stdin().lock();
-    let mut line = Vec::new();
+    let mut input = Typed::new();
     if !is_json {
         let (outcome, next) = session.ask(Request::Greet, print)?;
         prompt = next.unwrap_or(prompt);
@@ -92,20 +95,19 @@ fn pipe_lines(session: &Session, first_prompt: &str, is_json: bool) -> Result<bo
             put(&prompt)?;
         }
         shared.begin_editing()?;
-        line.clear();
-        let read = input.read_until(b'\n', &mut line);
+        let read = input.line();
         shared.end_editing();
-        match read {
-            Ok(0) => break,
-            Ok(_) => {}
+        let line = match read {
+            Ok(line) if line.is_empty() => break,
+            Ok(line) => line,
             Err(error) => {
                 return Err(Stop::Failed(Failure::error(format!("cannot read standard input: {error}"))));
             }
-        }
+        };
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
         let request = if is_json { Request::RunAsData(text) } else { Request::Run(text) };
-        let (outcome, next) = answer(session, request)?;
+        let (outcome, next) = answer(request, |request, take| input.ask(session, request, take))?;
         prompt = next.unwrap_or(prompt);
         match outcome {
             Outcome::Ok => {}
@@ -133,16 +135,29 @@ fn verdict(has_failed: bool) -> Result<(), Failure> {
 
 fn run_one(session: &Session, command: &str, is_json: bool) -> Result<Outcome, Stop> {
     let request = if is_json { Request::RunAsData(command) } else { Request::Run(command) };
-    answer(session, request).map(|(outcome, _)| outcome)
+    let shared = session.shared();
+    let without_input = |request, take: Take<'_>| {
+        session.ask(request, |piece| match piece {
+            Piece::TakesInput => shared.end_input().map_err(Stop::from),
+            other => take(other),
+        })
+    };
+    answer(request, without_input).map(|(outcome, _)| outcome)
 }
 
+/// What is done with a piece of an answer.
+type Take<'t> = &'t mut dyn FnMut(Piece) -> Result<(), Stop>;
+
 /// Asks and prints. Asked for data, a command that ends well prints one document, `null` when it has nothing to say.
-fn answer(session: &Session, request: Request<'_>) -> Result<(Outcome, Option<String>), Stop> {
+fn answer<'r>(
+    request: Request<'r>,
+    ask: impl FnOnce(Request<'r>, Take<'_>) -> Result<(Outcome, Option<String>), Stop>,
+) -> Result<(Outcome, Option<String>), Stop> {
     if !matches!(request, Request::RunAsData(_)) {
-        return session.ask(request, print);
+        return ask(request, &mut print);
     }
     let mut documents: Vec<Value> = Vec::new();
-    let (outcome, prompt) = session.ask(request, |piece| {
+    let (outcome, prompt) = ask(request, &mut |piece| {
         if let Piece::Data(data) = piece {
             documents.push(data);
         }
@@ -160,7 +175,7 @@ fn answer(session: &Session, request: Request<'_>) -> Result<(Outcome, Option<St
 fn print(piece: Piece) -> Result<(), Stop> {
     match piece {
         Piece::Text(text) => put(&text),
-        Piece::Data(_) | Piece::Candidates { .. } | Piece::Done { .. } => Ok(()),
+        _ => Ok(()),
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) enum Event {
     },
     /// The prompt is ours now.
     Turn,
+    /// Input that came when no command took any.
+    Unread(String),
     /// The connection is closed.
     Closed,
 }
@@ -133,6 +135,7 @@ impl Session {
                     Event::Reply { id, piece } if id == asked || matches!(piece, Piece::Text(_)) => {
                         take(piece)?;
                     }
+                    Event::Unread(text) => take(Piece::Unread(text))?,
                     Event::Reply { .. } | Event::Turn => {}
                     Event::Closed => return Err(E::from(Closed)),
                 }
@@ -227,6 +230,22 @@ impl Shared {
         phase
     }
 
+    /// Gives the running command input.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub(crate) fn send_input(&self, text: &str) -> Result<(), Closed> {
+        self.send(&wire::input(text))
+    }
+
+    /// Tells the running command that there is no more input.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub(crate) fn end_input(&self) -> Result<(), Closed> {
+        self.send(&wire::input_end())
+    }
+
     fn send(&self, line: &str) -> Result<(), Closed> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.write_all(line.as_bytes()).map_err(|_| Closed)
@@ -276,6 +295,9 @@ impl Reader {
                 let _ = self.events.send(Event::Turn);
             }
             Message::Text(text) => self.notify(Notice::Text(text)),
+            Message::Unread(text) => {
+                let _ = self.events.send(Event::Unread(text));
+            }
             Message::Error(text) => self.notify(Notice::Complaint(text)),
             Message::Unknown(line) => {
                 self.notify(Notice::Complaint(format!("the process sent what this manhole-cli does not know: {line}")))

@@ -86,7 +86,7 @@ pub(crate) fn run(stream: UnixStream, first: &[u8]) -> Result<(), Failure> {
             eprintln!("connection closed by the process");
             return Ok(());
         };
-        let input = editor.read(&prompt);
+        let input = editor.read(&prompt, "");
         screen.lock().is_editing = false;
         match input.map_err(Failure::error)? {
             Input::Line(line) => {

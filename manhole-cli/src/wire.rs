@@ -43,6 +43,8 @@ pub(crate) enum Message {
     },
     /// Text that no request asked for.
     Text(String),
+    /// Input that came when no command took any.
+    Unread(String),
     /// A complaint about what we sent.
     Error(String),
     /// Something of a later version.
@@ -63,6 +65,10 @@ pub(crate) enum Piece {
         /// The texts, in the order to show.
         list: Vec<String>,
     },
+    /// From now on the command reads what is sent as input.
+    TakesInput,
+    /// Input that the command has not read.
+    Unread(String),
     /// The request has ended.
     Done {
         /// How it ended.
@@ -117,13 +123,22 @@ pub(crate) fn message(line: &[u8]) -> Message {
             Some(piece) => Message::Reply { id, piece },
             None => unknown(),
         },
-        None => text(&value, "text").map_or_else(unknown, Message::Text),
+        None => match text(&value, "unread") {
+            Some(unread) => Message::Unread(unread),
+            None => text(&value, "text").map_or_else(unknown, Message::Text),
+        },
     }
 }
 
 fn piece(value: &Value) -> Option<Piece> {
     if let Some(text) = text(value, "text") {
         return Some(Piece::Text(text));
+    }
+    if let Some(unread) = text(value, "unread") {
+        return Some(Piece::Unread(unread));
+    }
+    if value.get("takes").is_some() {
+        return Some(Piece::TakesInput);
     }
     if let Some(data) = value.get("data") {
         return Some(Piece::Data(data.clone()));
@@ -178,6 +193,16 @@ pub(crate) fn interrupt(id: u64) -> String {
     format!("{}\n", json!({ "interrupt": id }))
 }
 
+/// The line that gives the running command input.
+pub(crate) fn input(text: &str) -> String {
+    format!("{}\n", json!({ "input": text }))
+}
+
+/// The line that says that there is no more of it.
+pub(crate) fn input_end() -> String {
+    format!("{}\n", json!({ "input_end": true }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +241,9 @@ mod tests {
             (r#"{"id":2,"done":"quit"}"#, reply(2, done(Outcome::Quit, None))),
             (r#"{"error":"bad"}"#, Message::Error("bad".to_owned())),
             (r#"{"text":"news"}"#, Message::Text("news".to_owned())),
+            (r#"{"id":2,"takes":"input"}"#, reply(2, Piece::TakesInput)),
+            (r#"{"id":2,"unread":"bt\n"}"#, reply(2, Piece::Unread("bt\n".to_owned()))),
+            (r#"{"unread":"late"}"#, Message::Unread("late".to_owned())),
             (r#"{"id":9}"#, Message::Unknown(r#"{"id":9}"#.to_owned())),
             ("nonsense\n", Message::Unknown("nonsense".to_owned())),
         ] {
@@ -235,5 +263,7 @@ mod tests {
             assert_eq!(value["id"], id);
         }
         assert_eq!(interrupt(3), "{\"interrupt\":3}\n");
+        assert_eq!(input("a\n"), "{\"input\":\"a\\n\"}\n");
+        assert_eq!(input_end(), "{\"input_end\":true}\n");
     }
 }

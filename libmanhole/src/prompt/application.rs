@@ -11,7 +11,7 @@ use super::{Answer, Prompt};
 use crate::app::{self, Command};
 use crate::sys::process;
 use crate::worker::{self, Outcome, Ticket};
-use crate::{redirect, state};
+use crate::{log, redirect, state};
 
 /// A request that is answered when its job has ended, or is given up.
 pub(crate) struct Pending {
@@ -40,7 +40,7 @@ impl Pending {
     ) -> Result<Pending, String> {
         let mut words = app::words(arguments)?;
         words.insert(0, command.name.clone().into_bytes());
-        if redirect::is_for_lines() {
+        if redirect::concerns_lines() {
             redirect::expect_hand();
             worker::want_redirection();
         }
@@ -57,7 +57,12 @@ impl Prompt<'_> {
         let name = job.ticket.name;
         if worker::waits_for_redirection() {
             // A job whose output cannot be redirected runs all the same; its output is where it belongs.
-            job.redirected.set(redirect::line_begins().unwrap_or(false));
+            let redirected = redirect::line_begins().unwrap_or_else(|reason| {
+                log::event(format_args!("The output of {name} is not redirected: {reason}."));
+                false
+            });
+            job.redirected.set(redirected);
+            redirect::input::begin();
             worker::go();
         }
         let given_up = |reason: &str| {
@@ -81,15 +86,18 @@ impl Prompt<'_> {
             }
             Outcome::Running => None,
         };
-        if answer.is_some() && job.redirected.take() {
+        let answer = answer?;
+        let unread = redirect::input::end();
+        if job.redirected.take() {
             let _ = redirect::line_ends();
         }
-        answer
+        Some(Answer { unread, ..answer })
     }
 
     /// When the pending job is to be looked at, if nothing happens before.
     pub(crate) fn time_for_job(&self) -> Option<Duration> {
-        let until = self.pending.as_ref()?.job.until?;
-        Some(until.saturating_sub(process::monotonic()))
+        let until = self.pending.as_ref()?.job.until;
+        let until = until.map(|until| until.saturating_sub(process::monotonic()));
+        [until, redirect::input::time()].into_iter().flatten().min()
     }
 }

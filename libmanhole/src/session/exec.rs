@@ -52,6 +52,7 @@ pub(super) fn request(client: &mut Client, prompt: &mut Prompt<'_>, id: &Value, 
         pending.as_data = as_data;
         return Next::Wait;
     }
+    client.give_back(id, &[]);
     reply(client, id, as_data, answer)
 }
 

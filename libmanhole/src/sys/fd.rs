@@ -138,6 +138,15 @@ pub(crate) fn pipe(size: usize) -> Result<(Fd, Fd)> {
     Ok((reader, writer))
 }
 
+/// How many bytes wait in the pipe whose reading end this is (ioctl(2), FIONREAD).
+pub(crate) fn unread(reader: &Fd) -> Result<usize> {
+    let mut count = 0i32;
+    let arguments = [reader.number as usize, libc::FIONREAD as usize, core::ptr::from_mut(&mut count) as usize];
+    // SAFETY: the kernel fills the number.
+    unsafe { call(libc::SYS_ioctl, arguments) }?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 impl Drop for Fd {
     fn drop(&mut self) {
         // SAFETY: the number is ours and is not used again. An error of close leaves nothing to do.

@@ -158,7 +158,9 @@ impl Server {
                 let fitting: Vec<_> = words.iter().filter(|one| one.starts_with(word)).collect();
                 self.say(&json!({"id": id, "candidates": fitting, "start": start}));
                 self.say(&json!({"id": id, "done": "ok"}));
-            } else if request.get("interrupt").is_none() {
+            } else if let Some(late) = request["input"].as_str() {
+                self.say(&json!({ "unread": late }));
+            } else if request.get("interrupt").is_none() && request.get("input_end").is_none() {
                 self.say(&json!({"error": "what?"}));
             }
         }
@@ -186,6 +188,22 @@ impl Server {
                     }
                 }
                 return false;
+            }
+            "reads" => {
+                // One line; it gives the rest back, and so what comes late.
+                self.say(&json!({"id": id, "takes": "input"}));
+                let mut typed = String::new();
+                let mut is_over = false;
+                while !typed.contains('\n') && !is_over {
+                    let Some(request) = self.next(input) else { return false };
+                    typed += request["input"].as_str().unwrap_or("");
+                    is_over = request.get("input_end").is_some();
+                }
+                let (line, rest) = typed.split_once('\n').unwrap_or((typed.as_str(), ""));
+                self.say(&json!({"id": id, "text": format!("read {line:?}\n")}));
+                if !rest.is_empty() {
+                    self.say(&json!({"id": id, "unread": rest}));
+                }
             }
             "stubborn" => {
                 self.say(&json!({"id": id, "text": "begun\n"}));

@@ -160,3 +160,20 @@ fn a_reader_that_closes_early_is_no_news() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(status.code(), Some(1));
 }
+
+#[test]
+fn a_command_of_c_sees_the_end_of_its_input() {
+    let manhole = Manhole::open();
+    let left = on(&manhole, &["-c", "reads", "-c", "echo two"], "not for it\n");
+    assert_eq!((left.code, left.stdout.as_str(), left.stderr.as_str()), (0, "read \"\"\ntwo\n", ""));
+}
+
+#[test]
+fn lines_of_a_pipe_are_input_of_a_command_that_reads() {
+    let manhole = Manhole::open();
+    let left = on(&manhole, &[], "reads\nAnna\necho for the prompt\nreads\nhalf");
+    assert_eq!(left.code, 0, "{left:?}");
+    assert!(left.stdout.contains("read \"Anna\"\n>>> for the prompt\n>>> read \"half\"\n"), "{left:?}");
+    let lines: Vec<String> = manhole.lines_run().into_iter().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, ["reads", "echo for the prompt", "reads"]);
+}

@@ -92,6 +92,51 @@ fn ctrl_c_stops_a_command_and_clears_a_line() {
 }
 
 #[test]
+fn what_is_typed_while_a_command_reads_is_its_input() {
+    let manhole = Manhole::open();
+    let mut client = at_prompt(&manhole);
+    client.send("reads\r");
+    manhole.expect_request(|request| request["run"] == "reads");
+    client.send("Anna\r");
+    client.screen.expect("read \"Anna\"\r\n");
+    client.expect_editing();
+    // Ctrl-D is the end of the command's input alone.
+    client.send("reads\r");
+    client.screen.expect_times("reads\r\n", 2);
+    while !client.is_cooked() {
+        std::thread::yield_now();
+    }
+    client.send("\x04");
+    client.screen.expect("read \"\"\r\n");
+    client.expect_editing();
+    client.send("echo still here\r");
+    client.screen.expect("\r\nstill here\r\n");
+    client.expect_editing();
+    client.send("\x04");
+    assert_eq!(client.end().0, 0);
+    let lines: Vec<String> = manhole.lines_run().into_iter().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, ["reads", "reads", "echo still here"]);
+}
+
+#[test]
+fn what_a_command_does_not_read_is_the_prompt_s() {
+    let manhole = Manhole::open();
+    let mut client = at_prompt(&manhole);
+    client.send("reads\r");
+    manhole.expect_request(|request| request["run"] == "reads");
+    while !client.is_cooked() {
+        std::thread::yield_now();
+    }
+    // Both lines are there before the terminal is read.
+    client.send("Anna\recho for the prompt\r");
+    client.screen.expect("read \"Anna\"\r\n");
+    client.screen.expect("\r\nfor the prompt\r\n");
+    client.expect_editing();
+    client.send("\x04");
+    assert_eq!(client.end().0, 0);
+}
+
+#[test]
 fn a_command_that_does_not_stop_can_be_left() {
     let manhole = Manhole::open();
     let mut client = at_prompt(&manhole);

@@ -1,0 +1,141 @@
+//! Who waits for the host's standard input, and how those are made to look again at what it is now.
+//!
+//! Context: the agent's thread.
+//!
+//! A call that waits holds the open file that the descriptor stood for when it began (read(2), poll(2)): whatever comes into the place
+//! later, it waits for the old one. A signal whose handler lets the call begin anew makes it see the new one.
+
+use core::time::Duration;
+
+use crate::capture::task::{Look, Task};
+use crate::loan::Loan;
+use crate::snapshot::Syscall;
+use crate::sys::{directory, own_memory, process, thread};
+use crate::{errand, worker};
+
+/// How often the threads are looked at: one that was running may have been on its way into the call.
+const LOOKS: usize = 5;
+
+/// How long they have in between.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Sends the threads of the host away from what was its standard input until now, until `is_left` says that nobody has it. What
+/// is then left is the line's own: its thread, and programs that it has started. False when a thread could not be asked.
+pub(super) fn send_away(is_left: impl Fn() -> bool) -> bool {
+    let mut loan = None;
+    let mut sent: Vec<i32> = Vec::new();
+    let mut stuck = false;
+    for _ in 0..LOOKS {
+        if is_left() {
+            return true;
+        }
+        let mut some_run = false;
+        stuck = false;
+        for tid in directory::numbers(c"/proc/self/task").unwrap_or_default() {
+            let is_ours = tid == process::tid() || tid == thread::hand() || tid == worker::tid();
+            if is_ours || sent.contains(&tid) {
+                continue;
+            }
+            let task = Task::new(tid);
+            match waits(&task) {
+                Some(true) => {
+                    if loan.is_none() {
+                        loan = errand::loan().ok();
+                    }
+                    if loan.as_ref().is_some_and(|loan| asked(&task, loan)) {
+                        sent.push(tid);
+                    } else {
+                        stuck = true;
+                    }
+                }
+                Some(false) => {}
+                None => some_run = true,
+            }
+        }
+        if !some_run && !stuck {
+            return true;
+        }
+        process::sleep(PAUSE);
+    }
+    !stuck || is_left()
+}
+
+fn asked(task: &Task, loan: &Loan) -> bool {
+    task.may_be_asked(loan.number()) && errand::begin_anew(task.tid(), loan)
+}
+
+/// Whether the thread waits for standard input; `None` while it runs.
+fn waits(task: &Task) -> Option<bool> {
+    match task.look() {
+        Look::Running => None,
+        Look::Blocked(position) => Some(position.syscall.is_some_and(|call| is_about_input(&call))),
+        // A process that may not look at itself: whoever reads some pipe. It begins anew exactly.
+        Look::Refused => Some(reads_a_pipe(&task.wait_channel())),
+        Look::NoPosition | Look::Gone => Some(false),
+    }
+}
+
+/// Whether the thread that runs the line waits for its input, or for a program that may do so.
+pub(super) fn line_waits() -> bool {
+    let task = Task::new(worker::tid());
+    match task.look() {
+        Look::Blocked(position) => position.syscall.is_some_and(|call| {
+            let number = i64::try_from(call.number).unwrap_or(-1);
+            matches!(number, libc::SYS_wait4 | libc::SYS_waitid) || is_about_input(&call)
+        }),
+        Look::Refused => reads_a_pipe(&task.wait_channel()) || task.wait_channel().starts_with("do_wait"),
+        Look::Running | Look::NoPosition | Look::Gone => false,
+    }
+}
+
+fn reads_a_pipe(channel: &str) -> bool {
+    ["pipe_read", "anon_pipe_read", "pipe_wait", "pipe_wait_readable"]
+        .contains(&channel.split('.').next().unwrap_or(""))
+}
+
+/// Whether the call reads descriptor 0, or waits until it can be read.
+fn is_about_input(call: &Syscall) -> bool {
+    let [first, second, ..] = call.arguments;
+    match i64::try_from(call.number).unwrap_or(-1) {
+        libc::SYS_read | libc::SYS_readv | libc::SYS_splice => first as u32 == 0,
+        libc::SYS_poll | libc::SYS_ppoll => polls_input(first, second),
+        // The lowest bit of the first set (select(2)).
+        libc::SYS_select | libc::SYS_pselect6 => {
+            let mut byte = [0];
+            first as i32 > 0 && second != 0 && own_memory::read(second, &mut byte) == Ok(1) && byte[0] & 1 == 1
+        }
+        _ => false,
+    }
+}
+
+/// Whether descriptor 0 is among the `count` that stand at `address` (poll(2)).
+fn polls_input(address: u64, count: u64) -> bool {
+    const ENTRY: usize = size_of::<libc::pollfd>();
+    const MOST: usize = 4096;
+    let mut entries = vec![0; usize::try_from(count).unwrap_or(MOST).min(MOST) * ENTRY];
+    let Ok(read) = own_memory::read(address, &mut entries) else { return false };
+    entries.get(..read).unwrap_or_default().chunks_exact(ENTRY).any(|entry| entry.starts_with(&[0; 4]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_are_about_descriptor_0() {
+        let is = |number: i64, first: u64, second: u64| {
+            is_about_input(&Syscall { number: number as u64, arguments: [first, second, 0, 0, 0, 0] })
+        };
+        assert!(is(libc::SYS_read, 0, 0) && is(libc::SYS_readv, 1 << 32, 0));
+        assert!(!is(libc::SYS_read, 1, 0) && !is(libc::SYS_write, 0, 0) && !is(libc::SYS_poll, 0, 0));
+        let entry = |fd: i32| libc::pollfd { fd, events: 0, revents: 0 };
+        for (entries, expected) in [(vec![entry(3), entry(0)], true), (vec![entry(3), entry(-1)], false)] {
+            assert_eq!(is(libc::SYS_poll, entries.as_ptr() as u64, 2), expected);
+        }
+        for (word, expected) in [(1u64, true), (2, false), (3, true)] {
+            let address = core::ptr::from_ref(&word) as u64;
+            assert_eq!(is(libc::SYS_select, 2, address), expected);
+            assert!(!is(libc::SYS_pselect6, 0, address) && !is(libc::SYS_select, 8, 0));
+        }
+    }
+}
