@@ -70,7 +70,7 @@ fn a_person_is_asked() {
     for options in ["", "thread=True", "redirect=\"session\"", "redirect=\"tee\"", "redirect_stderr=False"] {
         let victim = asker("rests", options);
         let (mut client, _) = victim.text();
-        let before = (options == "").then(|| Before::of(&victim));
+        let before = options.is_empty().then(|| Before::of(&victim));
         for name in ["Anna", "Berta"] {
             client.send(b"ask\n").unwrap();
             until(&mut client, "Your name?\n");
