@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use manhole_tests::victim::{Host, Victim};
@@ -39,6 +40,13 @@ fn wait_for_main(pid: i32, calls: &[i64]) {
     });
 }
 
+/// The directory of the thread with this name.
+fn task(victim: &Victim, name: &str) -> PathBuf {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", victim.pid())).unwrap();
+    let is_it = |path: &PathBuf| std::fs::read_to_string(path.join("comm")).is_ok_and(|found| found.trim() == name);
+    tasks.map(|task| task.unwrap().path()).find(is_it).expect(name)
+}
+
 /// A file that a command waits for.
 struct Go(tempfile::TempDir);
 
@@ -62,7 +70,7 @@ fn a_person_is_asked() {
     for options in ["", "thread=True", "redirect=\"session\"", "redirect=\"tee\"", "redirect_stderr=False"] {
         let victim = asker("rests", options);
         let (mut client, _) = victim.text();
-        let before = (options == "").then(|| Before::of(&victim));
+        let before = options.is_empty().then(|| Before::of(&victim));
         for name in ["Anna", "Berta"] {
             client.send(b"ask\n").unwrap();
             until(&mut client, "Your name?\n");
@@ -206,10 +214,16 @@ fn a_client_that_vanishes() {
     let _turn = turn::shared();
     let mut victim = asker("reads", "");
     let before = Before::of(&victim);
-    for line in ["ask", "runs cat"] {
+    for (line, call) in [("ask", libc::SYS_read), ("runs 'exec cat'", libc::SYS_wait4)] {
         let mut client = UnixStream::connect(victim.socket()).unwrap();
         client.write_all(format!("{line}\n").as_bytes()).unwrap();
         wait_for("the pipe", PATIENCE, || (identities(victim.pid())[0] != before.identities()[0]).then_some(()));
+        // One that begins to read only after that reads what is the process's.
+        let worker = task(&victim, "Manhole-worker");
+        wait_for("the command's call", PATIENCE, || {
+            let now = std::fs::read_to_string(worker.join("syscall")).ok()?;
+            now.starts_with(&format!("{call} ")).then_some(())
+        });
         drop(client);
         before.is_again();
         // The command has got an end, and not what is the process's.
@@ -331,11 +345,7 @@ struct Stopped(nix::unistd::Pid);
 
 impl Stopped {
     fn hand(victim: &Victim) -> Stopped {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", victim.pid())).unwrap();
-        let is_hand = |path: &std::path::Path| {
-            std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "Manhole hand")
-        };
-        let path = tasks.map(|task| task.unwrap().path()).find(|path| is_hand(path)).expect("the hand");
+        let path = task(victim, "Manhole hand");
         let tid = nix::unistd::Pid::from_raw(path.file_name().unwrap().to_str().unwrap().parse().unwrap());
         nix::sys::ptrace::attach(tid).expect("attach to a child's thread");
         nix::sys::wait::waitpid(tid, Some(nix::sys::wait::WaitPidFlag::__WALL)).expect("the stop");

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::notices;
 use crate::wire::{self, Message, Outcome, Piece, Request};
 
 /// What nobody asked for, to be told to the user.
@@ -141,6 +142,7 @@ impl Session {
                 }
             }
         });
+        notices::settle();
         self.shared.enter(Phase::Idle);
         result
     }
@@ -312,6 +314,6 @@ impl Reader {
     }
 
     fn notify(&self, notice: Notice) {
-        let _ = self.notices.send(notice);
+        notices::send(&self.notices, notice);
     }
 }
