@@ -55,6 +55,8 @@ pub(crate) struct Server {
     stays: bool,
     /// Whether it has been asked to end for a moment, or for good.
     leaves: bool,
+    /// Whether for good: then nobody calls it back.
+    is_dismissed: bool,
     /// The wait for the client of `oneshot_on`.
     shot: Option<Shot>,
     queue: VecDeque<Waiting>,
@@ -96,6 +98,7 @@ impl Server {
             ending: None,
             stays: false,
             leaves: false,
+            is_dismissed: false,
             shot: None,
             queue: VecDeque::new(),
             retry: Duration::from_secs(1),
@@ -195,16 +198,19 @@ impl Server {
     /// Does what others have asked for since the last time.
     fn answer_calls(&mut self) {
         let calls = state::take_calls();
-        if calls.has(Call::Listen) && !self.stays {
-            self.stay();
-        }
-        let is_idle = !state::has_session() && self.queue.is_empty();
-        if calls.has(Call::Close) || calls.has(Call::StandAside) && is_idle {
-            self.leaves = true;
-        }
         if calls.has(Call::Oneshot) && self.shot.is_none() {
             let until = state::settings().oneshot_timeout.map(|limit| process::monotonic().saturating_add(limit));
             self.shot = Some(Shot { until, is_taken: false });
+        }
+        let is_idle = !state::has_session() && self.queue.is_empty() && self.shot.is_none();
+        self.is_dismissed |= calls.has(Call::Close);
+        self.leaves |= self.is_dismissed || calls.has(Call::StandAside) && is_idle;
+        // Who has asked it to stand aside may not want to wait any longer for that.
+        if calls.has(Call::Listen) && state::is_on() && !self.is_dismissed {
+            self.leaves = false;
+            if !self.stays {
+                self.stay();
+            }
         }
         if calls.has(Call::Ending) {
             self.ending = Some(process::monotonic().saturating_add(Duration::from_secs(1)));
