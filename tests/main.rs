@@ -29,6 +29,7 @@ mod prompt;
 mod real_world;
 mod redirect;
 mod run_cli;
+mod storms_of_signals;
 mod thread_free;
 mod truth;
 mod undisturbed;
