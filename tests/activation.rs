@@ -4,8 +4,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 
+use manhole_tests::storms::counting;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{Counters, TextClient, poke, tasks, turn, victims, wait_for, waits};
+use manhole_tests::{Counters, TextClient, poke, storms, tasks, turn, victims, wait_for, waits, waits_are_undisturbed};
 use nix::sys::signal::Signal;
 
 const USR2: i32 = libc::SIGUSR2;
@@ -15,24 +16,11 @@ const TAKE: u64 = 22;
 const TAKEN: u64 = 23;
 const HAS_TAKEN: u64 = 24;
 
-/// A host that counts, with so many threads.
-fn counting(counters: &Counters, threads: u32, options: &str) -> Host {
-    Host::new(victims::c("counting")).arg(counters.path()).arg(threads.to_string()).options(options)
-}
-
 /// Nothing of a manhole is to be seen from outside.
 fn is_without(victim: &Victim, threads: usize) {
     assert!(!victim.socket().exists(), "there is a socket: {}", victim.log());
     let found = tasks::of(victim.pid());
     assert_eq!(found.len(), threads, "{:?}", found.iter().map(|task| task.field("Name")).collect::<Vec<_>>());
-}
-
-/// It answers at the prompt.
-fn answers(victim: &Victim) {
-    let (mut client, greeting) = victim.text();
-    assert!(greeting.contains(&format!("ThreadID={}", victim.pid())), "{greeting}");
-    assert!(client.run("print 6*7").contains("42"));
-    client.end();
 }
 
 #[test]
@@ -47,15 +35,15 @@ fn nothing_is_there_until_the_signal() {
         assert!(caught & tasks::bit(USR2) != 0, "{on}: nobody waits for the signal: {caught:x} {}", victim.log());
 
         victim.signal(Signal::SIGUSR2);
-        answers(&victim);
-        answers(&victim);
+        victim.answers();
+        victim.answers();
         counters.go_on(0..1);
 
         // A second one changes nothing.
         let inode = victim.socket().metadata().unwrap().ino();
         victim.signal(Signal::SIGUSR2);
         counters.go_on(0..1);
-        answers(&victim);
+        victim.answers();
         assert_eq!(victim.socket().metadata().unwrap().ino(), inode, "{on}: another socket");
         assert_eq!(victim.log().matches("Manhole UDS path").count(), 1, "{}", victim.log());
         counters.stop();
@@ -73,7 +61,7 @@ fn any_thread_may_get_the_signal() {
         is_without(&victim, 3);
         let tid = tasks::of(victim.pid())[which].tid;
         poke::once(victim.pid(), USR2, tid);
-        answers(&victim);
+        victim.answers();
         counters.go_on(0..3);
         counters.stop();
         assert!(victim.ended().success(), "{}", victim.log());
@@ -116,28 +104,7 @@ fn activate(victim: &Victim) {
     victim.signal(Signal::SIGUSR2);
 }
 
-fn is_undisturbed(class: &str) {
-    let wrong = waits::disturbed(class, Some("activate_on='USR2'"), activate);
-    assert!(wrong.is_empty(), "{} calls were disturbed:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-#[test]
-fn no_timed_wait_is_disturbed() {
-    let _turn = turn::alone();
-    is_undisturbed("timed");
-}
-
-#[test]
-fn no_wait_for_input_is_disturbed() {
-    let _turn = turn::shared();
-    is_undisturbed("fed");
-}
-
-#[test]
-fn no_endless_wait_is_disturbed_and_the_programs_own_signal_still_ends_it() {
-    let _turn = turn::shared();
-    is_undisturbed("endless");
-}
+waits_are_undisturbed!("activate_on='USR2'", activate);
 
 /// What the three tests above rest on: a signal that somebody handles without care is seen in every row.
 #[test]
@@ -158,50 +125,27 @@ fn a_careless_signal_would_be_noticed() {
 /// the locks' holders. 1,000 signals in all for each kind and number of threads.
 fn storm(kind: &str) {
     let _turn = turn::shared();
-    let Some(program) = victims::cpp("storm", &["-O2", "-g"]) else {
+    let Some(program) = storms::program() else {
         return;
     };
     for (threads, processes, signals) in [(4, 20, 50), (1, 10, 100)] {
         let mut sent = 0;
         for n in 0..processes {
             let counters = Counters::new();
-            let mut victim = Host::new(&program)
-                .args([kind, &threads.to_string()])
-                .arg(counters.path())
-                .arg(USR2.to_string())
-                .options("activate_on='USR2'")
-                .ready();
-            wait_for("its threads to work", manhole_tests::PATIENCE, || {
-                (0..threads).all(|index| counters.get(index) > 0).then_some(())
-            });
+            let what = format!("{kind}, {threads} threads, process {n}");
+            let mut victim = storms::working(&program, kind, threads, &counters, USR2, "activate_on='USR2'");
             let mut poker = poke::start(victim.pid(), USR2, signals, 100, None);
-            let (client, greeting) = victim.text();
-            assert!(greeting.contains("ThreadID="), "{kind}, {threads} threads, process {n}: {greeting}");
-            let mut client = client;
+            let (mut client, greeting) = victim.text();
+            assert!(greeting.contains("ThreadID="), "{what}: {greeting}");
             client.end();
             sent += poke::sent(&mut poker);
-            counters.go_on(0..threads);
-            for index in 0..threads {
-                assert_eq!(counters.get(32 + index), 0, "{kind}, {threads} threads: wrong results in thread {index}");
-            }
-            counters.stop();
-            let status = victim.ended();
-            assert!(status.success(), "{kind}, {threads} threads, process {n}: {status:?} {}", victim.log());
+            storms::is_sound(&mut victim, threads, &counters, &what);
         }
         assert_eq!(sent, processes * signals, "{kind}, {threads} threads");
     }
 }
 
-macro_rules! storms {
-    ($($name:ident)*) => {$(
-        #[test]
-        fn $name() {
-            storm(stringify!($name).trim_start_matches("storm_"));
-        }
-    )*};
-}
-
-storms! { storm_malloc storm_printf storm_dlopen storm_setenv storm_localtime storm_throw }
+storms!(storm);
 
 #[test]
 fn one_signal_for_two_purposes_is_a_conflict_and_nothing_is_installed() {
@@ -226,12 +170,17 @@ fn two_signals_for_two_purposes_are_none() {
     let victim = counting(&counters, 1, "activate_on='USR2', oneshot_on='USR1', verbose=True").ready();
     is_without(&victim, 1);
     victim.signal(Signal::SIGUSR1);
-    answers(&victim);
+    victim.answers();
     counters.go_on(0..1);
     assert!(!victim.socket().exists(), "the shot is over");
     victim.signal(Signal::SIGUSR2);
-    answers(&victim);
-    answers(&victim);
+    victim.answers();
+    victim.answers();
+    // A shot beside a manhole that is open takes nothing away from it.
+    victim.signal(Signal::SIGUSR1);
+    victim.answers();
+    counters.go_on(0..1);
+    victim.answers();
 }
 
 #[test]

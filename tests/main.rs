@@ -30,6 +30,7 @@ mod real_world;
 mod redirect;
 mod redirect_input;
 mod run_cli;
+mod storms_of_signals;
 mod thread_free;
 mod truth;
 mod undisturbed;

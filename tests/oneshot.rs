@@ -7,8 +7,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use manhole_tests::other_user::{self, ForAll};
+use manhole_tests::storms::counting;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{Counters, PATIENCE, dump_count, poke, requires, tasks, text, turn, victims, wait_for};
+use manhole_tests::{Counters, PATIENCE, dump_count, poke, requires, storms, tasks, text, turn, victims, wait_for};
 use nix::sys::signal::Signal;
 
 const USR2: i32 = libc::SIGUSR2;
@@ -18,11 +19,6 @@ const WRONG: u64 = 20;
 const TERMS: u64 = 21;
 
 const USUAL: &str = "oneshot_on='USR2', verbose=True";
-
-/// A host that counts, with so many threads.
-fn counting(counters: &Counters, threads: u32, options: &str) -> Host {
-    Host::new(victims::c("counting")).arg(counters.path()).arg(threads.to_string()).options(options)
-}
 
 /// Sends the signal to the main thread and waits until it stands in the handler and the manhole is there.
 fn stop_main(victim: &Victim) {
@@ -325,18 +321,12 @@ fn visit(victim: &Victim) -> Option<String> {
 /// Signals at a high rate, and clients as fast as they can: no hang, no crash, and the work goes on and is right.
 fn storm(kind: &str) {
     let _turn = turn::shared();
-    let Some(program) = victims::cpp("storm", &["-O2", "-g"]) else {
+    let Some(program) = storms::program() else {
         return;
     };
     for threads in [4, 1] {
         let counters = Counters::new();
-        let mut victim = Host::new(&program)
-            .args([kind, &threads.to_string()])
-            .arg(counters.path())
-            .arg(USR2.to_string())
-            .options("oneshot_on='USR2'")
-            .ready();
-        counters.go_on(0..threads);
+        let mut victim = storms::working(&program, kind, threads, &counters, USR2, "oneshot_on='USR2'");
         let what = format!("{kind}, {threads} threads");
         let (signals, sessions) = storm_length(threads);
         let pid = victim.pid();
@@ -373,22 +363,8 @@ fn storm(kind: &str) {
         assert!(sent >= signals && shots >= sessions, "{what}: only {sent} signals and {shots} shots");
         counters.go_on(0..threads);
         assert!(!victim.socket().exists(), "{what}: another shot, although nobody has asked for it");
-        for index in 0..threads {
-            assert_eq!(counters.get(32 + index), 0, "{what}: wrong results in thread {index}");
-        }
-        counters.stop();
-        let status = victim.ended();
-        assert!(status.success(), "{what}: {status:?} after {shots} shots: {}", victim.log());
+        storms::is_sound(&mut victim, threads, &counters, &format!("{what}, {shots} shots"));
     }
 }
 
-macro_rules! storms {
-    ($($name:ident)*) => {$(
-        #[test]
-        fn $name() {
-            storm(stringify!($name).trim_start_matches("storm_"));
-        }
-    )*};
-}
-
-storms! { storm_malloc storm_printf storm_dlopen storm_setenv storm_localtime storm_throw }
+storms!(storm);

@@ -13,7 +13,7 @@ use core::time::Duration;
 
 use crate::listener::{Failure, Listener};
 use crate::sys::fd::{self, Fd};
-use crate::sys::signal::{self, Action, Set};
+use crate::sys::signal::{self, Action, Set, Silence};
 use crate::sys::{host_fd, socket, timer};
 use crate::{interrupted, state};
 
@@ -74,6 +74,8 @@ fn out_of_the_way(fd: Fd) -> Fd {
 /// Listens after `delay`: a timer's signal will call. In a freshly forked child.
 pub(crate) fn listen_later(entry: Entry, blocked: Set, delay: Duration) -> Result<(), Obstacle> {
     let signal = take_signal(entry, blocked)?;
+    // However short the delay: the handler finds out by the number that it has come.
+    let _silence = Silence::begin();
     let timer = timer::signal_after(delay, signal).map_err(Obstacle::Kernel)?;
     TIMER.store(timer, Ordering::Release);
     Ok(())
@@ -202,20 +204,25 @@ pub(crate) fn offered() -> Option<i32> {
 /// The listener of the agent's thread from what it has kept, if that is the socket; it calls no more while the thread is there.
 pub(crate) fn adopt(kept: Option<i32>) -> Option<Listener> {
     let fd = Fd::adopt(kept?);
-    if fd.stat().is_ok_and(|stat| stat.identity == socket_identity()) {
-        suspend(&fd);
-        return Listener::adopt(fd);
+    if !fd.stat().is_ok_and(|stat| stat.identity == socket_identity()) {
+        return None;
     }
-    None
+    let listener = Listener::adopt(fd)?;
+    suspend(listener.fd());
+    Some(listener)
 }
 
 /// Closes the socket in the host's table, where the calling thread must be: it listens elsewhere, or not at all.
 pub(crate) fn close() {
-    if let Some(fd) = intact_descriptor() {
-        DESCRIPTOR.store(-1, Ordering::Release);
-        drop(Fd::adopt(fd));
+    match intact_descriptor() {
+        // Of two threads that close it at the same time, one does: the number may be the host's right after.
+        Some(fd) => {
+            if DESCRIPTOR.compare_exchange(fd, -1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                drop(Fd::adopt(fd));
+            }
+        }
+        None => DESCRIPTOR.store(-1, Ordering::Release),
     }
-    DESCRIPTOR.store(-1, Ordering::Release);
 }
 
 /// Wakes up no more: the agent's thread listens from now on, and stays.

@@ -267,6 +267,7 @@ fn forget_parent() {
     let settings = state::settings();
     // First of all: what is said from here on is the child's own.
     redirect::forget();
+    log::forget();
     state::forget();
     INSTALLING.forget(());
     arena::start_afresh();
@@ -374,13 +375,26 @@ pub(crate) fn stand_aside() -> bool {
     }
     let tid = state::agent();
     let _ = wake::call(Call::StandAside);
-    wake::wait_until_asleep(tid, Duration::from_millis(200));
-    true
+    if wake::wait_until_asleep(tid, Duration::from_millis(200)) {
+        return true;
+    }
+    // It is busy. Nobody would call it back if it left later.
+    if state::withdraw_call(Call::StandAside) {
+        return false;
+    }
+    // It comes to its end now, unless it had a client.
+    wake::wait_until_asleep(tid, Duration::from_secs(1)) || !state::has_session()
 }
 
 /// After [`stand_aside`].
 pub(crate) fn come_back() {
-    if state::is_on_here() && !wake::is_awake() {
+    if !state::is_on_here() {
+        return;
+    }
+    if wake::is_awake() {
+        // It may have shut the door, and be called for something else; or it is on its way out.
+        wake::stay(format_args!(""));
+    } else {
         wake::open(signal::mask());
     }
 }

@@ -94,20 +94,21 @@ impl fmt::Display for Failure {
 /// The path of this process's socket, or the length of one that is too long.
 pub(crate) fn path_of(settings: &Settings, pid: i32) -> Result<Text<PATH>, Failure> {
     let template = settings.socket_path.as_bytes();
-    let mut whole = Text::<512>::new();
+    let mut number = Text::<12>::new();
+    number.push_fmt(format_args!("{pid}"));
+    let (mut path, mut len) = (Text::new(), 0);
+    let mut add = |piece: &[u8]| {
+        path.push(piece);
+        len += piece.len();
+    };
     let mut rest = template;
     while let Some(at) = rest.windows(5).position(|window| window == b"{pid}") {
-        whole.push(rest.get(..at).unwrap_or_default());
-        whole.push_fmt(format_args!("{pid}"));
+        add(rest.get(..at).unwrap_or_default());
+        add(number.as_bytes());
         rest = rest.get(at + 5..).unwrap_or_default();
     }
-    whole.push(rest);
-    if whole.as_bytes().len() >= PATH {
-        return Err(Failure::PathTooLong(whole.as_bytes().len()));
-    }
-    let mut path = Text::new();
-    path.push(whole.as_bytes());
-    Ok(path)
+    add(rest);
+    if len < PATH { Ok(path) } else { Err(Failure::PathTooLong(len)) }
 }
 
 impl Listener {

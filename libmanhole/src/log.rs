@@ -1,20 +1,23 @@
 //! The agent's log: one line, one write, to where `verbose_destination` says.
 //!
-//! Context: any thread; allocates nothing, takes no lock. A line that cannot be written is dropped: the log never harms
+//! Context: any thread, signal handlers included; allocates nothing, waits for no lock. A line that cannot be written is dropped: the log never harms
 //! the host. Failures are always logged, the rest with `verbose=True`.
 
 use core::fmt::{Arguments, Write};
 use core::time::Duration;
 
+use crate::sys::lock::Lock;
 use crate::sys::{self, fd, host_fd, process};
 use crate::{hand, settings::Destination, state, text::Text};
 
 /// Logs what went wrong.
+#[inline(never)]
 pub(crate) fn problem(message: Arguments<'_>) {
     line(message);
 }
 
 /// Logs what happens, when `verbose=True`.
+#[inline(never)]
 pub(crate) fn event(message: Arguments<'_>) {
     if state::settings().verbose {
         line(message);
@@ -48,12 +51,35 @@ impl core::fmt::Display for Seconds {
     }
 }
 
-/// `Manhole[<pid>:<unix time>]: <message>`, as python-manhole writes it.
+/// Where a line is put together. Handlers log too, on alternate stacks of the host's that may have 2 KiB in all beside what the
+/// kernel needs (MINSIGSTKSZ), so it is not on the stack.
+static LINE: Lock<Text<LONGEST>> = Lock::new(Text::new());
+
+/// In a freshly forked child: the thread that has put a line together does not exist.
+pub(crate) fn forget() {
+    LINE.forget(Text::new());
+}
+
+/// Writes one line. While another thread, or the code that a handler has interrupted, has the place for long ones, it is cut.
 fn line(message: Arguments<'_>) {
+    match LINE.try_lock() {
+        Some(mut text) => finish(&mut text, message),
+        None => short_line(message),
+    }
+}
+
+#[inline(never)]
+fn short_line(message: Arguments<'_>) {
+    finish(&mut Text::<SHORT>::new(), message);
+}
+
+/// `Manhole[<pid>:<unix time>]: <message>`, as python-manhole writes it.
+#[inline(never)]
+fn finish<const N: usize>(text: &mut Text<N>, message: Arguments<'_>) {
     let now = process::realtime();
-    let mut text = Text::<LONGEST>::new();
+    text.clear();
     // What is cut of a long message must not be its newline.
-    let _ = WithoutEnd(&mut text).write_fmt(format_args!(
+    let _ = WithoutEnd(text).write_fmt(format_args!(
         "Manhole[{}:{}.{:04}]: {message}",
         process::pid(),
         now.as_secs(),
@@ -63,15 +89,16 @@ fn line(message: Arguments<'_>) {
     write(text.as_bytes());
 }
 
-/// The longest line, with its newline and a byte to spare.
+/// The longest line, with its newline and a byte to spare; and the longest that a busy moment allows.
 const LONGEST: usize = 2048;
+const SHORT: usize = 256;
 
 /// Takes text as long as a byte stays free.
-struct WithoutEnd<'t>(&'t mut Text<LONGEST>);
+struct WithoutEnd<'t, const N: usize>(&'t mut Text<N>);
 
-impl Write for WithoutEnd<'_> {
+impl<const N: usize> Write for WithoutEnd<'_, N> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let room = (LONGEST - 2).saturating_sub(self.0.as_bytes().len());
+        let room = (N - 2).saturating_sub(self.0.as_bytes().len());
         self.0.push(text.as_bytes().get(..room).unwrap_or(text.as_bytes()));
         Ok(())
     }
@@ -97,11 +124,11 @@ pub(crate) fn write(mut lines: &[u8]) {
 }
 
 fn open() -> sys::Result<Output> {
-    match state::settings().destination {
+    match &state::settings().destination {
         Destination::Descriptor(number, _) if state::on_agent_thread() => {
-            Ok(Output::Own(host_fd::borrow(hand::place_of(number))?))
+            Ok(Output::Own(host_fd::borrow(hand::place_of(*number))?))
         }
-        Destination::Descriptor(number, _) => Ok(Output::OfCaller(hand::place_of(number))),
+        Destination::Descriptor(number, _) => Ok(Output::OfCaller(hand::place_of(*number))),
         Destination::File(path) => {
             let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NONBLOCK;
             Ok(Output::Own(fd::Fd::open(path.as_c_str(), flags)?))

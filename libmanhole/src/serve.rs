@@ -55,6 +55,8 @@ pub(crate) struct Server {
     stays: bool,
     /// Whether it has been asked to end for a moment, or for good.
     leaves: bool,
+    /// Whether for good: then nobody calls it back.
+    is_dismissed: bool,
     /// The wait for the client of `oneshot_on`.
     shot: Option<Shot>,
     queue: VecDeque<Waiting>,
@@ -79,6 +81,8 @@ struct Shot {
     until: Option<Duration>,
     /// Whether the client is there.
     is_taken: bool,
+    /// Whether the socket was made for this client alone.
+    is_alone: bool,
 }
 
 /// A client and whether it has seen the dump already.
@@ -96,6 +100,7 @@ impl Server {
             ending: None,
             stays: false,
             leaves: false,
+            is_dismissed: false,
             shot: None,
             queue: VecDeque::new(),
             retry: Duration::from_secs(1),
@@ -195,16 +200,19 @@ impl Server {
     /// Does what others have asked for since the last time.
     fn answer_calls(&mut self) {
         let calls = state::take_calls();
-        if calls.has(Call::Listen) && !self.stays {
-            self.stay();
-        }
-        let is_idle = !state::has_session() && self.queue.is_empty();
-        if calls.has(Call::Close) || calls.has(Call::StandAside) && is_idle {
-            self.leaves = true;
-        }
         if calls.has(Call::Oneshot) && self.shot.is_none() {
             let until = state::settings().oneshot_timeout.map(|limit| process::monotonic().saturating_add(limit));
-            self.shot = Some(Shot { until, is_taken: false });
+            self.shot = Some(Shot { until, is_taken: false, is_alone: self.listener.is_none() });
+        }
+        let is_idle = !state::has_session() && self.queue.is_empty() && self.shot.is_none();
+        self.is_dismissed |= calls.has(Call::Close);
+        self.leaves |= self.is_dismissed || calls.has(Call::StandAside) && is_idle;
+        // Who has asked it to stand aside may not want to wait any longer for that.
+        if calls.has(Call::Listen) && state::is_on() && !self.is_dismissed {
+            self.leaves = false;
+            if !self.stays {
+                self.stay();
+            }
         }
         if calls.has(Call::Ending) {
             self.ending = Some(process::monotonic().saturating_add(Duration::from_secs(1)));
@@ -249,13 +257,11 @@ impl Server {
 
     /// The client of `oneshot_on` has left, or will not come for this `reason`: the held thread goes on.
     fn end_shot(&mut self, reason: &str) {
-        if self.shot.take().is_none() {
-            return;
-        }
+        let Some(shot) = self.shot.take() else { return };
         if !reason.is_empty() {
             log::problem(format_args!("Oneshot failure: {reason}"));
         }
-        if !self.stays {
+        if shot.is_alone && !self.stays {
             crate::listener::unlink_own();
             self.listener = None;
         }
@@ -515,7 +521,7 @@ impl Server {
                 session::keep_waiting(&mut client, holder);
             }
             self.queue.push_back(Waiting { client, greeted: before.is_some() });
-            if let Some(shot) = self.shot.as_mut().filter(|_| !self.stays) {
+            if let Some(shot) = self.shot.as_mut().filter(|shot| shot.is_alone && !self.stays) {
                 // One client, and no second: the door is shut behind it.
                 shot.is_taken = true;
                 crate::listener::unlink_own();

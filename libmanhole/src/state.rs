@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::settings::Settings;
 use crate::sys::replaced::Replaced;
-use crate::sys::signal::Set;
+use crate::sys::signal::{Set, Silence};
 use crate::sys::{lock, process, thread};
 
 /// The options in force.
@@ -22,6 +22,9 @@ static OWNER: AtomicI32 = AtomicI32::new(0);
 
 /// The kernel's id of the agent's thread; 0 while there is none.
 static AGENT: AtomicI32 = AtomicI32::new(0);
+
+/// The id that it has, or had when it was there the last time; 0 before the first.
+static LAST_AGENT: AtomicI32 = AtomicI32::new(0);
 
 /// Threads that are about to signal the agent's thread, which therefore may not end yet: its id could be another's then.
 static POKERS: AtomicU32 = AtomicU32::new(0);
@@ -88,6 +91,7 @@ pub(crate) fn turn_off() {
 /// In a forked child: what was so in the parent is so no more.
 pub(crate) fn forget() {
     AGENT.store(0, Ordering::Release);
+    LAST_AGENT.store(0, Ordering::Release);
     POKERS.store(0, Ordering::Release);
     CALLS.store(0, Ordering::Release);
     SESSION.store(0, Ordering::Release);
@@ -125,6 +129,11 @@ pub(crate) fn note_call(call: Call) {
 /// The calls since the last time.
 pub(crate) fn take_calls() -> Calls {
     Calls(CALLS.swap(0, Ordering::SeqCst))
+}
+
+/// Takes a call back; false when the agent's thread has taken it already.
+pub(crate) fn withdraw_call(call: Call) -> bool {
+    CALLS.fetch_and(!(call as u32), Ordering::SeqCst) & call as u32 != 0
 }
 
 /// Whether there are calls that nobody has taken yet.
@@ -167,18 +176,34 @@ pub(crate) fn agent() -> i32 {
     AGENT.load(Ordering::SeqCst)
 }
 
+/// The kernel's id of the agent's thread, or of the one before while there is none: the kernel may not have forgotten it yet.
+pub(crate) fn last_agent() -> i32 {
+    LAST_AGENT.load(Ordering::SeqCst)
+}
+
 /// The agent's thread says which one it is.
 pub(crate) fn agent_starts() {
-    AGENT.store(process::tid(), Ordering::SeqCst);
+    let tid = process::tid();
+    LAST_AGENT.store(tid, Ordering::SeqCst);
+    AGENT.store(tid, Ordering::SeqCst);
     RUNG.store(false, Ordering::SeqCst);
 }
 
-/// The agent's thread is about to end: from now on nobody signals it.
-pub(crate) fn agent_leaves() {
-    AGENT.store(0, Ordering::SeqCst);
+/// The agent's thread is about to end: from now on nobody signals it. False when somebody does not come to an end with that
+/// (a debugger has stopped one thread): then this one must not end, and is known as before.
+pub(crate) fn agent_leaves() -> bool {
+    /// How long a poke may take: a few instructions, on a processor that others have as well.
+    const LIMIT: Duration = Duration::from_millis(200);
+    let agent = AGENT.swap(0, Ordering::SeqCst);
+    let start = process::monotonic();
     while POKERS.load(Ordering::SeqCst) != 0 {
-        thread::give_way();
+        if process::monotonic().saturating_sub(start) > LIMIT {
+            AGENT.store(agent, Ordering::SeqCst);
+            return false;
+        }
+        thread::pause(Duration::from_micros(20));
     }
+    true
 }
 
 /// The signal that calls the agent's thread, which blocks it for as long as it lives: the kernel keeps it, and the loop finds it
@@ -209,6 +234,8 @@ pub(crate) fn forget_ring() {
 
 /// Makes the agent's thread look at what has changed. Safe in a signal handler.
 pub(crate) fn poke() {
+    // The agent's thread waits for this one: no handler may hold it, leave by siglongjmp, or fork in between.
+    let _silence = Silence::begin();
     POKERS.fetch_add(1, Ordering::SeqCst);
     let agent = agent();
     if agent != 0 && !RUNG.swap(true, Ordering::SeqCst) {

@@ -17,6 +17,12 @@ impl<const N: usize> Text<N> {
         Text { bytes: [0; N], len: 0 }
     }
 
+    /// Forgets the text.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.fill(0);
+        self.len = 0;
+    }
+
     /// Appends what fits.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let room = self.bytes.get_mut(self.len..N.saturating_sub(1)).unwrap_or_default();
@@ -52,7 +58,16 @@ impl<const N: usize> Write for Text<N> {
 
 impl<const N: usize> fmt::Display for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.as_bytes().utf8_chunks() {
+        Lossy(self.as_bytes()).fmt(f)
+    }
+}
+
+/// Bytes that are mostly UTF-8, shown.
+pub(crate) struct Lossy<'t>(pub(crate) &'t [u8]);
+
+impl fmt::Display for Lossy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
             f.write_str(chunk.valid())?;
             if !chunk.invalid().is_empty() {
                 f.write_char(char::REPLACEMENT_CHARACTER)?;

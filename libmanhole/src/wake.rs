@@ -15,11 +15,12 @@ use core::time::Duration;
 use manhole_options::Thread;
 
 use crate::dormant::Obstacle;
+use crate::listener::Listener;
 use crate::serve::Server;
 use crate::state::{self, Call};
-use crate::sys::signal::Set;
+use crate::sys::signal::{Set, Silence};
 use crate::sys::{self, fd, lock, process, signal, thread};
-use crate::{dormant, hand, held, log};
+use crate::{credentials, dormant, hand, held, log};
 
 /// There is no thread.
 const ASLEEP: u32 = 0;
@@ -32,7 +33,7 @@ const CALLED: u32 = 3;
 
 static PHASE: AtomicU32 = AtomicU32::new(ASLEEP);
 
-/// 1 once the thread has a descriptor table of its own.
+/// 1 while there is a thread that has a descriptor table of its own.
 static SETTLED: AtomicU32 = AtomicU32::new(0);
 
 /// When the thread was created, on the monotonic clock in nanoseconds.
@@ -47,22 +48,16 @@ fn say_if_late() {
     }
 }
 
-/// Calls the agent's thread, and creates it where there is none.
+/// Calls the agent's thread, and creates it where there is none. After an error nobody comes, and no thread is held.
 pub(crate) fn call(what: Call) -> sys::Result<()> {
+    // Who has moved the phase owes the others a thread: no handler may hold this one before it is there.
+    let _silence = Silence::begin();
     state::note_call(what);
     loop {
-        match PHASE.compare_exchange(ASLEEP, AWAKE, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => {
-                SETTLED.store(0, Ordering::SeqCst);
-                CALLED_AT.store(process::monotonic().as_nanos() as u64, Ordering::SeqCst);
-                let opens_signals = state::settings().sigmask != u64::MAX;
-                return thread::start(&thread::AGENT, run, opens_signals).map(drop).inspect_err(|_| {
-                    state::take_calls();
-                    PHASE.store(ASLEEP, Ordering::SeqCst);
-                });
-            }
+        match move_phase(ASLEEP, AWAKE) {
+            Ok(_) => return create(),
             Err(LEAVING) => {
-                if PHASE.compare_exchange(LEAVING, CALLED, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                if move_phase(LEAVING, CALLED).is_ok() {
                     return Ok(());
                 }
             }
@@ -70,6 +65,32 @@ pub(crate) fn call(what: Call) -> sys::Result<()> {
                 state::poke();
                 return Ok(());
             }
+        }
+    }
+}
+
+fn move_phase(from: u32, to: u32) -> Result<u32, u32> {
+    PHASE.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+}
+
+/// Creates the thread, for the one who has moved the phase from ASLEEP to AWAKE.
+fn create() -> sys::Result<()> {
+    let mut first = None;
+    loop {
+        CALLED_AT.store(process::monotonic().as_nanos() as u64, Ordering::SeqCst);
+        let opens_signals = state::settings().sigmask != u64::MAX;
+        let Err(error) = thread::start(&thread::AGENT, run, opens_signals) else {
+            return first.map_or(Ok(()), Err);
+        };
+        // The first one's own call is gone, whatever becomes of those of others.
+        first = first.or(Some(error));
+        if state::take_calls().has(Call::Oneshot) {
+            held::release();
+        }
+        PHASE.store(ASLEEP, Ordering::SeqCst);
+        // Who has called in between has seen a thread that was to come.
+        if !state::has_calls() || move_phase(ASLEEP, AWAKE).is_err() {
+            return Err(error);
         }
     }
 }
@@ -82,6 +103,7 @@ pub(crate) fn is_awake() -> bool {
 /// In a freshly forked child, where no thread of ours exists.
 pub(crate) fn forget() {
     PHASE.store(ASLEEP, Ordering::SeqCst);
+    SETTLED.store(0, Ordering::SeqCst);
     held::forget();
 }
 
@@ -102,7 +124,9 @@ pub(crate) fn wait_until_settled() -> bool {
 /// Waits until there is no thread of ours any more, and the kernel has forgotten it; false when it stays.
 pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
     let start = process::monotonic();
-    while is_awake() || (tid != 0 && process::has_thread(tid)) {
+    // One that has only just been created may not have told its id before.
+    let id = || if tid == 0 { state::last_agent() } else { tid };
+    while is_awake() || (id() != 0 && process::has_thread(id())) {
         if process::monotonic().saturating_sub(start) > limit || state::has_session() {
             return false;
         }
@@ -165,9 +189,8 @@ pub(crate) fn rung(blocked: Set) {
     if dormant::is_due() {
         state::open_after(Duration::ZERO);
         open(blocked);
-    } else if is_awake() {
-        state::poke();
-    } else if dormant::has_client() {
+    } else if is_awake() || dormant::has_client() {
+        // A thread that is about to leave has looked for clients before: it must not only be poked.
         visit();
     } else if dormant::descriptor() >= 0 && !dormant::is_intact() {
         dormant::close();
@@ -200,6 +223,7 @@ pub(crate) fn signals_have_changed() {
 }
 
 extern "C" fn run() -> ! {
+    signal::block_all();
     state::agent_starts();
     thread::set_name(c"Manhole");
     thread::leave_real_time();
@@ -214,23 +238,45 @@ extern "C" fn run() -> ! {
     }
     let mask = state::settings().sigmask;
     if mask != u64::MAX {
-        signal::exchange_mask(Set(mask | Set::of(&[state::bell()]).0));
+        signal::exchange_mask(Set(mask | needed_by_others().0));
     }
     let mut server = Server::new(dormant::adopt(offered));
     loop {
         server.serve();
         PHASE.store(LEAVING, Ordering::SeqCst);
         if !state::has_calls() && server.may_leave() {
-            let listener = server.into_listener();
-            state::agent_leaves();
-            crate::credentials::follow();
-            thread::leave(&PHASE, LEAVING, ASLEEP);
-            // Called in the last moment.
-            state::agent_starts();
-            server = Server::new(listener);
+            server = Server::new(leave(server.into_listener()));
         }
         PHASE.store(AWAKE, Ordering::SeqCst);
     }
+}
+
+/// Ends the thread, unless it is called in the last moment: then it has the listener again.
+fn leave(listener: Option<Listener>) -> Option<Listener> {
+    // What may be sent to this thread where the options leave signals open: a handler would run on a stack that is given away.
+    let silence = Silence::begin();
+    if state::agent_leaves() {
+        SETTLED.store(0, Ordering::SeqCst);
+        // Whoever has asked since the last look would wait for an answer.
+        credentials::follow();
+        thread::leave(&PHASE, LEAVING, ASLEEP);
+        state::agent_starts();
+        SETTLED.store(1, Ordering::SeqCst);
+        lock::wake(&SETTLED, u32::MAX >> 1);
+    }
+    drop(silence);
+    if let Some(listener) = &listener {
+        dormant::suspend(listener.fd());
+    }
+    listener
+}
+
+/// Signals that this thread blocks although the options leave them open: its bell, and those whose handlers of ours work with
+/// the thread that they run on, or with its descriptors.
+fn needed_by_others() -> Set {
+    let settings = state::settings();
+    let wake_up = dormant::signal_in_use();
+    Set::of(&[state::bell(), settings.oneshot_on, settings.activate_on, settings.dump_on, wake_up])
 }
 
 /// The agent's thread does nothing any more, for good: something is wrong with it. Nobody waits for it from here on.

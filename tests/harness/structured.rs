@@ -1,6 +1,6 @@
 //! A client of the structured mode (ARCHITECTURE.md, "The structured mode of the wire"). Runs in the test process.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -79,6 +79,30 @@ pub struct Reply {
     pub message: String,
 }
 
+/// Connects from a name of its own that asks for the structured mode and starts so.
+fn connect_from(kind: &str, path: &Path) -> std::io::Result<UnixStream> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let unique = format!("manhole-cli/1/{kind}/{}-{count}", std::process::id());
+    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    bind(fd.as_raw_fd(), &UnixAddr::new_abstract(unique.as_bytes())?)?;
+    connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    let stream = UnixStream::from(fd);
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Asks for the hello alone, which takes nobody's turn, and gives it.
+///
+/// # Errors
+/// When nobody listens, or the hello and the end do not come in time.
+pub fn probe(path: &Path) -> std::io::Result<String> {
+    let mut said = String::new();
+    connect_from("probe", path)?.read_to_string(&mut said)?;
+    Ok(said)
+}
+
 /// A connection in the structured mode.
 pub struct StructuredClient {
     reader: BufReader<UnixStream>,
@@ -95,17 +119,8 @@ impl StructuredClient {
     /// When it does not come, or says something else than hello.
     #[must_use]
     pub fn connect(path: &Path) -> StructuredClient {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let what = format!("a manhole at {}", path.display());
-        let stream = wait_for(&what, PATIENCE, || {
-            let unique = format!("manhole-cli/1/test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-            let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("socket");
-            bind(fd.as_raw_fd(), &UnixAddr::new_abstract(unique.as_bytes()).expect("a name")).expect("bind");
-            connect(fd.as_raw_fd(), &UnixAddr::new(path).expect("a path")).ok()?;
-            Some(UnixStream::from(fd))
-        });
-        stream.set_read_timeout(Some(PATIENCE)).expect("set a timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("set a timeout");
+        let stream = wait_for(&what, PATIENCE, || connect_from("test", path).ok());
         let writer = stream.try_clone().expect("a second handle");
         let mut client = StructuredClient { reader: BufReader::new(stream), writer, next: 1, hello: Value::Null };
         let first = client.line();

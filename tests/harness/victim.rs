@@ -331,6 +331,17 @@ impl Victim {
         (client, greeting)
     }
 
+    /// A whole session: the dump has the first thread, and the prompt answers.
+    ///
+    /// # Panics
+    /// When it is otherwise.
+    pub fn answers(&self) {
+        let (mut client, greeting) = self.text();
+        assert!(greeting.contains(&format!("ThreadID={}", self.pid())), "{greeting}");
+        assert!(client.run("print 6*7").contains("42"));
+        client.end();
+    }
+
     /// A client of the structured mode.
     ///
     /// # Panics

@@ -93,6 +93,27 @@ pub fn disturbed(class: &str, options: Option<&str>, interrupt: impl Fn(&Victim)
     wrong
 }
 
+/// The three tests of a file: no wait in a process with these options is disturbed by what `interrupt` does to each. The timed
+/// ones are measured, and run alone.
+#[macro_export]
+macro_rules! waits_are_undisturbed {
+    ($options:expr, $interrupt:expr) => {
+        $crate::waits_are_undisturbed! {
+            no_timed_wait_is_disturbed, "timed", alone, $options, $interrupt;
+            no_wait_for_input_is_disturbed, "fed", shared, $options, $interrupt;
+            no_endless_wait_is_disturbed_and_the_programs_own_signal_still_ends_it, "endless", shared, $options, $interrupt;
+        }
+    };
+    ($($name:ident, $class:expr, $turn:ident, $options:expr, $interrupt:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let _turn = $crate::turn::$turn();
+            let wrong = $crate::waits::disturbed($class, Some($options), $interrupt);
+            assert!(wrong.is_empty(), "{} calls were disturbed:\n{}", wrong.len(), wrong.join("\n"));
+        }
+    )*};
+}
+
 fn judge(class: &str, line: &str, disturbed_for: Duration) -> Option<&'static str> {
     let number = |name| text::value(line, name).unwrap_or(-1);
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);

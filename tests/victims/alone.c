@@ -6,6 +6,7 @@
 // Prints `ready pid=N`, then answers each line:
 //   state         `state tasks=N single=S`: threads that the kernel counts, and __libc_single_threaded
 //   unshare       unshare(CLONE_NEWUSER): `unshare result=R errno=E`
+//   setns         setns(-1), which fails: `setns result=R errno=E`
 //   spawn         a first thread that stays: `spawn result=R`          spawn-short  one that ends at once, joined
 //   take-urg  take-urg-signal  take-both     handlers of its own for SIGURG, by sigaction or by signal, and SIGWINCH:
 //                 `taken before=dfl|ign|other`, what was there before
@@ -193,6 +194,10 @@ static void obey(const char *line) {
         errno = 0;
         int result = unshare(CLONE_NEWUSER);
         printf("unshare result=%d errno=%d\n", result, errno);
+    } else if (!strcmp(line, "setns")) {
+        errno = 0;
+        int result = setns(-1, 0);
+        printf("setns result=%d errno=%d\n", result, errno);
     } else if (!strcmp(line, "spawn")) {
         printf("spawn result=%d\n", pthread_create(&thread, NULL, stay, NULL));
     } else if (!strcmp(line, "spawn-short")) {

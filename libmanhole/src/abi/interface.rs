@@ -12,6 +12,7 @@ use crate::command::find;
 use crate::install::{self, Failure};
 use crate::sys::signal::{self, Set};
 use crate::sys::{Errno, fd};
+use crate::text::Lossy;
 use crate::{arena, dump, log, state, worker};
 
 /// What the functions return, as in manhole.h.
@@ -118,12 +119,13 @@ pub extern "C" fn manhole_uninstall() -> c_int {
     })
 }
 
-/// Writes lines to the log. Safe in a signal handler.
+/// Writes lines to the log, up to 2,000 bytes of each. Safe in a signal handler.
 ///
 /// # Safety
 /// `text` is a C string or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn manhole_log(text: *const c_char) -> c_int {
+    const LONGEST: usize = 2000;
     answer("manhole_log", || {
         if text.is_null() {
             return Err(Code::BadArgument);
@@ -131,9 +133,7 @@ pub unsafe extern "C" fn manhole_log(text: *const c_char) -> c_int {
         // SAFETY: the caller's word.
         let text = unsafe { CStr::from_ptr(text) }.to_bytes();
         for line in text.strip_suffix(b"\n").unwrap_or(text).split(|&byte| byte == b'\n') {
-            let mut shown = crate::text::Text::<2001>::new();
-            shown.push(line);
-            log::problem(format_args!("{shown}"));
+            log::problem(format_args!("{}", Lossy(line.get(..LONGEST).unwrap_or(line))));
         }
         Ok(())
     })

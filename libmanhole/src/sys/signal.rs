@@ -86,12 +86,28 @@ pub(crate) fn pending() -> Set {
     set
 }
 
-/// What our threads block by default: everything but glibc's own two (32 and 33), which glibc sends to threads that it knows.
+/// What the agent's thread blocks by default: everything but glibc's own two (32 and 33), which glibc sends to threads that it knows.
 pub(crate) const BLOCKED: Set = Set(!(0b11 << 31));
 
-/// Blocks every signal in the calling thread; returns the mask before.
+/// While it lives, no handler runs on the calling thread, not even one of ours: what has begun comes to its end. Safe in a
+/// signal handler.
 ///
 /// A thread inherits the mask of its creator, so this brackets the creation of ours.
+pub(crate) struct Silence(Set);
+
+impl Silence {
+    pub(crate) fn begin() -> Silence {
+        Silence(exchange_mask(Set::ALL))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        exchange_mask(self.0);
+    }
+}
+
+/// Blocks every signal in the calling thread; returns the mask before.
 pub(crate) fn block_all() -> Set {
     exchange_mask(BLOCKED)
 }

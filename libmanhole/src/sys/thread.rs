@@ -66,10 +66,9 @@ pub(crate) fn start(kind: &Kind, entry: extern "C" fn() -> !, opens_signals: boo
         | libc::CLONE_THREAD
         | libc::CLONE_SYSVSEM
         | libc::CLONE_SETTLS;
-    let before = signal::block_all();
+    let _silence = signal::Silence::begin();
     // SAFETY: the stack ends below the block and is used by no other thread; the entry never returns.
     let result = unsafe { arch::clone_thread(flags as usize, kind.stack_top(control), control, entry as usize) };
-    signal::exchange_mask(before);
     super::checked(result).map(|tid| tid as i32)
 }
 
@@ -153,7 +152,8 @@ fn own_storage(room: &mut [u8]) -> Result<()> {
 }
 
 /// Ends the calling thread, which must be one of ours, by the instruction after `word` has gone from `from` to `to`: from
-/// then on its stack belongs to the next one. Returns when `word` was not `from`.
+/// then on its stack belongs to the next one, so no handler may run on it: the caller has blocked every signal. Returns when
+/// `word` was not `from`.
 pub(crate) fn leave(word: &core::sync::atomic::AtomicU32, from: u32, to: u32) {
     // SAFETY: the calling thread owns nothing that anybody needs; the code uses no stack after the exchange.
     unsafe { arch::leave(word.as_ptr(), from, to) }

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::snapshot::{Summons, is_fate};
 use crate::state::{self, Call};
 use crate::sys::replaced::Replaced;
-use crate::sys::signal::{self, Action, Set};
+use crate::sys::signal::{self, Action, Set, Silence};
 use crate::sys::{mapping, process};
 use crate::{log, wake};
 
@@ -106,8 +106,14 @@ pub(crate) fn forget(settings: &Settings) {
     }
 }
 
+/// Whether a signal asks this process's manhole for something, on a thread of the host: the agent's cannot wait for itself, and
+/// has a descriptor table of its own.
+fn is_for_us() -> bool {
+    state::is_on_here() && !state::on_agent_thread()
+}
+
 extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    if state::is_on_here() {
+    if is_for_us() {
         let _ = wake::call(Call::LogDump);
     }
     // SAFETY: the kernel's third argument.
@@ -117,7 +123,7 @@ extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
 extern "C" fn on_wake(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel's third argument.
     let mut interrupted = unsafe { Interrupted::from_kernel(context) };
-    if state::is_on_here() {
+    if is_for_us() {
         wake::rung(interrupted.mask());
     }
     interrupted.go_on();
@@ -126,7 +132,7 @@ extern "C" fn on_wake(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
 extern "C" fn on_activate(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel's third argument.
     let mut interrupted = unsafe { Interrupted::from_kernel(context) };
-    if state::is_on_here() && !ACTIVATED.swap(true, Ordering::AcqRel) {
+    if is_for_us() && !ACTIVATED.swap(true, Ordering::AcqRel) {
         wake::open(interrupted.mask());
     }
     interrupted.go_on();
@@ -135,7 +141,7 @@ extern "C" fn on_activate(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c
 extern "C" fn on_oneshot(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
-    if state::is_on_here() {
+    if is_for_us() {
         visit(number, info, &interrupted);
     }
     if is_fate(number) {
@@ -158,19 +164,16 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) {
         },
         registers: interrupted.registers(),
     };
-    if !held::hold(held) {
-        // A thread is held already. One that would end the process waits until that client has left.
-        if is_fate(number) {
-            held::wait();
-        }
-        return;
-    }
-    match wake::call(Call::Oneshot) {
-        Ok(()) => held::wait(),
-        Err(error) => {
-            held::release();
-            log::problem(format_args!("Oneshot failure: cannot start the manhole's thread ({error})"));
-        }
+    // A handler of the host that leaves by siglongjmp before the call was made would leave a thread held for ever.
+    let silence = Silence::begin();
+    let is_first = held::hold(held);
+    let called = if is_first { wake::call(Call::Oneshot) } else { Ok(()) };
+    drop(silence);
+    if let Err(error) = called {
+        log::problem(format_args!("Oneshot failure: cannot start the manhole's thread ({error})"));
+    } else if is_first || is_fate(number) {
+        // Where a thread is held already, one that would end the process waits until that client has left.
+        held::wait();
     }
 }
 
