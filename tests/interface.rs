@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use manhole_tests::victim::{Host, Victim, socket_of};
-use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, requires, turn, victims};
+use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, requires, tasks, turn, victims};
 use serde_json::json;
 
 /// How a program comes to the library.
@@ -427,8 +427,8 @@ fn no_worker_stays_after_an_uninstallation() {
     let (mut client, _) = victim.text();
     assert_eq!(client.run("stats a"), "returned 1\n");
     assert_eq!(victim.ask("uninstall"), "0");
-    let tasks = || std::fs::read_dir(format!("/proc/{}/task", victim.pid())).unwrap().count();
-    assert_eq!(tasks(), 1);
+    // The worker may be at the end of its command still.
+    tasks::wait_until_there_are(1, victim.pid());
     let before = count(&mut victim);
     for _ in 0..50 {
         assert_eq!(victim.ask("install"), "0");

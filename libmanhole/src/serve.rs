@@ -29,8 +29,8 @@ const STALL: Duration = Duration::from_secs(60);
 /// The longest time between two tries of something that does not work.
 const LONGEST_REST: Duration = Duration::from_secs(300);
 
-/// How long the thread waits for a host that blocks the signal which wakes the manhole: hosts do so for moments.
-const BLOCKED: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+/// When the thread looks again at a host that blocks the signal which wakes the manhole: hosts do so for moments.
+const BLOCKED: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(1050)];
 
 /// How long the thread stays after its last client when nothing else needs it: each time that it has to be called, a wait of the
 /// host may start over.
@@ -68,8 +68,8 @@ pub(crate) struct Server {
     rest: Duration,
     /// When the last client has left, on the monotonic clock.
     last_client: Option<Duration>,
-    /// How often the host was found to block the signal that wakes the manhole.
-    blocked: usize,
+    /// Since when the host has been found to block the signal that wakes the manhole, on the monotonic clock.
+    blocked: Option<Duration>,
     /// When a job of the session is to be looked at, if nothing happens before.
     job: Option<Duration>,
 }
@@ -107,7 +107,7 @@ impl Server {
             complaint: String::new(),
             rest: Duration::ZERO,
             last_client: None,
-            blocked: 0,
+            blocked: None,
             job: None,
         }
     }
@@ -124,6 +124,7 @@ impl Server {
                 self.session(client);
                 descendants::clean_up();
                 self.last_client = Some(process::monotonic());
+                self.blocked = None;
                 self.end_shot("");
                 while state::is_exiting() {
                     self.exit();
@@ -428,8 +429,10 @@ impl Server {
 
     /// The host blocks the signal that wakes the manhole: for how long that is looked at.
     fn patience_with_host(&mut self) -> Option<Duration> {
-        let patience = BLOCKED.get(self.blocked).copied();
-        self.blocked += 1;
+        // By the time, not by the looks: clients that come meanwhile make it look as well.
+        let now = process::monotonic();
+        let waited = now.saturating_sub(*self.blocked.get_or_insert(now));
+        let patience = BLOCKED.into_iter().find(|&limit| limit > waited).map(|limit| limit.saturating_sub(waited));
         if patience.is_none() {
             log::event(format_args!("The host blocks SIGURG and SIGWINCH: the manhole listens in a thread."));
             self.stay();
