@@ -1,0 +1,90 @@
+//! Rust's types, as its debug information describes them: boxes and slices are records with a pointer.
+
+use super::{Evaluator, error};
+use crate::access::{integer, is_signed, member};
+use crate::target::Stop;
+use crate::types::{Language, MemberLocation, Record, Type, TypeId, VariantPart};
+use crate::value::Value;
+
+/// The members that lead to the pointer in `Box<[T]>`, `&[T]`, `NonNull<T>`, `Unique<T>`, `Rc<T>`.
+const WAY: [&str; 5] = ["data_ptr", "pointer", "ptr", "__0", "__pointer"];
+
+impl Evaluator<'_> {
+    /// What `*record` is, when the record is one of Rust's pointers.
+    pub(super) fn rust_pointee(&mut self, value: &Value) -> Result<Option<Value>, Stop> {
+        let mut at = value.clone();
+        for _ in 0..8 {
+            let (_, described) = self.stripped(at.type_id);
+            let record = match &*described {
+                Type::Record(record) if record.language == Language::Rust => record,
+                Type::Pointer(_) => return self.dereferenced(at).map(Some),
+                _ => return Ok(None),
+            };
+            match WAY.iter().find_map(|name| self.plain_member(&at, record, name)) {
+                Some(next) => at = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// An element of a slice.
+    pub(super) fn rust_element(&mut self, value: &Value, index: i128) -> Result<Option<Value>, Stop> {
+        let (_, described) = self.stripped(value.type_id);
+        let Type::Record(record) = &*described else { return Ok(None) };
+        if record.language != Language::Rust {
+            return Ok(None);
+        }
+        let pointer = self.plain_member(value, record, "data_ptr");
+        let length = self.plain_member(value, record, "length");
+        let (Some(pointer), Some(length)) = (pointer, length) else { return Ok(None) };
+        let length = self.integer(length)?;
+        if !(0..length).contains(&index) && !self.types_only {
+            return error(format!("the index {index} is outside of the slice, which has {length} elements"));
+        }
+        self.element(&pointer, index).map(Some)
+    }
+
+    /// The member of exactly this name that is a part of the record.
+    fn plain_member(&mut self, value: &Value, record: &Record, name: &str) -> Option<Value> {
+        let found = record.members.iter().find(|member| member.name.as_deref() == Some(name))?;
+        member(value, &found.location, found.type_id, self.target)
+    }
+
+    /// The variant that an enum has: its name, and its fields.
+    pub(super) fn active_variant(
+        &mut self,
+        value: &Value,
+        variants: &VariantPart,
+    ) -> Result<Option<(Option<String>, Value)>, Stop> {
+        let number = match &variants.discriminant {
+            Some(discriminant) => match self.located(value, &discriminant.location, discriminant.type_id)? {
+                Some(found) => {
+                    let bytes = self.bytes(&found)?;
+                    let (_, described) = self.stripped(found.type_id);
+                    Some((integer(&bytes, is_signed(&described)), integer(&bytes, false)))
+                }
+                None => None,
+            },
+            None => None,
+        };
+        let chosen = variants
+            .variants
+            .iter()
+            .find(|variant| {
+                // A reader may have taken the values with or without their sign.
+                number.is_some_and(|(signed, unsigned)| {
+                    variant.values.iter().any(|range| range.contains(&signed) || range.contains(&unsigned))
+                })
+            })
+            .or_else(|| variants.variants.iter().find(|variant| variant.values.is_empty()));
+        let Some(variant) = chosen else { return Ok(None) };
+        let fields = self.located(value, &variant.member.location, variant.member.type_id)?;
+        Ok(fields.map(|fields| (variant.member.name.clone(), fields)))
+    }
+
+    fn located(&mut self, value: &Value, location: &MemberLocation, type_id: TypeId) -> Result<Option<Value>, Stop> {
+        self.target.check()?;
+        Ok(member(value, location, type_id, self.target))
+    }
+}

@@ -1,0 +1,27 @@
+//! C expressions as gdb's `print` understands them: text -> tree -> value -> text, over a [`Target`].
+//!
+//! Runs on the agent's thread. Pure: what is outside (memory, registers, debug information, calls) is asked of the target. No
+//! system calls, no locks, no thread-locals, no panics; recursion and the length of every answer are bounded.
+
+#![forbid(unsafe_code)]
+
+// In the order of the flow.
+#[allow(missing_docs, reason = "the names are C's own")]
+pub mod ast;
+mod lex;
+mod parse;
+#[allow(missing_docs, reason = "the names are DWARF's own")]
+pub mod types;
+pub mod value;
+pub mod target;
+pub mod access;
+pub mod float;
+pub mod evaluate;
+pub mod print;
+mod printers;
+
+#[cfg(test)]
+mod testing;
+
+pub use parse::{Names, expression, type_name};
+pub use target::Target;

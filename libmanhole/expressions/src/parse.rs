@@ -1,0 +1,584 @@
+//! Tokens -> tree.
+//!
+//! Pure. Depth is bounded: the caller's stack is small.
+
+mod names;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use crate::ast::{Binary, Builtin, CastKind, Expression, Path, Segment, TypeName, Unary};
+use crate::lex::{self, Placed, Token, shown};
+
+/// What the parser must know of names: C cannot be parsed without.
+pub trait Names {
+    /// Whether the path names a type.
+    fn is_type(&mut self, path: &Path) -> bool;
+
+    /// Whether the path names anything: a `<` behind a name opens the arguments of a template only if the whole is known.
+    fn is_known(&mut self, path: &Path) -> bool {
+        self.is_type(path)
+    }
+}
+
+/// Parentheses, operators and types inside each other that are followed. What is rare in a value is kept out of line
+/// (`inline(never)`), so that the frames between two levels stay small.
+const DEPTH: usize = 64;
+
+/// Steps of one parse. What may be a type is read as one first, and again as a value: in `(typeof((typeof(...` that doubles at
+/// every level.
+const STEPS: usize = 64 * 1024;
+
+/// The expression that the text is.
+pub fn expression(text: &str, names: &mut dyn Names) -> Result<Expression, String> {
+    let tokens = lex::tokens(text)?;
+    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0, steps: 0, doubt: None, names };
+    if tokens.is_empty() {
+        return Err("an expression is missing".to_owned());
+    }
+    let expression = parser.comma().and_then(|expression| parser.end().map(|()| expression));
+    expression.map_err(|error| match parser.doubt {
+        Some(name) => format!("{error}; {} is no template that is known", shown(&name)),
+        None => error,
+    })
+}
+
+/// The type that the text names.
+pub fn type_name(text: &str, names: &mut dyn Names) -> Result<TypeName, String> {
+    let tokens = lex::tokens(text)?;
+    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0, steps: 0, doubt: None, names };
+    let name = parser.type_name()?.ok_or_else(|| format!("{} is no type that is known", shown(text)))?;
+    parser.end()?;
+    Ok(name)
+}
+
+struct Parser<'t, 'n> {
+    text: &'t str,
+    tokens: &'t [Placed],
+    at: usize,
+    depth: usize,
+    steps: usize,
+    /// What looked like a name with template arguments, but is none that is known: then `<` was read as an operator.
+    doubt: Option<String>,
+    names: &'n mut dyn Names,
+}
+
+type Parsed = Result<Expression, String>;
+
+/// Binary operators with their precedence; higher binds tighter. gdb's `@` stands between shifts and sums.
+fn binary(operator: &str) -> Option<(u8, Option<Binary>)> {
+    Some(match operator {
+        "*" => (12, Some(Binary::Multiply)),
+        "/" => (12, Some(Binary::Divide)),
+        "%" => (12, Some(Binary::Remainder)),
+        "+" => (11, Some(Binary::Add)),
+        "-" => (11, Some(Binary::Subtract)),
+        "@" => (10, None),
+        "<<" => (9, Some(Binary::ShiftLeft)),
+        ">>" => (9, Some(Binary::ShiftRight)),
+        "<" => (8, Some(Binary::Less)),
+        "<=" => (8, Some(Binary::LessOrEqual)),
+        ">" => (8, Some(Binary::Greater)),
+        ">=" => (8, Some(Binary::GreaterOrEqual)),
+        "==" => (7, Some(Binary::Equal)),
+        "!=" => (7, Some(Binary::NotEqual)),
+        "&" => (6, Some(Binary::BitAnd)),
+        "^" => (5, Some(Binary::BitXor)),
+        "|" => (4, Some(Binary::BitOr)),
+        "&&" => (3, Some(Binary::And)),
+        "||" => (2, Some(Binary::Or)),
+        _ => return None,
+    })
+}
+
+/// The operator before the `=` of an assignment; `None` for `=` alone.
+fn assignment(operator: &str) -> Option<Option<Binary>> {
+    Some(Some(match operator {
+        "=" => return Some(None),
+        "+=" => Binary::Add,
+        "-=" => Binary::Subtract,
+        "*=" => Binary::Multiply,
+        "/=" => Binary::Divide,
+        "%=" => Binary::Remainder,
+        "&=" => Binary::BitAnd,
+        "|=" => Binary::BitOr,
+        "^=" => Binary::BitXor,
+        "<<=" => Binary::ShiftLeft,
+        ">>=" => Binary::ShiftRight,
+        _ => return None,
+    }))
+}
+
+impl Parser<'_, '_> {
+    fn peek(&self) -> Option<&Token> {
+        self.peek_at(0)
+    }
+
+    fn peek_at(&self, ahead: usize) -> Option<&Token> {
+        self.tokens.get(self.at.saturating_add(ahead)).map(|placed| &placed.token)
+    }
+
+    fn is(&self, operator: &str) -> bool {
+        matches!(self.peek(), Some(Token::Operator(found)) if *found == operator)
+    }
+
+    fn take(&mut self, operator: &str) -> bool {
+        let is = self.is(operator);
+        self.at += usize::from(is);
+        is
+    }
+
+    #[inline(never)]
+    fn expect(&mut self, operator: &str) -> Result<(), String> {
+        if self.take(operator) {
+            return Ok(());
+        }
+        Err(match self.peek() {
+            None => format!("a {operator} is missing at the end"),
+            Some(_) => format!("a {operator} is missing before {}", self.rest()),
+        })
+    }
+
+    /// What is left of the text, as an error shows it.
+    #[inline(never)]
+    fn rest(&self) -> String {
+        match self.tokens.get(self.at) {
+            Some(placed) => shown(self.text.get(placed.start..).unwrap_or_default()),
+            None => "the end".to_owned(),
+        }
+    }
+
+    /// The text from a token on, up to the one that is next.
+    fn since(&self, start: usize) -> &str {
+        let from = self.tokens.get(start).map_or(self.text.len(), |placed| placed.start);
+        let to = self.at.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(0, |placed| placed.end);
+        self.text.get(from..to).unwrap_or_default()
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        self.steps = self.steps.saturating_add(1);
+        if self.steps > STEPS {
+            return Err(format!("the expression can be read in too many ways: more than {STEPS} steps"));
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> Result<(), String> {
+        match self.peek() {
+            None => Ok(()),
+            Some(Token::Operator(")" | "]" | "}")) => Err(format!("{} closes what nothing has opened", self.rest())),
+            Some(_) => Err(format!("{} stands behind an expression that is complete", self.rest())),
+        }
+    }
+
+    fn deeper<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
+        self.step()?;
+        if self.depth >= DEPTH {
+            return Err(format!("the expression is nested deeper than {DEPTH}, at {}", self.rest()));
+        }
+        self.depth += 1;
+        let result = act(self);
+        // After an error too: who has only tried goes on.
+        self.depth = self.depth.saturating_sub(1);
+        result
+    }
+
+    fn comma(&mut self) -> Parsed {
+        let mut left = self.assign()?;
+        while self.take(",") {
+            let right = self.assign()?;
+            left = Expression::Comma(Box::new(left), Box::new(right));
+        }
+        Ok(left)
+    }
+
+    fn assign(&mut self) -> Parsed {
+        // Assignments group from the right.
+        let mut targets: Vec<(Expression, Option<Binary>)> = Vec::new();
+        loop {
+            let part = self.conditional()?;
+            let operator = match self.peek() {
+                Some(Token::Operator(operator)) => assignment(operator),
+                _ => None,
+            };
+            let Some(operator) = operator else {
+                return Ok(targets.into_iter().rev().fold(part, |value, (target, operator)| {
+                    let (target, value) = (Box::new(target), Box::new(value));
+                    match operator {
+                        None => Expression::Assign(target, value),
+                        Some(operator) => Expression::Modify(operator, target, value),
+                    }
+                }));
+            };
+            self.at += 1;
+            targets.push((part, operator));
+            if targets.len() > DEPTH {
+                return Err(format!("more than {DEPTH} assignments follow each other"));
+            }
+        }
+    }
+
+    fn conditional(&mut self) -> Parsed {
+        let condition = self.operation()?;
+        if !self.take("?") {
+            return Ok(condition);
+        }
+        self.deeper(|parser| {
+            let yes = parser.comma()?;
+            if !parser.take(":") {
+                return Err(format!("a : is missing after ?, at {}", parser.rest()));
+            }
+            let no = parser.conditional()?;
+            Ok(Expression::Conditional(Box::new(condition), Box::new(yes), Box::new(no)))
+        })
+    }
+
+    /// Operators between values. Those that wait for their right side stand in a list, not on the stack: ten of them may wait at
+    /// every level of parentheses.
+    fn operation(&mut self) -> Parsed {
+        let mut waiting: Vec<(Expression, u8, Option<Binary>)> = Vec::new();
+        let mut value = self.prefix()?;
+        loop {
+            let next = match self.peek() {
+                Some(Token::Operator(sign)) => binary(sign),
+                _ => None,
+            };
+            // All group from the left.
+            let bound = next.map_or(0, |(precedence, _)| precedence);
+            while let Some((left, _, operator)) = waiting.pop_if(|(_, precedence, _)| *precedence >= bound) {
+                let (a, b) = (Box::new(left), Box::new(value));
+                value = match operator {
+                    Some(operator) => Expression::Binary(operator, a, b),
+                    None => Expression::Repeat(a, b),
+                };
+            }
+            let Some((precedence, operator)) = next else { return Ok(value) };
+            self.at += 1;
+            waiting.push((value, precedence, operator));
+            value = self.prefix()?;
+        }
+    }
+
+    /// What may stand before a value: operators and casts. They are collected, not followed, so that many need no stack.
+    fn prefix(&mut self) -> Parsed {
+        enum Before {
+            Unary(Unary),
+            Cast(TypeName),
+            At(TypeName),
+            Sizeof,
+            Alignof,
+        }
+        let mut before = Vec::new();
+        let mut value = loop {
+            if before.len() > DEPTH {
+                return Err(format!("more than {DEPTH} operators stand before a value"));
+            }
+            let sign = match self.peek() {
+                Some(Token::Operator(sign)) => *sign,
+                Some(Token::Name(name)) => match name.as_str() {
+                    "sizeof" => "sizeof",
+                    "alignof" | "_Alignof" | "__alignof__" | "__alignof" => "alignof",
+                    _ => "",
+                },
+                _ => "",
+            };
+            let unary = match sign {
+                "-" => Unary::Minus,
+                "+" => Unary::Plus,
+                "!" => Unary::Not,
+                "~" => Unary::Complement,
+                "*" => Unary::Dereference,
+                "&" => Unary::AddressOf,
+                "++" => Unary::PreIncrement,
+                "--" => Unary::PreDecrement,
+                "sizeof" | "alignof" => {
+                    self.at += 1;
+                    let is_size = sign == "sizeof";
+                    let start = self.at;
+                    if self.take("(") {
+                        // `sizeof(int(x))` has a value.
+                        if let Some(name) = self.deeper(Self::type_name)?
+                            && self.take(")")
+                        {
+                            break if is_size { Expression::SizeofType(name) } else { Expression::AlignofType(name) };
+                        }
+                        self.at = start;
+                    }
+                    before.push(if is_size { Before::Sizeof } else { Before::Alignof });
+                    continue;
+                }
+                "{" => {
+                    self.at += 1;
+                    let rest = self.rest();
+                    let name = self
+                        .deeper(Self::type_name)?
+                        .ok_or_else(|| format!("a type is expected in braces, at {rest}"))?;
+                    self.expect("}")?;
+                    before.push(Before::At(name));
+                    continue;
+                }
+                "(" => match self.cast()? {
+                    Some(name) => {
+                        before.push(Before::Cast(name));
+                        continue;
+                    }
+                    None => break self.postfix()?,
+                },
+                _ => break self.postfix()?,
+            };
+            self.at += 1;
+            before.push(Before::Unary(unary));
+        };
+        while let Some(before) = before.pop() {
+            let inner = Box::new(value);
+            value = match before {
+                Before::Unary(operator) => Expression::Unary(operator, inner),
+                Before::Cast(name) => Expression::Cast(CastKind::C, name, inner),
+                Before::At(name) => Expression::At(name, inner),
+                Before::Sizeof => Expression::SizeofValue(inner),
+                Before::Alignof => Expression::AlignofValue(inner),
+            };
+        }
+        Ok(value)
+    }
+
+    /// The type of a cast, if the parenthesis here begins one.
+    #[inline(never)]
+    fn cast(&mut self) -> Result<Option<TypeName>, String> {
+        let start = self.at;
+        if self.is_anonymous_namespace() {
+            return Ok(None);
+        }
+        self.at += 1;
+        let name = self.deeper(Self::type_name)?;
+        let is_cast = name.is_some() && self.take(")") && self.starts_value();
+        if is_cast {
+            return Ok(name);
+        }
+        let is_closed = name.is_some();
+        self.at = start;
+        if is_closed {
+            return Ok(None);
+        }
+        // `(name) value`, where the name is no type: a cast is what was meant.
+        self.at += 1;
+        let unknown = if self.starts_name() { self.path().ok() } else { None };
+        let is_value = self.take(")")
+            && matches!(
+                self.peek(),
+                Some(
+                    Token::Name(_)
+                        | Token::Integer(..)
+                        | Token::Floating(..)
+                        | Token::String(..)
+                        | Token::Character(..)
+                        | Token::Dollar(_)
+                )
+            );
+        self.at = start;
+        match unknown {
+            Some(unknown) if is_value => Err(not_a_type(&unknown)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether a value can begin here.
+    fn starts_value(&self) -> bool {
+        match self.peek() {
+            None => false,
+            Some(Token::Operator(sign)) => {
+                matches!(*sign, "(" | "-" | "+" | "!" | "~" | "*" | "&" | "++" | "--" | "{" | "::")
+            }
+            Some(_) => true,
+        }
+    }
+
+    fn postfix(&mut self) -> Parsed {
+        let mut value = self.primary()?;
+        loop {
+            let Some(Token::Operator(sign)) = self.peek() else { return Ok(value) };
+            match *sign {
+                "[" => {
+                    self.at += 1;
+                    let index = self.deeper(Self::comma)?;
+                    self.expect("]")?;
+                    value = Expression::Index(Box::new(value), Box::new(index));
+                }
+                "(" => {
+                    self.at += 1;
+                    let start = self.at;
+                    let arguments = self.deeper(Self::arguments)?;
+                    if let Expression::Name(path) = &value
+                        && let Some(function) = self.overload(path, &arguments, start)?
+                    {
+                        value = Expression::Name(function);
+                        continue;
+                    }
+                    value = Expression::Call { function: Box::new(value), arguments };
+                }
+                "." | "->" => {
+                    let through_pointer = *sign == "->";
+                    self.at += 1;
+                    let name = self.member_name()?;
+                    value = Expression::Member { object: Box::new(value), name, through_pointer };
+                }
+                "++" | "--" => {
+                    let operator = if *sign == "++" { Unary::PostIncrement } else { Unary::PostDecrement };
+                    self.at += 1;
+                    value = Expression::Unary(operator, Box::new(value));
+                }
+                ".*" | "->*" => {
+                    return Err(format!(
+                        "pointers to members are shown, but not followed, at {}: cast the address",
+                        self.rest()
+                    ));
+                }
+                _ => return Ok(value),
+            }
+        }
+    }
+
+    /// Behind `(`: values up to `)`.
+    #[inline(never)]
+    fn arguments(&mut self) -> Result<Vec<Expression>, String> {
+        let mut arguments = Vec::new();
+        if self.take(")") {
+            return Ok(arguments);
+        }
+        loop {
+            arguments.push(self.assign()?);
+            if !self.take(",") {
+                self.expect(")")?;
+                return Ok(arguments);
+            }
+        }
+    }
+
+    fn primary(&mut self) -> Parsed {
+        self.step()?;
+        let Some(token) = self.peek().cloned() else {
+            return Err("the expression ends where a value is expected".to_owned());
+        };
+        match token {
+            Token::Integer(value, builtin) => self.literal(Expression::Integer(value, builtin)),
+            Token::Floating(text, builtin) => self.literal(Expression::Floating(text, builtin)),
+            Token::Character(code, builtin) => self.literal(Expression::Character(code, builtin)),
+            Token::String(bytes, builtin) => self.string(bytes, builtin),
+            Token::Dollar(name) => self.literal(dollar(name)),
+            Token::Operator("(") if !self.is_anonymous_namespace() => {
+                self.at += 1;
+                // A type may stand in parentheses where an expression may: `whatis (int)`.
+                let inner = self.deeper(Self::comma)?;
+                self.expect(")")?;
+                Ok(inner)
+            }
+            Token::Name(word) => match word.as_str() {
+                "true" => self.literal(Expression::Truth(true)),
+                "false" => self.literal(Expression::Truth(false)),
+                "nullptr" => self.literal(Expression::NullPointer),
+                "static_cast" => self.named_cast(CastKind::Static),
+                "dynamic_cast" => self.named_cast(CastKind::Dynamic),
+                "reinterpret_cast" => self.named_cast(CastKind::Reinterpret),
+                "const_cast" => self.named_cast(CastKind::Const),
+                _ => self.name_or_type(),
+            },
+            Token::Quoted(_) | Token::Operator("::" | "(" | "~") => self.name_or_type(),
+            Token::Operator(_) => Err(format!("a value is expected before {}", self.rest())),
+            Token::Digits(digits) => Err(format!("{} stands where no value can", shown(&digits))),
+        }
+    }
+
+    fn literal(&mut self, expression: Expression) -> Parsed {
+        self.at += 1;
+        Ok(expression)
+    }
+
+    /// Strings next to each other are one, of the kind that any of them has (C 2011, 6.4.5).
+    #[inline(never)]
+    fn string(&mut self, bytes: Vec<u8>, builtin: Builtin) -> Parsed {
+        let start = self.at;
+        let (mut bytes, mut builtin, mut is_mixed) = (bytes, builtin, false);
+        self.at += 1;
+        while let Some(Token::String(more, kind)) = self.peek() {
+            if *kind != builtin {
+                if *kind != Builtin::Char && builtin != Builtin::Char {
+                    return Err(format!("strings of two wide kinds stand next to each other, at {}", self.rest()));
+                }
+                is_mixed = true;
+                if builtin == Builtin::Char {
+                    builtin = *kind;
+                }
+            }
+            bytes.extend_from_slice(more);
+            self.at += 1;
+        }
+        if is_mixed {
+            bytes.clear();
+            for placed in self.tokens.get(start..self.at).unwrap_or_default() {
+                bytes.extend(lex::string_as(self.text.get(placed.start..placed.end).unwrap_or_default(), builtin)?);
+            }
+        }
+        Ok(Expression::String(bytes, builtin))
+    }
+
+    #[inline(never)]
+    fn named_cast(&mut self, kind: CastKind) -> Parsed {
+        self.at += 1;
+        self.expect("<")?;
+        let rest = self.rest();
+        let name = self.deeper(Self::type_name)?.ok_or_else(|| format!("a type is expected at {rest}"))?;
+        self.expect(">")?;
+        self.expect("(")?;
+        let value = self.deeper(Self::comma)?;
+        self.expect(")")?;
+        Ok(Expression::Cast(kind, name, Box::new(value)))
+    }
+
+    #[inline(never)]
+    fn name_or_type(&mut self) -> Parsed {
+        let start = self.at;
+        if let Some(name) = self.type_name()? {
+            // `T(x)` is a cast; a type alone is one where `whatis` takes it.
+            if name.derivations.is_empty() && self.is("(") {
+                self.at += 1;
+                let mut arguments = self.deeper(Self::arguments)?;
+                return match (arguments.pop(), arguments.is_empty()) {
+                    (Some(value), true) => Ok(Expression::Cast(CastKind::C, name, Box::new(value))),
+                    _ => Err("objects cannot be made: a type and one value in parentheses is a cast".to_owned()),
+                };
+            }
+            return Ok(Expression::Type(name));
+        }
+        self.at = start;
+        let path = self.path()?;
+        self.refuse_pointer_to_unknown(&path)?;
+        Ok(Expression::Name(path))
+    }
+}
+
+/// What stands behind a `$`.
+fn dollar(name: String) -> Expression {
+    if let Some(back) = name.strip_prefix('$') {
+        return if back.is_empty() {
+            Expression::HistoryBack(1)
+        } else {
+            back.parse().map_or(Expression::Dollar(name.clone()), Expression::HistoryBack)
+        };
+    }
+    if name.is_empty() {
+        return Expression::HistoryBack(0);
+    }
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return name.parse().map_or(Expression::Dollar(name.clone()), Expression::HistoryNumber);
+    }
+    Expression::Dollar(name)
+}
+
+fn not_a_type(path: &Path) -> String {
+    format!("{} is no type that is known", shown(&path.to_string()))
+}
+
+fn segment(text: &str, quoted: bool) -> Segment {
+    Segment { text: text.to_owned(), quoted }
+}

@@ -1,0 +1,52 @@
+//! libstdc++'s hash tables: `std::unordered_map`, `std::unordered_set` and those with equal keys.
+//!
+//! Pure. All nodes of such a table hang in one chain.
+
+use super::sequences::value_of_node;
+use super::{View, counted, numbered};
+use crate::print::pretty::Shape;
+use crate::types::TypeId;
+use crate::value::Value;
+
+/// The type of the nodes: what the table allocates.
+fn node_type(table: &Value, view: &mut View<'_>) -> Option<TypeId> {
+    let (_, described) = view.described(table.type_id);
+    let bases: Vec<_> = described.as_record()?.members.iter().filter(|member| member.is_base).collect();
+    bases.into_iter().find_map(|base| {
+        if !view.name_of(base.type_id)?.starts_with("std::__detail::_Hashtable_alloc<") {
+            return None;
+        }
+        let allocator = view.argument(base.type_id, 0)?;
+        let node = view.element_type(allocator)?;
+        view.name_of(node)?.starts_with("std::__detail::_Hash_node<").then_some(node)
+    })
+}
+
+/// How many values there are, and those that are wanted.
+fn values(value: &Value, limit: usize, view: &mut View<'_>) -> Option<(u64, Vec<Value>)> {
+    let table = view.field(value, "_M_h")?;
+    let count = view.number(&table, &["_M_element_count"])?;
+    let mut at = view.number(&table, &["_M_before_begin", "_M_nxt"])?;
+    let mut found = Vec::new();
+    if at != 0 {
+        let node = node_type(&table, view)?;
+        while at != 0 && found.len() < limit {
+            view.goes_on(found.len())?;
+            found.push(value_of_node(node, at, view)?);
+            at = view.number(&Value::at(node, at), &["_M_nxt"])?;
+        }
+    }
+    Some((count, found))
+}
+
+pub(super) fn map(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
+    let (count, pairs) = values(value, view.limit.div_ceil(2), view)?;
+    let has_more = count > pairs.len() as u64;
+    super::trees::entries(pairs, format!("{full} with {}", counted(count)), has_more, view)
+}
+
+pub(super) fn set(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
+    let (count, found) = values(value, view.limit, view)?;
+    let summary = Some(format!("{full} with {}", counted(count)));
+    Some(Shape::Children { summary, children: numbered(found) })
+}
