@@ -26,12 +26,14 @@ use crate::sys::{directory, process, thread};
 use crate::{held, state};
 
 /// Which threads to look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Wanted {
     /// Every thread of the process.
     All,
     /// The one with this kernel id.
     One(i32),
+    /// Every thread but those of which this is true.
+    Except(fn(i32) -> bool),
 }
 
 /// How far below its mapping an overflowing stack's pointer is looked for: a frame larger than that is not.
@@ -45,13 +47,14 @@ pub(crate) fn snapshot(modules: &Modules, wanted: Wanted, insist: bool) -> Snaps
     let mut snapshot = Snapshot { taken: process::monotonic(), ..Snapshot::default() };
     let tids = match wanted {
         Wanted::One(tid) => vec![tid],
-        Wanted::All => directory::numbers(c"/proc/self/task").unwrap_or_else(|error| {
+        Wanted::All | Wanted::Except(_) => directory::numbers(c"/proc/self/task").unwrap_or_else(|error| {
             snapshot.problems.push(format!("cannot list the threads: {error}"));
             Vec::new()
         }),
     };
+    let is_excepted = |tid: i32| matches!(wanted, Wanted::Except(except) if except(tid));
     let mut pursued = Vec::new();
-    for tid in tids {
+    for tid in tids.into_iter().filter(|tid| !is_excepted(*tid)) {
         let task = Task::new(tid);
         let Some(thread) = first_look(&task, modules, insist) else { continue };
         if thread.is_running() {
@@ -214,6 +217,12 @@ pub(crate) fn other_stack(thread: &Thread, modules: &Modules, address: u64) -> R
         return Err("the thread has run since its stack was copied".to_owned());
     }
     Ok(stack)
+}
+
+/// Whether the thread has not run since it was captured.
+pub(crate) fn has_rested(thread: &Thread) -> bool {
+    let stamp = thread.capture.as_ref().ok().and_then(|capture| capture.stamp);
+    stamp.is_some() && Task::new(thread.tid).stamp() == stamp
 }
 
 /// In a forked child: a capture that was under way in the parent is none of its business.

@@ -3,6 +3,7 @@
 //! Context: the agent's thread. Files are read by pread(2), never mapped: a file that is cut short is an error, not a SIGBUS.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::memory::Memory;
 use crate::modules::{Module, Modules};
@@ -11,26 +12,49 @@ use crate::snapshot::Location;
 mod remembered;
 mod source;
 mod lines;
+mod search;
+mod dwarf;
+mod reader;
 mod table;
 mod files;
 mod names;
 mod budget;
 mod elf;
+mod compressed;
 mod crc32;
 mod regular_file;
 
+pub(crate) use dwarf::{Dwarf, Part, SplitType};
+pub(crate) use reader::Reader;
+pub(crate) use search::{Candidate, Kinds, Likelihood};
+
 #[cfg(test)]
 mod tests;
+
+/// The whole C++ or Rust name behind a linkage name, with its parameters; `None` where it is in no mangling that is understood.
+pub(crate) fn in_full(linkage: &str) -> Option<String> {
+    names::in_full(linkage.as_bytes())
+}
 
 /// Where the bytes of debug files live for as long as the session lasts.
 #[derive(Default)]
 pub(crate) struct Store {
     bytes: typed_arena::Arena<Vec<u8>>,
+    paged: typed_arena::Arena<reader::PagedSection>,
+    pages: Rc<reader::PageCache>,
+    used: dwarf::Use,
 }
 
 impl Store {
     fn keep(&self, bytes: Vec<u8>) -> &[u8] {
         self.bytes.alloc(bytes)
+    }
+
+    /// What reads the section when it is needed.
+    fn paged(&self, piece: elf::Piece) -> reader::Reader<'_> {
+        let len = usize::try_from(piece.size).unwrap_or(usize::MAX);
+        let section = self.paged.alloc(reader::PagedSection::new(&self.pages, piece));
+        reader::Reader::Paged { section, start: 0, len }
     }
 }
 
@@ -44,6 +68,8 @@ pub(crate) struct Symbol {
     pub(crate) size: u64,
     /// Whether it is a function (else data).
     pub(crate) is_function: bool,
+    /// Whether its code gives the address of the function (`STT_GNU_IFUNC`).
+    pub(crate) is_indirect: bool,
     /// The path of the module.
     pub(crate) object: String,
 }
@@ -69,7 +95,7 @@ pub(crate) struct Symbols<'s> {
 
 /// A module at a place: what is loaded for it holds as long as this is mapped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+pub(crate) struct Key {
     device: (u32, u32),
     inode: u64,
     build_id: Vec<u8>,
@@ -77,7 +103,7 @@ struct Key {
 }
 
 impl Key {
-    fn of(module: &Module) -> Key {
+    pub(crate) fn of(module: &Module) -> Key {
         Key { device: module.device, inode: module.inode, build_id: module.build_id.clone(), bias: module.bias }
     }
 }
@@ -85,17 +111,19 @@ impl Key {
 /// What is loaded of one module.
 struct Loaded<'s> {
     table: table::Table<'s>,
-    lines: LineState<'s>,
+    dwarf: DwarfState<'s>,
+    lines: Option<Box<lines::Lines<'s>>>,
     /// Answers given, by address in memory.
     located: BTreeMap<u64, Vec<Location>>,
     /// Whether some of them are of an earlier session.
     recalled: bool,
 }
 
-enum LineState<'s> {
-    /// Not asked for yet; the files that may have them.
+/// The debug information of a module.
+enum DwarfState<'s> {
+    /// Not asked for yet; the files that may have it.
     Unread(Box<files::Files>),
-    Read(Box<lines::Lines<'s>>),
+    Read(Rc<dwarf::Dwarf<'s>>),
     None,
 }
 
@@ -118,7 +146,7 @@ impl<'s> Symbols<'s> {
 
     /// The answers of this session that needed debug information, packed for the next one.
     pub(crate) fn remember(&self) -> Vec<u8> {
-        let costly = |loaded: &Loaded<'_>| loaded.recalled || matches!(loaded.lines, LineState::Read(_));
+        let costly = |loaded: &Loaded<'_>| loaded.recalled || loaded.lines.is_some();
         let loaded =
             self.loaded.iter().filter(|(_, loaded)| costly(loaded)).map(|(key, loaded)| (key, &loaded.located));
         remembered::pack(loaded.chain(&self.recalled))
@@ -138,17 +166,34 @@ impl<'s> Symbols<'s> {
         if let Some(known) = loaded.located.get(&address) {
             return known.clone();
         }
-        if let LineState::Unread(files) = &loaded.lines {
-            let (lines, problem) = read_lines(self.store, files, module);
-            loaded.lines = lines;
-            self.problems.extend(problem);
-            if matches!(loaded.lines, LineState::None) && module.path != "[vdso]" {
+        if loaded.lines.is_none() {
+            let dwarf = loaded.dwarf(self.store, module, &mut self.problems);
+            if dwarf.is_none() && module.path != "[vdso]" {
                 self.without_lines.insert(module.name().to_owned());
             }
+            loaded.lines = dwarf.map(|dwarf| Box::new(lines::Lines::new(dwarf)));
         }
         let locations = loaded.describe(module, address);
+        if let DwarfState::Read(dwarf) = &loaded.dwarf {
+            self.problems.append(&mut dwarf.take_problems());
+        }
         loaded.located.insert(address, locations.clone());
         locations
+    }
+
+    /// The debug information of the module, as much of it as is there; problems are among [`Symbols::problems`].
+    pub(crate) fn dwarf(
+        &mut self,
+        modules: &Modules,
+        memory: &Memory,
+        module: &Module,
+    ) -> Option<Rc<dwarf::Dwarf<'s>>> {
+        let loaded = load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module));
+        let dwarf = loaded.dwarf(self.store, module, &mut self.problems);
+        if let Some(dwarf) = &dwarf {
+            self.problems.append(&mut dwarf.take_problems());
+        }
+        dwarf
     }
 
     /// The symbol that covers the address (code or data).
@@ -160,14 +205,38 @@ impl<'s> Symbols<'s> {
 
     /// Every symbol of this name (as in the table, or demangled), in the order of the modules.
     pub(crate) fn find(&mut self, modules: &Modules, memory: &Memory, name: &str) -> Vec<Symbol> {
+        modules.modules.iter().flat_map(|module| self.find_in((modules, memory, module), name)).collect()
+    }
+
+    /// Every symbol of this name in one module.
+    pub(crate) fn find_in(&mut self, from: (&Modules, &Memory, &Module), name: &str) -> Vec<Symbol> {
         let hint = names::hint(name);
-        let mut found = Vec::new();
+        let table = &load(&mut self.loaded, &mut self.problems, self.store, from).table;
+        let matching = table.entries().iter().filter(|entry| names::matches(table.name(entry), name, hint));
+        matching.map(|entry| symbol(from.2, table, entry)).collect()
+    }
+
+    /// Passes on every symbol of every module.
+    pub(crate) fn each(&mut self, modules: &Modules, memory: &Memory, act: &mut dyn FnMut(&Module, Symbol)) {
         for module in &modules.modules {
             let table = &load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module)).table;
-            let matching = table.entries().iter().filter(|entry| names::matches(table.name(entry), name, hint));
-            found.extend(matching.map(|entry| symbol(module, table, entry)));
+            table.entries().iter().for_each(|entry| act(module, symbol(module, table, entry)));
         }
-        found
+    }
+
+    /// The thread-local variable of this name: the module that has it, its offset in the thread's block, and its size.
+    pub(crate) fn find_thread_local(
+        &mut self,
+        modules: &Modules,
+        memory: &Memory,
+        name: &str,
+    ) -> Option<(u64, u64, u64)> {
+        let hint = names::hint(name);
+        modules.modules.iter().find_map(|module| {
+            let table = &load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module)).table;
+            let (_, found) = table.thread_locals().find(|(raw, _)| names::matches(raw, name, hint))?;
+            Some((module.start, found.offset, found.size))
+        })
     }
 
     /// Up to `limit` symbol names that start with `prefix`, sorted.
@@ -198,6 +267,11 @@ impl<'s> Symbols<'s> {
     /// The text of a source line without surrounding blanks, when the file can be read and is not newer than the object.
     pub(crate) fn source_line(&mut self, file: &str, line: u32) -> Option<String> {
         self.sources.line(file, line)
+    }
+
+    /// The text of a source line as it stands in the file.
+    pub(crate) fn whole_source_line(&mut self, file: &str, line: u32) -> Option<String> {
+        self.sources.whole_line(file, line)
     }
 
     /// What could not be loaded and why, one line each (no debug file, too little memory for lines, file changed on disk).
@@ -232,43 +306,72 @@ fn load<'a, 's>(
                 None => {}
             }
         }
+        if table.is_none()
+            && let Some(main) = &files.main
+            && let Some(mini) = table::Table::of_mini(main, (modules, memory, module), |bytes| store.keep(bytes))
+        {
+            match mini {
+                Ok(mini) => table = Some(mini),
+                Err(problem) => drop(problems.insert(format!("{}: {problem}", main.shown()))),
+            }
+        }
         let table = table.or_else(|| table::Table::of_memory(modules, memory, module, |bytes| store.keep(bytes)));
         // Hundreds of modules must not hold hundreds of descriptors.
-        for file in [&mut files.main, &mut files.debug].into_iter().flatten() {
+        for file in [&files.main, &files.debug].into_iter().flatten() {
             file.close();
         }
         Loaded {
             table: table.unwrap_or_else(table::Table::empty),
-            lines: LineState::Unread(Box::new(files)),
+            dwarf: DwarfState::Unread(Box::new(files)),
+            lines: None,
             located: BTreeMap::new(),
             recalled: false,
         }
     })
 }
 
-/// The lines of the first of the files that has any.
-fn read_lines<'s>(store: &'s Store, files: &files::Files, module: &Module) -> (LineState<'s>, Option<String>) {
-    for file in [&files.main, &files.debug].into_iter().flatten() {
-        match lines::Lines::load(store, file, module.name()) {
-            Some(Ok(mut lines)) => {
-                let problem = lines.problem.take();
-                return (LineState::Read(Box::new(lines)), problem);
-            }
-            Some(Err(problem)) => return (LineState::None, Some(problem)),
-            None => {}
-        }
-    }
-    (LineState::None, None)
+/// The debug information of the first of the files that has any.
+fn open_dwarf<'s>(
+    store: &'s Store,
+    files: &files::Files,
+    module: &Module,
+) -> Result<Option<Rc<dwarf::Dwarf<'s>>>, String> {
+    let mut files = [&files.main, &files.debug].into_iter().flatten();
+    let opened = files.find_map(|file| dwarf::Dwarf::open(store, file, module.path.as_bytes(), module.name()));
+    opened.transpose().map(|dwarf| dwarf.map(Rc::new))
 }
 
-impl Loaded<'_> {
+impl<'s> Loaded<'s> {
+    /// The debug information, opened when first wanted.
+    fn dwarf(
+        &mut self,
+        store: &'s Store,
+        module: &Module,
+        problems: &mut BTreeSet<String>,
+    ) -> Option<Rc<dwarf::Dwarf<'s>>> {
+        if let DwarfState::Unread(files) = &self.dwarf {
+            self.dwarf = match open_dwarf(store, files, module) {
+                Ok(Some(dwarf)) => DwarfState::Read(dwarf),
+                Ok(None) => DwarfState::None,
+                Err(problem) => {
+                    problems.insert(problem);
+                    DwarfState::None
+                }
+            };
+        }
+        match &self.dwarf {
+            DwarfState::Read(dwarf) => Some(Rc::clone(dwarf)),
+            _ => None,
+        }
+    }
+
     /// The locations of an address in memory.
     fn describe(&self, module: &Module, address: u64) -> Vec<Location> {
         let in_file = address.wrapping_sub(module.bias);
         let entry = self.table.covering(in_file).filter(|entry| entry.is_function);
         let calls = match &self.lines {
-            LineState::Read(lines) => lines.calls(in_file),
-            _ => Vec::new(),
+            Some(lines) => lines.calls(in_file),
+            None => Vec::new(),
         };
         // The symbol's start goes first: a function's cold part has a symbol of its own, as gdb counts.
         let start = entry.map(|entry| entry.address).or_else(|| calls.last()?.start);
@@ -301,6 +404,7 @@ fn symbol(module: &Module, table: &table::Table<'_>, entry: &table::Entry) -> Sy
         address: entry.address.wrapping_add(module.bias),
         size: entry.size,
         is_function: entry.is_function,
+        is_indirect: entry.is_indirect,
         object: module.path.clone(),
     }
 }

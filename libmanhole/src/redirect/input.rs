@@ -35,6 +35,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The host's descriptor 0 while a line runs.
 struct Input {
+    /// Who waited for the host's own input when this one came.
+    before: readers::Before,
     /// The agent's own end for reading: what nobody has read is taken back.
     reader: Fd,
     writer: Fd,
@@ -80,10 +82,11 @@ pub(crate) fn begin() {
     }
     let Ok((reader, writer)) = fd::pipe(PIPE) else { return };
     let original = original();
+    let before = readers::waiting();
     match hand::install(&[Piece { number: 0, end: &reader, copy: original.as_ref() }]) {
         Ok(()) => {
             let (end, pause) = (None, PAUSE);
-            room.input = Some(Input { reader, writer, original, told: false, waits: false, end, pause });
+            room.input = Some(Input { before, reader, writer, original, told: false, waits: false, end, pause });
             LINE.store(LINES.fetch_add(1, SeqCst).wrapping_add(1).max(1), SeqCst);
         }
         Err(error) => {
@@ -154,10 +157,10 @@ pub(crate) fn end() -> Vec<u8> {
     while let Ok(count @ 1..) = input.reader.read(&mut piece) {
         rest.extend_from_slice(piece.get(..count).unwrap_or_default());
     }
-    let Input { reader, writer, .. } = input;
+    let Input { before, reader, writer, .. } = input;
     drop(reader);
     match result {
-        Ok(()) => room.late.extend(close(writer)),
+        Ok(()) => room.late.extend(close(writer, &before)),
         Err(error) => {
             log::problem(format_args!("The host's input could not be given back ({error})."));
             room.late.push(writer);
@@ -168,8 +171,8 @@ pub(crate) fn end() -> Vec<u8> {
 
 /// Closes the writing end of a pipe that is in no place any more, once the host's threads have let go of the pipe. If they
 /// do not, it is returned.
-fn close(writer: Fd) -> Option<Fd> {
-    if readers::send_away(|| is_left(&writer)) {
+fn close(writer: Fd, before: &readers::Before) -> Option<Fd> {
+    if readers::send_away(|| is_left(&writer), before) {
         return None;
     }
     log::event(format_args!(
@@ -244,7 +247,7 @@ impl Input {
         match hand::install(&[Piece { number: 0, end: &reader, copy: self.original.as_ref() }]) {
             Ok(()) => {
                 self.reader = reader;
-                late.extend(close(core::mem::replace(&mut self.writer, writer)));
+                late.extend(close(core::mem::replace(&mut self.writer, writer), &self.before));
             }
             Err(Errno(libc::ETIMEDOUT)) => held.extend([reader, writer]),
             // What the host has put there itself has an end of its own.

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crate::capture::task::{Look, Task};
 use crate::loan::Loan;
-use crate::snapshot::Syscall;
+use crate::snapshot::{RunStamp, Syscall};
 use crate::sys::{directory, own_memory, process, thread};
 use crate::{errand, worker};
 
@@ -19,9 +19,41 @@ const LOOKS: usize = 5;
 /// How long they have in between.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// A thread that waited for the host's own input before the session's came into its place, and its stamp: until it runs again it holds
+/// the original, and to send it away would give it what is not its own.
+pub(super) type Before = Vec<(i32, RunStamp)>;
+
+/// The threads that wait for standard input as it is.
+pub(super) fn waiting() -> Before {
+    let mut found = Before::new();
+    for _ in 0..LOOKS {
+        let mut some_run = false;
+        found.clear();
+        for tid in directory::numbers(c"/proc/self/task").unwrap_or_default() {
+            let task = Task::new(tid);
+            match (is_ours(tid), waits(&task)) {
+                (true, _) | (false, Some(false)) => {}
+                (false, Some(true)) => found.extend(task.stamp().map(|stamp| (tid, stamp))),
+                (false, None) => some_run = true,
+            }
+        }
+        if !some_run {
+            break;
+        }
+        // One that was interrupted a moment ago is on its way back.
+        process::sleep(PAUSE);
+    }
+    found
+}
+
+fn is_ours(tid: i32) -> bool {
+    tid == process::tid() || tid == thread::hand() || worker::is_one(tid)
+}
+
 /// Sends the threads of the host away from what was its standard input until now, until `is_left` says that nobody has it. What
-/// is then left is the line's own: its thread, and programs that it has started. False when a thread could not be asked.
-pub(super) fn send_away(is_left: impl Fn() -> bool) -> bool {
+/// is then left is the line's own: its thread, and programs that it has started. `before`: who has the host's own. False when a thread could not
+/// be asked.
+pub(super) fn send_away(is_left: impl Fn() -> bool, before: &Before) -> bool {
     let mut loan = None;
     let mut sent: Vec<i32> = Vec::new();
     let mut stuck = false;
@@ -32,11 +64,11 @@ pub(super) fn send_away(is_left: impl Fn() -> bool) -> bool {
         let mut some_run = false;
         stuck = false;
         for tid in directory::numbers(c"/proc/self/task").unwrap_or_default() {
-            let is_ours = tid == process::tid() || tid == thread::hand() || tid == worker::tid();
-            if is_ours || sent.contains(&tid) {
+            let task = Task::new(tid);
+            let has_original = || task.stamp().is_some_and(|stamp| before.contains(&(tid, stamp)));
+            if is_ours(tid) || sent.contains(&tid) || has_original() {
                 continue;
             }
-            let task = Task::new(tid);
             match waits(&task) {
                 Some(true) => {
                     if loan.is_none() {
@@ -97,7 +129,7 @@ fn reads_a_pipe(channel: &str) -> bool {
 fn is_about_input(call: &Syscall) -> bool {
     let [first, second, ..] = call.arguments;
     match i64::try_from(call.number).unwrap_or(-1) {
-        libc::SYS_read | libc::SYS_readv | libc::SYS_splice => first as u32 == 0,
+        libc::SYS_read | libc::SYS_readv | libc::SYS_preadv2 | libc::SYS_splice | libc::SYS_tee => first as u32 == 0,
         libc::SYS_poll | libc::SYS_ppoll => polls_input(first, second),
         // The lowest bit of the first set (select(2)).
         libc::SYS_select | libc::SYS_pselect6 => {

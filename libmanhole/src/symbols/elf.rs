@@ -4,9 +4,11 @@
 //! read by checked access, so a corrupt file is an error.
 
 use core::ops::Range;
+use std::rc::Rc;
 
 use object::elf;
 
+use super::compressed::{Packed, Packing, ReadAt};
 use super::regular_file::{RegularFile, zeroed};
 
 /// Headers that no linker writes: more than this is not an object file, but an attack on our memory.
@@ -41,9 +43,47 @@ impl Section {
     }
 }
 
+/// Where the bytes of an ELF file are.
+enum Source {
+    Disk(Rc<RegularFile>),
+    /// What stood compressed in another file.
+    Memory(Vec<u8>),
+}
+
+impl Source {
+    fn size(&self) -> u64 {
+        match self {
+            Source::Disk(file) => file.size(),
+            Source::Memory(bytes) => bytes.len() as u64,
+        }
+    }
+
+    fn bytes(&self, offset: u64, len: u64) -> Result<Vec<u8>, String> {
+        if offset.checked_add(len).is_none_or(|end| end > self.size()) {
+            return Err(format!("the file ends before {len} bytes at {offset:#x}"));
+        }
+        let mut bytes = zeroed(len)?;
+        self.read(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `buffer` with what stands at `offset`.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), String> {
+        match self {
+            Source::Disk(file) => file.read(offset, buffer),
+            Source::Memory(bytes) => {
+                let from =
+                    usize::try_from(offset).ok().and_then(|start| bytes.get(start..start.checked_add(buffer.len())?));
+                buffer.copy_from_slice(from.ok_or_else(|| format!("the file ends before {offset:#x}"))?);
+                Ok(())
+            }
+        }
+    }
+}
+
 /// An open ELF file.
 pub(super) struct ElfFile {
-    file: RegularFile,
+    file: Source,
     pub(super) path: Vec<u8>,
     pub(super) sections: Vec<Section>,
     /// Empty where there is none.
@@ -55,7 +95,15 @@ pub(super) struct ElfFile {
 impl ElfFile {
     /// Opens the file and reads its headers.
     pub(super) fn open(path: &[u8]) -> Result<ElfFile, String> {
-        let file = RegularFile::open(path)?;
+        Self::read(Source::Disk(Rc::new(RegularFile::open(path)?)), path)
+    }
+
+    /// An ELF file that stood in the one at `path`.
+    pub(super) fn in_memory(bytes: Vec<u8>, path: &[u8]) -> Result<ElfFile, String> {
+        Self::read(Source::Memory(bytes), path)
+    }
+
+    fn read(file: Source, path: &[u8]) -> Result<ElfFile, String> {
         let head = file.bytes(0, file.size().min(4096))?;
         // 64 bit, little-endian (System V ABI, "ELF Header").
         if head.get(..6) != Some(b"\x7fELF\x02\x01") {
@@ -68,13 +116,18 @@ impl ElfFile {
     }
 
     /// Gives the descriptor back until the next reading.
-    pub(super) fn close(&mut self) {
-        self.file.close();
+    pub(super) fn close(&self) {
+        if let Source::Disk(file) = &self.file {
+            file.close();
+        }
     }
 
     /// Device and inode.
     pub(super) fn identity(&self) -> (u64, u64) {
-        self.file.identity()
+        match &self.file {
+            Source::Disk(file) => file.identity(),
+            Source::Memory(_) => (0, 0),
+        }
     }
 
     /// The path for messages.
@@ -97,6 +150,30 @@ impl ElfFile {
         self.file.bytes(section.offset, section.size)
     }
 
+    /// The section for reading it later.
+    pub(super) fn piece(&self, section: &Section) -> Result<Option<Piece>, String> {
+        let Source::Disk(file) = &self.file else { return Ok(None) };
+        if section.offset.checked_add(section.size).is_none_or(|end| end > file.size()) {
+            return Err(format!("the file ends before {} bytes at {:#x}", section.size, section.offset));
+        }
+        let compression = self.compression(section)?;
+        let size = compression.as_ref().map_or(section.size, |compression| compression.size);
+        Ok(Some(Piece { file: Rc::clone(file), offset: section.offset, stored: section.size, compression, size }))
+    }
+
+    /// The file's own path, where links lead to it.
+    pub(super) fn real_path(&self) -> Option<Vec<u8>> {
+        match &self.file {
+            Source::Disk(file) => file.real_path(),
+            Source::Memory(_) => None,
+        }
+    }
+
+    /// Whether the section is compressed.
+    pub(super) fn is_compressed(&self, section: &Section) -> Result<bool, String> {
+        Ok(self.compression(section)?.is_some())
+    }
+
     /// How many bytes [`ElfFile::content`] gives.
     pub(super) fn content_size(&self, section: &Section) -> Result<u64, String> {
         Ok(self.compression(section)?.map_or(section.size, |compression| compression.size))
@@ -104,47 +181,34 @@ impl ElfFile {
 
     /// The bytes of the section, decompressed.
     pub(super) fn content(&self, section: &Section) -> Result<Vec<u8>, String> {
-        let Some(Compression { header, size }) = self.compression(section)? else {
-            return self.raw(section);
-        };
-        let packed = self.raw(section)?;
-        let mut bytes = zeroed(size)?;
-        let packed = packed.get(header..).unwrap_or_default();
-        match miniz_oxide::inflate::decompress_slice_iter_to_slice(&mut bytes, core::iter::once(packed), true, false) {
-            Ok(n) if n as u64 == size => Ok(bytes),
-            Ok(n) => Err(format!("a section decompresses to {n} bytes instead of {size}")),
-            Err(_) => Err("a compressed section is corrupt".to_owned()),
-        }
+        let Some(compression) = self.compression(section)? else { return self.raw(section) };
+        compression.unpack(&|at, buffer| self.file.read(at, buffer), section.offset, section.size)
     }
 
     /// How the section is compressed (System V ABI, "Section compression"; "ZLIB" is GNU's older form).
     fn compression(&self, section: &Section) -> Result<Option<Compression>, String> {
-        // No stream of zlib's expands further (zlib's technical details: 1032 to 1).
-        const RATIO: u64 = 1040;
-        let (header, size) = if section.flags & elf::SHF_COMPRESSED.0 != 0 {
+        let (packing, header, size) = if section.flags & elf::SHF_COMPRESSED.0 != 0 {
             let header = self.file.bytes(section.offset, section.size.min(24))?;
-            match u32_at(&header, 0).map(elf::CompressionType) {
-                Some(elf::ELFCOMPRESS_ZLIB) => {}
-                Some(elf::ELFCOMPRESS_ZSTD) => {
-                    return Err("zstd-compressed debug sections are not read yet".to_owned());
-                }
+            let packing = match u32_at(&header, 0).map(elf::CompressionType) {
+                Some(elf::ELFCOMPRESS_ZLIB) => Packing::Zlib,
+                Some(elf::ELFCOMPRESS_ZSTD) => Packing::Zstd,
                 _ => return Err("a section is compressed in an unknown way".to_owned()),
-            }
-            (24, u64_at(&header, 8).ok_or("a compressed section is too short")?)
+            };
+            (packing, 24, u64_at(&header, 8).ok_or("a compressed section is too short")?)
         } else if section.name.starts_with(b".zdebug_") {
             let header = self.file.bytes(section.offset, section.size.min(12))?;
             let size = header.get(4..12).and_then(|size| size.try_into().ok()).map(u64::from_be_bytes);
             if header.get(..4) != Some(b"ZLIB") {
                 return Err("a compressed section is corrupt".to_owned());
             }
-            (12, size.ok_or("a compressed section is too short")?)
+            (Packing::Zlib, 12, size.ok_or("a compressed section is too short")?)
         } else {
             return Ok(None);
         };
-        if size > section.size.saturating_mul(RATIO) {
+        if size > section.size.saturating_mul(packing.ratio()) {
             return Err(format!("a compressed section claims {size} bytes, which it cannot hold"));
         }
-        Ok(Some(Compression { header, size }))
+        Ok(Some(Compression { packing, header, size }))
     }
 
     /// The addresses between the first and the last executable section; all but 0 where there are no sections.
@@ -188,14 +252,55 @@ impl ElfFile {
 }
 
 struct Compression {
+    packing: Packing,
     /// Bytes before the stream.
     header: usize,
     /// Bytes after decompression.
     size: u64,
 }
 
+impl Compression {
+    fn unpack(&self, read: ReadAt<'_>, offset: u64, stored: u64) -> Result<Vec<u8>, String> {
+        let end = offset.checked_add(stored).ok_or("a compressed section is too long")?;
+        self.packing.unpack(&mut Packed::new(read, offset.saturating_add(self.header as u64), end), self.size)
+    }
+}
+
+/// A section that is read when it is needed.
+pub(super) struct Piece {
+    file: Rc<RegularFile>,
+    offset: u64,
+    /// Bytes in the file.
+    stored: u64,
+    compression: Option<Compression>,
+    /// Bytes after decompression.
+    pub(super) size: u64,
+}
+
+impl Piece {
+    pub(super) fn is_compressed(&self) -> bool {
+        self.compression.is_some()
+    }
+
+    /// All of it, decompressed.
+    pub(super) fn content(&self) -> Result<Vec<u8>, String> {
+        match &self.compression {
+            Some(compression) => compression.unpack(&|at, buffer| self.file.read(at, buffer), self.offset, self.stored),
+            None => self.file.bytes(self.offset, self.stored),
+        }
+    }
+
+    /// Fills `buffer` with what stands at `at` of a section that is not compressed.
+    pub(super) fn read(&self, at: u64, buffer: &mut [u8]) -> Result<(), String> {
+        if self.is_compressed() || at.checked_add(buffer.len() as u64).is_none_or(|end| end > self.stored) {
+            return Err("is read past the end of a section".to_owned());
+        }
+        self.file.read(self.offset.saturating_add(at), buffer)
+    }
+}
+
 /// All section headers with their names; `None` where they contradict the file. No table at all is an empty one.
-fn section_headers(file: &RegularFile, head: &[u8]) -> Option<Vec<Section>> {
+fn section_headers(file: &Source, head: &[u8]) -> Option<Vec<Section>> {
     const SIZE: u64 = 64;
     let (table, size) = (u64_at(head, 40)?, u16_at(head, 58)?);
     let (count, names) = (u16_at(head, 60)?, u16_at(head, 62)?);

@@ -20,6 +20,12 @@ pub(super) fn of_linkage(raw: &[u8]) -> Option<String> {
     demangled(raw).or_else(|| (!is_mangled(raw)).then(|| String::from_utf8_lossy(raw).into_owned()))
 }
 
+/// A mangled name with its parameter list.
+pub(super) fn in_full(raw: &[u8]) -> Option<String> {
+    let name = core::str::from_utf8(without_version(raw)).ok()?;
+    rust(name).or_else(|| cpp(name, DemangleOptions::new().no_return_type()))
+}
+
 fn demangled(name: &[u8]) -> Option<String> {
     let name = core::str::from_utf8(name).ok()?;
     rust(name).or_else(|| cpp(name, DemangleOptions::new().no_params().no_return_type()))
@@ -87,7 +93,20 @@ fn cpp(name: &str, options: DemangleOptions) -> Option<String> {
         return None;
     }
     let symbol = cpp_demangle::Symbol::new(name).ok()?;
-    bounded(|out| symbol.structured_demangle(out, &options)).filter(|text| !text.is_empty()).map(as_gdb_spells)
+    bounded(|out| symbol.structured_demangle(out, &options))
+        .filter(|text| !text.is_empty())
+        .map(as_gdb_spells)
+        .map(table)
+}
+
+/// The tables of classes as gdb and c++filt call them.
+fn table(text: String) -> String {
+    let inner = |open: &str| text.strip_prefix(open)?.strip_suffix(")}");
+    match (inner("{vtable("), inner("{vtt(")) {
+        (Some(class), _) => format!("vtable for {class}"),
+        (_, Some(class)) => format!("VTT for {class}"),
+        _ => text,
+    }
 }
 
 /// Integers as template arguments the way gdb and c++filt write them, and no traces of empty argument packs.

@@ -3,14 +3,15 @@
 //! Context: the agent's thread. Opening a device or a FIFO can act on it or wait, so the path is first opened as a mere
 //! name (`O_PATH`, open(2)), looked at, and only then opened for reading, by way of the descriptor.
 
+use core::cell::RefCell;
 use std::ffi::CString;
 
 use crate::sys::fd::{Fd, Stat};
 
-/// A regular file: open, or to be opened again for each reading.
+/// A regular file: open, or to be opened again by the next reading.
 pub(super) struct RegularFile {
     path: Vec<u8>,
-    fd: Option<Fd>,
+    fd: RefCell<Option<Fd>>,
     stat: Stat,
 }
 
@@ -18,12 +19,21 @@ impl RegularFile {
     /// Opens what stands at `path` for reading; the error names what is in the way.
     pub(super) fn open(path: &[u8]) -> Result<RegularFile, String> {
         let (fd, stat) = open(path)?;
-        Ok(RegularFile { path: path.to_owned(), fd: Some(fd), stat })
+        Ok(RegularFile { path: path.to_owned(), fd: RefCell::new(Some(fd)), stat })
     }
 
     /// Gives the descriptor back. Reading opens the file again, if it is still the same.
-    pub(super) fn close(&mut self) {
-        self.fd = None;
+    pub(super) fn close(&self) {
+        if let Ok(mut fd) = self.fd.try_borrow_mut() {
+            *fd = None;
+        }
+    }
+
+    /// The file's own path, where links lead to it.
+    pub(super) fn real_path(&self) -> Option<Vec<u8>> {
+        let link = self.with_fd(|fd| Ok(CString::new(format!("/proc/thread-self/fd/{}", fd.number())).ok())).ok()??;
+        let mut buffer = [0; libc::PATH_MAX as usize];
+        crate::sys::fd::read_link(&link, &mut buffer).ok().map(<[u8]>::to_vec)
     }
 
     /// Device and inode.
@@ -42,23 +52,33 @@ impl RegularFile {
             return Err(format!("the file ends before {len} bytes at {offset:#x}"));
         }
         let mut bytes = zeroed(len)?;
-        let again;
-        let fd = match &self.fd {
-            Some(fd) => fd,
-            None => {
-                let (fd, stat) = open(&self.path)?;
-                if (stat.identity, stat.size) != (self.stat.identity, self.stat.size) {
-                    return Err("the file was replaced".to_owned());
-                }
-                again = fd;
-                &again
-            }
-        };
-        let n = fd.read_at_fully(&mut bytes, offset).map_err(|e| format!("cannot be read: {e}"))?;
-        if n as u64 != len {
+        self.read(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `buffer` with what stands at `offset`; a file that is shorter is an error.
+    pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), String> {
+        let n = self.with_fd(|fd| fd.read_at_fully(buffer, offset).map_err(|e| format!("cannot be read: {e}")))?;
+        if n != buffer.len() {
             return Err(format!("the file was cut short at {:#x}", offset.saturating_add(n as u64)));
         }
-        Ok(bytes)
+        Ok(())
+    }
+
+    fn with_fd<T>(&self, act: impl FnOnce(&Fd) -> Result<T, String>) -> Result<T, String> {
+        let mut fd = self.fd.try_borrow_mut().map_err(|_| "is in use".to_owned())?;
+        if fd.is_none() {
+            *fd = Some(self.open_again()?);
+        }
+        fd.as_ref().map_or_else(|| Err("is closed".to_owned()), act)
+    }
+
+    fn open_again(&self) -> Result<Fd, String> {
+        let (fd, stat) = open(&self.path)?;
+        if (stat.identity, stat.size) != (self.stat.identity, self.stat.size) {
+            return Err("the file was replaced".to_owned());
+        }
+        Ok(fd)
     }
 }
 

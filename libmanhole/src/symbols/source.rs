@@ -27,6 +27,11 @@ struct Source {
 impl Sources {
     /// The line (counted from 1) without surrounding blanks.
     pub(super) fn line(&mut self, file: &str, line: u32) -> Option<String> {
+        self.whole_line(file, line).map(|line| line.trim().to_owned())
+    }
+
+    /// The line (counted from 1) as it stands there.
+    pub(super) fn whole_line(&mut self, file: &str, line: u32) -> Option<String> {
         if !self.files.contains_key(file) {
             let source = Source::read(file);
             let size = source.as_ref().map_or(0, |source| source.text.len() + source.starts.len() * 4);
@@ -61,8 +66,7 @@ impl Source {
         let index = usize::try_from(line.checked_sub(1)?).ok()?;
         let start = *self.starts.get(index)? as usize;
         let end = self.starts.get(index.checked_add(1)?).map_or(self.text.len(), |&end| end as usize);
-        let text = String::from_utf8_lossy(self.text.get(start..end)?).trim().to_owned();
-        Some(text)
+        Some(String::from_utf8_lossy(self.text.get(start..end)?).trim_end_matches(['\n', '\r']).to_owned())
     }
 }
 

@@ -11,6 +11,7 @@ use object::elf;
 
 use super::elf::{ElfFile, string_at, u16_at, u32_at, u64_at};
 use super::names;
+use super::{budget, compressed};
 use crate::memory::{self, Memory};
 use crate::modules::{Module, Modules};
 
@@ -18,6 +19,8 @@ use crate::modules::{Module, Modules};
 const ENTRY: usize = 24;
 /// No object has more symbol or string bytes than this.
 const LIMIT: u64 = 512 << 20;
+/// A table of symbols shrinks to a fifth or so; more than this is no table.
+const MINI_RATIO: u64 = 64;
 
 /// A symbol, at its address in the file.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +32,16 @@ pub(super) struct Entry {
     end: u64,
     name: u32,
     pub(super) is_function: bool,
+    /// Whether its code gives the address of the function (`STT_GNU_IFUNC`).
+    pub(super) is_indirect: bool,
+}
+
+/// A thread-local variable: where it is in each thread's block of the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ThreadLocal {
+    pub(super) offset: u64,
+    pub(super) size: u64,
+    name: u32,
 }
 
 /// The symbols of one module in ascending order of address.
@@ -37,11 +50,12 @@ pub(super) struct Table<'s> {
     entries: Vec<Entry>,
     /// For each entry the greatest end of it and all before: how far back a search must go.
     reach: Vec<u64>,
+    thread_locals: Vec<ThreadLocal>,
 }
 
 impl<'s> Table<'s> {
     pub(super) fn empty() -> Self {
-        Table { strings: &[], entries: Vec::new(), reach: Vec::new() }
+        Table { strings: &[], entries: Vec::new(), reach: Vec::new(), thread_locals: Vec::new() }
     }
 
     /// The table of section type `SHT_SYMTAB` in the file; `None` where it has none.
@@ -54,11 +68,46 @@ impl<'s> Table<'s> {
         let read = || -> Result<Self, String> {
             let symbols = file.content(section)?;
             let strings = keep(file.content(strings)?);
-            let place = |index: u16, _| {
-                let section = file.sections.get(usize::from(index))?;
-                section.allocated().then(|| (section.executable(), section.address.saturating_add(section.size)))
-            };
-            Ok(Self::build(&symbols, strings, place))
+            Ok(Self::build(entries(&symbols, strings, in_section(file)), thread_locals(&symbols, 0), strings))
+        };
+        Some(read())
+    }
+
+    /// The table in the file's MiniDebugInfo (`.gnu_debugdata`, gdb manual, "MiniDebugInfo"): the functions that are no dynamic
+    /// symbols, so these are added. `None` where the file has none.
+    pub(super) fn of_mini(
+        file: &ElfFile,
+        (modules, memory, module): (&Modules, &Memory, &Module),
+        keep: impl FnOnce(Vec<u8>) -> &'s [u8],
+    ) -> Option<Result<Self, String>> {
+        let section = file.section(b".gnu_debugdata")?;
+        if section.size > LIMIT {
+            return Some(Err("the MiniDebugInfo is too large".to_owned()));
+        }
+        let read = || -> Result<Self, String> {
+            // Fedora's is 30 KiB for bash; what it becomes is asked from the budget by what it could be.
+            let limit = section.size.saturating_mul(MINI_RATIO).min(LIMIT);
+            budget::check(module.name(), limit.saturating_add(compressed::WINDOW).min(budget::MOST))?;
+            let mini = ElfFile::in_memory(compressed::xz(&file.raw(section)?, limit as usize)?, &file.path)?;
+            let table = mini.sections.iter().find(|s| s.kind == elf::SHT_SYMTAB && s.has_bytes());
+            let table = table.ok_or("the MiniDebugInfo has no symbols")?;
+            let strings = mini.sections.get(table.link as usize).filter(|s| s.kind == elf::SHT_STRTAB);
+            let symbols = mini.content(table)?;
+            let mut strings = mini.content(strings.ok_or("the MiniDebugInfo has no names")?)?;
+            let mut all = entries(&symbols, &strings, in_section(&mini));
+            let mut locals = Vec::new();
+            if let Some((symbols, more)) = dynamic(memory, module) {
+                let from = u32::try_from(strings.len()).map_err(|_| "the MiniDebugInfo is too large")?;
+                let dynamic = entries(&symbols, &more, in_memory(modules, module));
+                all.extend(
+                    dynamic
+                        .into_iter()
+                        .filter_map(|entry| Some(Entry { name: entry.name.checked_add(from)?, ..entry })),
+                );
+                locals = thread_locals(&symbols, from);
+                strings.extend_from_slice(&more);
+            }
+            Ok(Self::build(all, locals, keep(strings)))
         };
         Some(read())
     }
@@ -70,23 +119,14 @@ impl<'s> Table<'s> {
         module: &Module,
         keep: impl FnOnce(Vec<u8>) -> &'s [u8],
     ) -> Option<Self> {
-        let dynamic = Dynamic::read(memory, module)?;
-        let count = dynamic.symbol_count(memory)?.checked_mul(ENTRY as u64).filter(|&size| size <= LIMIT)?;
-        let symbols = read_now(dynamic.symbols, count)?;
-        let strings = keep(read_now(dynamic.strings, dynamic.strings_size.min(LIMIT))?);
-        let place = |_, address: u64| {
-            let mapping = modules.mapping(address.wrapping_add(module.bias))?;
-            Some((mapping.executable, mapping.end.wrapping_sub(module.bias)))
-        };
-        Some(Self::build(&symbols, strings, place))
+        let (symbols, strings) = dynamic(memory, module)?;
+        let strings = keep(strings);
+        Some(Self::build(entries(&symbols, strings, in_memory(modules, module)), thread_locals(&symbols, 0), strings))
     }
 
-    /// `place` tells of a symbol's section (by index and address) whether it holds code and where it ends.
-    fn build(symbols: &[u8], strings: &'s [u8], place: impl Fn(u16, u64) -> Option<(bool, u64)>) -> Self {
-        let mut entries: Vec<Entry> =
-            symbols.chunks_exact(ENTRY).filter_map(|raw| entry(raw, strings, &place)).collect();
+    fn build(mut entries: Vec<Entry>, thread_locals: Vec<ThreadLocal>, strings: &'s [u8]) -> Self {
         let name = |entry: &Entry| string_at(strings, entry.name as usize).map(names::without_version);
-        let rank = |entry: &Entry| (entry.address, entry.is_function, entry.size != 0);
+        let rank = |entry: &Entry| (entry.address, entry.is_function, entry.size != 0, entry.is_indirect);
         entries.sort_unstable_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| name(a).cmp(&name(b))));
         // A symbol without size reaches to the next one.
         let mut next = u64::MAX;
@@ -105,12 +145,17 @@ impl<'s> Table<'s> {
             Some(*most)
         });
         let reach = reach.collect();
-        Table { strings, entries, reach }
+        Table { strings, entries, reach, thread_locals }
     }
 
     /// The name as the table has it.
     pub(super) fn name(&self, entry: &Entry) -> &'s [u8] {
         string_at(self.strings, entry.name as usize).unwrap_or_default()
+    }
+
+    /// The thread-local variables, with the names as the table has them.
+    pub(super) fn thread_locals(&self) -> impl Iterator<Item = (&'s [u8], &ThreadLocal)> {
+        self.thread_locals.iter().map(|it| (string_at(self.strings, it.name as usize).unwrap_or_default(), it))
     }
 
     /// All symbols in ascending order of address.
@@ -142,6 +187,47 @@ impl<'s> Table<'s> {
     }
 }
 
+/// The thread-local variables of a table whose names begin at `from` of the strings.
+fn thread_locals(symbols: &[u8], from: u32) -> Vec<ThreadLocal> {
+    let all = symbols.chunks_exact(ENTRY).filter_map(thread_local);
+    all.filter_map(|it| Some(ThreadLocal { name: it.name.checked_add(from)?, ..it })).collect()
+}
+
+/// A symbol that stands for a thread-local variable of this module; `None` for all others.
+fn thread_local(raw: &[u8]) -> Option<ThreadLocal> {
+    let is_defined = u16_at(raw, 6)? != elf::SHN_UNDEF.0;
+    let is_one = elf::SymbolType(*raw.get(4)? & 0xf) == elf::STT_TLS && is_defined;
+    is_one.then_some(ThreadLocal { offset: u64_at(raw, 8)?, size: u64_at(raw, 16)?, name: u32_at(raw, 0)? })
+}
+
+/// The symbols and the strings of the dynamic table in memory.
+fn dynamic(memory: &Memory, module: &Module) -> Option<(Vec<u8>, Vec<u8>)> {
+    let dynamic = Dynamic::read(memory, module)?;
+    let count = dynamic.symbol_count(memory)?.checked_mul(ENTRY as u64).filter(|&size| size <= LIMIT)?;
+    Some((read_now(dynamic.symbols, count)?, read_now(dynamic.strings, dynamic.strings_size.min(LIMIT))?))
+}
+
+/// `place` tells of a symbol's section (by index and address) whether it holds code and where it ends.
+fn entries(symbols: &[u8], strings: &[u8], place: impl Fn(u16, u64) -> Option<(bool, u64)>) -> Vec<Entry> {
+    symbols.chunks_exact(ENTRY).filter_map(|raw| entry(raw, strings, &place)).collect()
+}
+
+/// The place of a symbol by the sections of its file.
+fn in_section(file: &ElfFile) -> impl Fn(u16, u64) -> Option<(bool, u64)> {
+    |index, _| {
+        let section = file.sections.get(usize::from(index))?;
+        section.allocated().then(|| (section.executable(), section.address.saturating_add(section.size)))
+    }
+}
+
+/// The place of a symbol by what is mapped.
+fn in_memory(modules: &Modules, module: &Module) -> impl Fn(u16, u64) -> Option<(bool, u64)> {
+    |_, address: u64| {
+        let mapping = modules.mapping(address.wrapping_add(module.bias))?;
+        Some((mapping.executable, mapping.end.wrapping_sub(module.bias)))
+    }
+}
+
 /// A symbol that stands for a place in memory; `None` for all others.
 fn entry(raw: &[u8], strings: &[u8], place: impl Fn(u16, u64) -> Option<(bool, u64)>) -> Option<Entry> {
     let (name, info, section) = (u32_at(raw, 0)?, *raw.get(4)?, u16_at(raw, 6)?);
@@ -161,7 +247,7 @@ fn entry(raw: &[u8], strings: &[u8], place: impl Fn(u16, u64) -> Option<(bool, u
         _ => return None,
     };
     let end = if size == 0 { section_end } else { address.saturating_add(size) };
-    Some(Entry { address, size, end, name, is_function })
+    Some(Entry { address, size, end, name, is_function, is_indirect: kind == elf::STT_GNU_IFUNC })
 }
 
 /// The addresses in memory that the dynamic section tells.

@@ -84,7 +84,7 @@ impl Rows {
 pub(super) fn file_name(unit: UnitRef<'_, Reader<'_>>, number: u64) -> Option<String> {
     let header = unit.line_program.as_ref()?.header();
     let file = header.file(number)?;
-    let text = |bytes: Reader<'_>| String::from_utf8_lossy(bytes.slice()).into_owned();
+    let text = |bytes: Reader<'_>| bytes.text();
     let mut path = unit.comp_dir.map(text).unwrap_or_default();
     // Directory 0 is the compiler's own.
     if file.directory_index() != 0

@@ -62,7 +62,7 @@ impl Scopes {
         let around = self.0.iter().filter(|scope| scope.entries.contains(&entry.0) && scope.entry != entry);
         for scope in around {
             match Names::read(unit, scope.entry).plain {
-                Some(name) => prefix.push_str(&String::from_utf8_lossy(name.slice())),
+                Some(name) => prefix.push_str(&name.text()),
                 None if scope.is_namespace => prefix.push_str("(anonymous namespace)"),
                 None => continue,
             }

@@ -17,7 +17,7 @@ fn functions_agree_with_addr2line() {
         let file = if main.debug_section("info").is_some() { Some(main) } else { files.debug.take() };
         // Without libc's debug file there is nothing to compare.
         let Some(file) = file else { continue };
-        let lines = lines::Lines::load(&store, &file, what).unwrap().unwrap();
+        let lines = lines_of(&store, &file, what).unwrap().unwrap();
         let context = context(&store, &file);
         let (mut asked, mut answered, mut other_line) = (0, 0, 0);
         for address in file.code().step_by(step) {
@@ -132,7 +132,7 @@ for address in open("addresses"):
         run(&mut compiler);
         let file = elf::ElfFile::open(path.to_str().unwrap().as_bytes()).unwrap();
         let store = Store::default();
-        let lines = lines::Lines::load(&store, &file, "cpp.so").unwrap().unwrap();
+        let lines = lines_of(&store, &file, "cpp.so").unwrap().unwrap();
         let known: Vec<(u64, String)> = file
             .code()
             .step_by(3)

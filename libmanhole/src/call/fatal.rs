@@ -1,0 +1,87 @@
+//! Functions that end the process, or take it away from under its threads: to call them is meant, or a mistake that no one can undo.
+//!
+//! Context: the agent's thread. Pure.
+
+use manhole_expressions::value::{Content, Value};
+
+/// Functions that never come back to the process as it was.
+const ENDING: [&str; 26] = [
+    "exit",
+    "_exit",
+    "_Exit",
+    "quick_exit",
+    "abort",
+    "__assert_fail",
+    "__assert",
+    "__fortify_fail",
+    "__stack_chk_fail",
+    "execl",
+    "execlp",
+    "execle",
+    "execv",
+    "execve",
+    "execvp",
+    "execvpe",
+    "execveat",
+    "fexecve",
+    "pthread_exit",
+    "thrd_exit",
+    "longjmp",
+    "_longjmp",
+    "siglongjmp",
+    "reboot",
+    "std::terminate",
+    "err",
+];
+
+/// Functions that send a signal: the name, which argument is the process (or `None`: this thread), and which the signal.
+const SIGNALLING: [(&str, Option<usize>, usize); 7] = [
+    ("kill", Some(0), 1),
+    ("killpg", Some(0), 1),
+    ("tgkill", Some(0), 2),
+    ("sigqueue", Some(0), 1),
+    ("raise", None, 0),
+    ("pthread_kill", None, 1),
+    ("gsignal", None, 0),
+];
+
+/// Why a call of the function needs `-f`; `None` when it does not. `pid` is this process.
+pub(crate) fn reason(name: &str, arguments: &[Value], pid: i32) -> Option<String> {
+    let bare = name.strip_prefix("__GI_").unwrap_or(name).split('@').next().unwrap_or(name);
+    if ENDING.contains(&bare) {
+        return Some(format!("{bare} would end the process, or the thread that calls it"));
+    }
+    let (_, process, signal) = SIGNALLING.into_iter().find(|(known, ..)| *known == bare)?;
+    let number = |at: usize| arguments.get(at).and_then(integer);
+    let is_here = process.is_none_or(|at| number(at).is_none_or(|target| target == pid || target <= 0));
+    // Signal 0 only asks whether there is such a process (kill(2)).
+    (is_here && number(signal) != Some(0)).then(|| format!("{bare} would send the process a signal"))
+}
+
+fn integer(value: &Value) -> Option<i32> {
+    match &value.content {
+        Content::Bytes(bytes) => bytes.get(..4)?.try_into().ok().map(i32::from_le_bytes),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manhole_expressions::types::TypeId;
+
+    fn asks(name: &str, arguments: &[i32]) -> bool {
+        let values: Vec<Value> =
+            arguments.iter().map(|number| Value::new(TypeId(0), number.to_le_bytes().to_vec())).collect();
+        reason(name, &values, 77).is_some()
+    }
+
+    #[test]
+    fn what_needs_to_be_meant() {
+        for name in ["exit", "abort", "execve", "pthread_exit"] {
+            assert!(asks(name, &[0]), "{name}");
+        }
+        assert!(asks("kill", &[77, 9]) && asks("kill", &[0, 15]) && asks("kill", &[-1, 15]) && asks("raise", &[6]));
+        assert!(!asks("kill", &[78, 9]) && !asks("kill", &[77, 0]) && !asks("getpid", &[]) && !asks("puts", &[1]));
+    }
+}

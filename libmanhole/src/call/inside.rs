@@ -1,0 +1,197 @@
+//! Whether a thread is inside the allocator, stdio or the loader, where it may hold a lock that a call would wait for.
+//!
+//! Context: the agent's thread. Pure: it looks at the names of frames.
+
+/// What a thread is inside of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Room {
+    Allocator,
+    Loader,
+    Stdio,
+}
+
+impl Room {
+    /// As people say it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Room::Allocator => "the allocator",
+            Room::Loader => "the loader",
+            Room::Stdio => "stdio",
+        }
+    }
+}
+
+/// The allocator's functions: glibc's, and the entries of others.
+const ALLOCATOR: [&str; 30] = [
+    "malloc",
+    "free",
+    "calloc",
+    "realloc",
+    "reallocarray",
+    "memalign",
+    "aligned_alloc",
+    "posix_memalign",
+    "valloc",
+    "pvalloc",
+    "cfree",
+    "malloc_trim",
+    "malloc_info",
+    "mallinfo",
+    "mallinfo2",
+    "malloc_stats",
+    "mallopt",
+    "_int_malloc",
+    "_int_free",
+    "_int_realloc",
+    "_int_memalign",
+    "malloc_consolidate",
+    "sysmalloc",
+    "systrim",
+    "arena_get2",
+    "ptmalloc_init",
+    "tcache_init",
+    "__libc_malloc",
+    "__libc_free",
+    "__libc_calloc",
+];
+
+/// The loader's, in libc and in ld.so.
+const LOADER: [&str; 22] = [
+    "dlopen",
+    "dlmopen",
+    "dlclose",
+    "dlsym",
+    "dlvsym",
+    "dladdr",
+    "dladdr1",
+    "dlinfo",
+    "dlerror",
+    "dl_iterate_phdr",
+    "_dl_open",
+    "_dl_close",
+    "_dl_map_object",
+    "_dl_lookup_symbol_x",
+    "_dl_fixup",
+    "dl_open_worker",
+    "_dl_init",
+    "call_init",
+    "_dl_fini",
+    "_dl_relocate_object",
+    "_dl_addr",
+    "__tls_get_addr",
+];
+
+/// stdio's.
+const STDIO: [&str; 40] = [
+    "printf",
+    "fprintf",
+    "vprintf",
+    "vfprintf",
+    "dprintf",
+    "puts",
+    "fputs",
+    "putc",
+    "fputc",
+    "putchar",
+    "fwrite",
+    "fread",
+    "fgets",
+    "gets",
+    "getc",
+    "fgetc",
+    "getchar",
+    "getline",
+    "getdelim",
+    "ungetc",
+    "scanf",
+    "fscanf",
+    "vfscanf",
+    "vscanf",
+    "fflush",
+    "fclose",
+    "fopen",
+    "fdopen",
+    "freopen",
+    "fseek",
+    "ftell",
+    "rewind",
+    "setvbuf",
+    "setbuf",
+    "perror",
+    "psignal",
+    "flockfile",
+    "popen",
+    "pclose",
+    "fcloseall",
+];
+
+/// What a function belongs to. `object` is the path of the module that it is in.
+fn room(function: &str, object: &str) -> Option<Room> {
+    let file = object.rsplit('/').next().unwrap_or(object);
+    let bare = function.split(['@', '(']).next().unwrap_or(function);
+    let plain = bare.trim_start_matches('_');
+    let plain = plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'));
+    let plain = plain.strip_prefix("IO_").or_else(|| plain.strip_prefix("libc_")).unwrap_or(plain);
+    let is_libc = file.starts_with("libc.so") || file.starts_with("libc-");
+    let is_any_allocator = ["jemalloc", "tcmalloc", "mimalloc", "malloc"].iter().any(|name| file.contains(name));
+    if is_any_allocator || (!file.starts_with("ld-") && (ALLOCATOR.contains(&bare) || ALLOCATOR.contains(&plain))) {
+        return Some(Room::Allocator);
+    }
+    if file.starts_with("ld-") || LOADER.contains(&bare) || (is_libc && LOADER.contains(&plain)) {
+        return Some(Room::Loader);
+    }
+    let is_stdio = is_libc
+        && (STDIO.contains(&plain)
+            || bare.starts_with("_IO_")
+            || plain.starts_with("vfprintf")
+            || plain.starts_with("vfscanf"));
+    is_stdio.then_some(Room::Stdio)
+}
+
+/// What the frames say, innermost first, as names and modules: the most dangerous room, and the function by which it was entered.
+pub(crate) fn of_frames<'n>(frames: impl Iterator<Item = (&'n str, &'n str)>) -> Option<(Room, &'n str)> {
+    let mut found: Option<(Room, &str)> = None;
+    for (function, object) in frames {
+        if let Some(room) = room(function, object)
+            && found.is_none_or(|(known, _)| room <= known)
+        {
+            found = Some((room, function));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_tell_the_room() {
+        const LIBC: &str = "/usr/lib/x86_64-linux-gnu/libc.so.6";
+        let tell = |frames: &[(&'static str, &'static str)]| of_frames(frames.iter().copied());
+        assert_eq!(
+            tell(&[("__lll_lock_wait_private", LIBC), ("_int_free", LIBC), ("free", LIBC), ("main", "/a")]),
+            Some((Room::Allocator, "free"))
+        );
+        assert_eq!(
+            tell(&[("read", LIBC), ("_IO_file_underflow", LIBC), ("fgets", LIBC), ("main", "/a")]),
+            Some((Room::Stdio, "fgets"))
+        );
+        assert_eq!(
+            tell(&[
+                ("nanosleep", LIBC),
+                ("init", "/b.so"),
+                ("call_init", "/lib64/ld-linux-x86-64.so.2"),
+                ("dlopen", LIBC)
+            ]),
+            Some((Room::Loader, "dlopen"))
+        );
+        assert_eq!(
+            tell(&[("f", "/a"), ("__GI___dl_iterate_phdr", LIBC)]),
+            Some((Room::Loader, "__GI___dl_iterate_phdr"))
+        );
+        assert_eq!(tell(&[("epoll_wait", LIBC), ("main", "/a")]), None);
+        assert_eq!(tell(&[("puts", "/a"), ("main", "/a")]), None);
+        assert_eq!(tell(&[("malloc", "/a"), ("printf", LIBC)]), Some((Room::Allocator, "malloc")));
+    }
+}
