@@ -6,18 +6,24 @@
 mod backtrace;
 mod descriptors;
 mod disassemble;
+pub(crate) mod display;
 pub(crate) mod dump_stacktraces;
 mod examine;
+mod expressions;
+mod fault;
 pub(crate) mod find;
 mod frame;
 mod help;
 mod history;
+mod inferior;
 mod info_env;
 mod info_fds;
 mod info_limits;
 mod info_line;
+mod info_locals;
 mod info_maps;
 mod info_names;
+mod info_names_of;
 mod info_registers;
 mod info_sharedlibrary;
 mod info_signals;
@@ -25,6 +31,7 @@ mod info_symbol;
 mod info_threads;
 mod instructions;
 mod jobs;
+mod list;
 mod output;
 pub(crate) mod print;
 mod procfs;
@@ -33,9 +40,13 @@ mod redirect;
 mod session;
 mod sockets;
 pub(crate) mod stacks;
+mod set;
 mod state;
 mod thread;
+mod types;
+pub(crate) mod watch;
 
+pub(crate) use inferior::Journal;
 pub(crate) use session::{Context, Session};
 
 /// What the arguments of a command can be completed with.
@@ -77,12 +88,30 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &dump_stacktraces::COMMAND,
     &info_threads::COMMAND,
     &thread::COMMAND,
+    &thread::APPLY,
     &frame::COMMAND,
     &frame::UP,
     &frame::DOWN,
+    &info_locals::LOCALS,
+    &info_locals::ARGUMENTS,
     &info_registers::COMMAND,
     &print::COMMAND,
+    &print::CALL,
+    &types::WHATIS,
+    &types::PTYPE,
+    &set::VAR,
+    &set::PRINT,
+    &set::MEMORY,
+    &set::SHOW,
+    &display::COMMAND,
+    &display::UNDISPLAY,
+    &display::INFO,
+    &watch::COMMAND,
     &examine::COMMAND,
+    &list::COMMAND,
+    &info_names_of::VARIABLES,
+    &info_names_of::FUNCTIONS,
+    &info_names_of::TYPES,
     &disassemble::COMMAND,
     &info_names::COMMAND,
     &info_symbol::COMMAND,

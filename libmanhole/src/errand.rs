@@ -1,5 +1,5 @@
 //! Sends a host thread on an errand: it creates the hand, for only a thread of the host can make one that shares its
-//! descriptor table; or it begins the call anew that it waits in.
+//! descriptor table; or a worker, for the C library's threads must be its own; or it begins the call anew that it waits in.
 //!
 //! Context: the agent's thread; [`on_errand`] in a **signal handler** on a host thread, whatever that holds: clone(2) and atomics.
 //!
@@ -17,7 +17,7 @@ use crate::loan::{self, Loan};
 use crate::snapshot::Syscall;
 use crate::sys::timer::CpuTimer;
 use crate::sys::{directory, process, thread};
-use crate::{hand, state};
+use crate::{hand, state, worker};
 
 entry!(
     /// The disposition of the signal by which a thread is asked.
@@ -32,6 +32,7 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
     let (code, mut interrupted) = unsafe { ((*info).si_code, Interrupted::from_kernel(context)) };
     if state::is_on_here() {
         hand::come();
+        worker::come();
         let _ = BEGINS_ANEW.compare_exchange(process::tid(), 0, SeqCst, SeqCst);
     }
     // As in capture's handler: from Linux 5.10 on the timer's signal interrupts nothing, and an EINTR here is the host's.
@@ -71,6 +72,44 @@ pub(crate) fn fetch_hand() -> Result<(), String> {
         return wait(LIMIT).unwrap_or(result);
     }
     result
+}
+
+/// Gets a worker more. `is_fit` says of a thread whether it may create one where it is: whether it holds nothing that this needs.
+pub(crate) fn fetch_worker(is_fit: &dyn Fn(i32) -> bool) -> Result<(), String> {
+    let loan = loan()?;
+    let mut are_full = false;
+    for most in [Harm::None, Harm::StartsOver] {
+        for tid in directory::numbers(c"/proc/self/task").unwrap_or_default() {
+            let task = Task::new(tid);
+            let is_ours = tid == process::tid() || tid == thread::hand() || worker::is_one(tid);
+            if is_ours || harm_of(&task) != most || !task.may_be_asked(loan.number()) || !is_fit(tid) || !rests(&task) {
+                continue;
+            }
+            are_full = !worker::want(tid);
+            if are_full {
+                break;
+            }
+            let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
+            let start = process::monotonic();
+            while is_sent && process::monotonic().saturating_sub(start) < LIMIT {
+                match worker::has_come() {
+                    Some(result) => return result.map_err(|error| format!("no thread could be made ({error})")),
+                    None => process::sleep(Duration::from_micros(50)),
+                }
+            }
+            if !worker::no_longer_wanted() {
+                // At this moment after all; it does not wait for anything that could last.
+                return Ok(());
+            }
+        }
+    }
+    Err(if are_full {
+        "too many jobs run already; jobs lists them".to_owned()
+    } else {
+        "there is no thread of the process that could create the thread for it: each runs, blocks the signal, or is inside the \
+         allocator or the loader"
+            .to_owned()
+    })
 }
 
 /// In a forked child: a signal that the parent has on loan is given back here as well.

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use manhole_options::{Handler, Options, Redirect, Setting, Signal, Thread};
 
+use crate::call::guard;
 use crate::listener::GivenAway;
 use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
@@ -52,6 +53,7 @@ static INSTALLING: Lock<()> = Lock::new(());
 
 /// Reads the options of the environment and prepares the manhole. A failure is one line of the log, and the host runs without.
 pub(crate) fn install_from_environment(text: Option<&[u8]>) {
+    thread::learn_pointers();
     if install(text.unwrap_or_default(), signal::mask()) == Err(Failure::Off) {
         SWITCHED_OFF.store(true, Ordering::Release);
     }
@@ -282,6 +284,7 @@ fn forget_parent() {
     handlers::forget(settings);
     stacks::forget();
     worker::forget();
+    guard::forget();
     app::forget();
 }
 
@@ -314,6 +317,11 @@ pub(crate) fn disposition_has_changed(signal: i32) {
     if signal == settings.activate_on || signal == settings.oneshot_on {
         handlers::host_has_taken(signal);
     }
+}
+
+/// The calling thread asks for the disposition of a signal, or is about to change it: it finds its own.
+pub(crate) fn disposition_is_wanted(signal: i32) {
+    guard::step_aside(signal);
 }
 
 /// The calling thread has changed its mask by `set`, in the way of sigprocmask(2).

@@ -2,17 +2,17 @@
 //!
 //! Context: the agent's thread.
 
-mod application;
 mod completion;
+mod jobs;
 mod line;
 mod python;
 
-pub(crate) use application::Pending;
+use jobs::Job;
+pub(crate) use jobs::{Followed, Pending, Work};
 use line::Meaning;
 
 use crate::command::find::{self, Found};
-use crate::command::{Context, Session, dump_stacktraces, print};
-use crate::eval::{self, Reading};
+use crate::command::{Context, Journal, Session, display, dump_stacktraces, print};
 use crate::symbols::Store;
 
 /// What a line has led to.
@@ -33,8 +33,10 @@ pub(crate) struct Answer {
 /// One client's prompt: its symbols, its last snapshot, its selected thread and frame, its history.
 pub(crate) struct Prompt<'s> {
     session: Session<'s>,
-    /// The command of the application that the last line has started, and that has not been answered.
+    /// What the last line has started, and waits for.
     pub(crate) pending: Option<Pending>,
+    /// What is to be told of it at once.
+    said: String,
 }
 
 impl<'s> Prompt<'s> {
@@ -42,7 +44,7 @@ impl<'s> Prompt<'s> {
     pub(crate) const PROMPT: &'static str = ">>> ";
 
     pub(crate) fn new(store: &'s Store) -> Self {
-        Prompt { session: Session::new(store), pending: None }
+        Prompt { session: Session::new(store), pending: None, said: String::new() }
     }
 
     /// Takes over what [`Prompt::remember`] of an earlier session has given.
@@ -65,7 +67,7 @@ impl<'s> Prompt<'s> {
     /// The dump of all threads and its closing line.
     pub(crate) fn dump(&mut self) -> String {
         self.session.begin_line();
-        let mut context = Context::new(&mut self.session, false, &|| false);
+        let mut context = Context::new(&mut self.session, "", false, &|| false);
         dump_stacktraces::dump_all(&mut context);
         let (text, _) = context.out.finish();
         self.session.end_line();
@@ -80,13 +82,46 @@ impl<'s> Prompt<'s> {
             return Answer::default();
         }
         self.session.remember(line::kept(line));
+        self.session.journal = Journal::default();
+        self.run_here(line, wants_data, interrupted)
+    }
+
+    /// Runs a line from its beginning once more, when the call that it waits for has returned.
+    fn run_again(&mut self, line: &str, wants_data: bool, interrupted: &dyn Fn() -> bool) -> Answer {
+        self.session.journal.rewind();
+        self.run_here(line, wants_data, interrupted)
+    }
+
+    fn run_here(&mut self, line: &str, wants_data: bool, interrupted: &dyn Fn() -> bool) -> Answer {
         self.session.begin_line();
-        let mut context = Context::new(&mut self.session, wants_data, interrupted);
+        let variables = self.session.variables.clone();
+        let mut context = Context::new(&mut self.session, line, wants_data, interrupted);
         let error = obey(&mut context, line, &mut self.pending).err();
+        if error.is_none() && context.session.started.is_none() && self.pending.is_none() {
+            display::show_all(&mut context);
+        }
         let quit = context.out.quit;
         let (text, data) = context.out.finish();
         self.session.end_line();
+        if let Some(ticket) = self.session.started.take() {
+            // What the line has done to variables it does again.
+            self.session.variables = variables;
+            let job = Job::new(ticket, Some(line.to_owned()));
+            self.pending = Some(Pending { id: serde_json::Value::Null, as_data: wants_data, work: Work::Job(job) });
+            return Answer::default();
+        }
+        if let Some(watch) = self.session.watch.take() {
+            let work = Work::Watch(watch);
+            self.pending = Some(Pending { id: serde_json::Value::Null, as_data: wants_data, work });
+            self.said = text;
+            return Answer::default();
+        }
         Answer { text, data, error, quit, unread: Vec::new() }
+    }
+
+    /// What is to be told at once of what is waited for.
+    pub(crate) fn take_said(&mut self) -> String {
+        core::mem::take(&mut self.said)
     }
 
     /// What may stand before the byte offset `cursor`: the offset where the replaced text starts, and the candidates.
@@ -117,28 +152,22 @@ fn obey_native(context: &mut Context<'_, '_>, line: &str, pending: &mut Option<P
     let (word, _) = find::split_word(line);
     // A name that was given on purpose wins over an abbreviation, though not over a command.
     if context.session.local(word).is_some() && !find::is_full_word(word) {
-        return print_value(context, line);
+        return print::bare(context, line);
     }
     match find::find(line) {
         Found::Command(command, arguments) => (command.run)(context, arguments),
         Found::OfApplication(command, arguments) => {
-            *pending = Some(Pending::start(command, line, arguments, context.out.wants_data())?);
+            *pending = Some(Pending::start(context.session, command, line, arguments, context.out.wants_data())?);
             Ok(())
         }
         Found::Incomplete(first, rest) => Err(find::incomplete(first, rest)),
-        Found::Ambiguous(_) if context.session.has_name(word) => print_value(context, line),
+        Found::Ambiguous(_) if context.session.has_name(word) => print::bare(context, line),
         Found::Ambiguous(word) => Err(find::ambiguous(word)),
-        Found::Unknown => print_value(context, line).map_err(|error| match line::looks_like_a_command(line) {
+        Found::Unknown => print::bare(context, line).map_err(|error| match line::looks_like_a_command(line) {
             true if !context.session.has_name(word) => find::unknown(line),
             _ => error,
         }),
     }
-}
-
-fn print_value(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
-    let value = eval::evaluate(line, Reading::Content, context)?;
-    print::show(context, value, None);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -180,7 +209,7 @@ mod tests {
         let error = |line: &str| run(line).error.unwrap();
         assert!(error("hlep").contains("did you mean \"help\""));
         assert!(error("frobnicate 3").contains("help lists the commands"));
-        assert!(error("*8").contains("cannot access memory at address 0x8"));
+        assert!(error("*8").contains("Cannot access memory at address 0x8"));
         assert!(error("d").contains("ambiguous"));
         assert!(error("info theads").contains("threads"));
         assert!(error("x/8gx 8").contains("cannot access memory"));
@@ -220,15 +249,15 @@ mod tests {
 
     #[test]
     fn values_of_bare_lines_and_formats() {
-        assert_eq!(run("1 + 2").text, "= 3\n");
-        assert_eq!(run("p/x 255").text, "= 0xff\n");
-        assert_eq!(run("p/t 5").text, "= 101\n");
-        assert_eq!(run("p/c 65").text, "= 65 'A'\n");
-        assert_eq!(run("print (1 + 2)").text, "= 3\n");
-        assert_eq!(run("print(1 + 2)").text, "= 3\n");
+        assert_eq!(run("1 + 2").text, "$1 = 3\n");
+        assert_eq!(run("p/x 255").text, "$1 = 0xff\n");
+        assert_eq!(run("p/t 5").text, "$1 = 101\n");
+        assert_eq!(run("p/c 65").text, "$1 = 65 'A'\n");
+        assert_eq!(run("print (1 + 2)").text, "$1 = 3\n");
+        assert_eq!(run("print(1 + 2)").text, "$1 = 3\n");
         let word = 42u64;
         let answer = run(&format!("*{}", core::ptr::from_ref(&word) as u64));
-        assert_eq!(answer.text, "= 42 (0x2a)\n");
+        assert_eq!(answer.text, "$1 = 42\n");
         assert_eq!(answer.data["value"], 42);
     }
 

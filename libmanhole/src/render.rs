@@ -72,6 +72,11 @@ impl Level {
         self.place == 0
     }
 
+    /// Which of the functions at its address it is: inlined ones come first.
+    pub(crate) fn place(&self) -> usize {
+        self.place
+    }
+
     /// Bytes from the function's start to `pc`.
     pub(crate) fn offset(&self) -> u64 {
         // The location was looked up inside the call instruction, one byte before the return address.

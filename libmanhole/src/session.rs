@@ -10,12 +10,12 @@ use manhole_options::Redirect;
 use serde_json::Value;
 
 use crate::client::{Client, Line};
-use crate::prompt::{Answer, Pending, Prompt};
+use crate::prompt::{Answer, Followed, Pending, Prompt, Work};
 use crate::redirect::Way;
 use crate::symbols::Store;
 use crate::sys::process;
 use crate::wire::{self, Request};
-use crate::{log, redirect, state};
+use crate::{log, redirect, state, worker};
 
 /// What a text client sees when it ends its input, as python-manhole's do.
 const FAREWELL: &str = "\nnow exiting ManholeConsole...\n";
@@ -164,14 +164,40 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
         if client.has_output() {
             return Next::Wait;
         }
-        if let Some(pending) = prompt.pending.take() {
-            match prompt.follow(&pending.job, &|| client.interrupts(&pending.id)) {
-                Some(answer) => match conclude(client, &pending, answer) {
+        if let Some(mut pending) = prompt.pending.take() {
+            let id = pending.id.clone();
+            let said = prompt.take_said();
+            if !said.is_empty() {
+                tell_piece(client, &id, &said);
+            }
+            // A person ends what is watched by any line; who sends no more has seen enough.
+            let is_watch = matches!(pending.work, Work::Watch(_));
+            if is_watch && !client.is_structured() && (client.next_line().is_some() || client.input_is_over()) {
+                match conclude(client, &pending, Answer::default()) {
+                    Next::Leave => return Next::Leave,
+                    _ => continue,
+                }
+            }
+            match prompt.follow(&mut pending, &|| client.interrupts(&id)) {
+                Followed::Answered(answer) => match conclude(client, &pending, answer) {
                     Next::Leave => return Next::Leave,
                     _ => continue,
                 },
-                None => {
-                    redirect::input::feed(client, &pending.id);
+                Followed::Says(text) => {
+                    tell_piece(client, &id, &text);
+                    prompt.pending = Some(pending);
+                    return Next::Wait;
+                }
+                Followed::Again(work, unread) => {
+                    redirect::pump();
+                    client.untake_typed(&unread);
+                    prompt.pending = Some(Pending { work, ..pending });
+                    return Next::Wait;
+                }
+                Followed::Waits => {
+                    if !is_watch {
+                        redirect::input::feed(client, &pending.id);
+                    }
                     prompt.pending = Some(pending);
                     return Next::Wait;
                 }
@@ -200,6 +226,15 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
     Next::GoOn
 }
 
+/// Tells a part of the answer.
+fn tell_piece(client: &mut Client, id: &Value, text: &str) {
+    if client.is_structured() {
+        client.reply(&wire::text(id, text));
+    } else {
+        client.say(text);
+    }
+}
+
 /// The client has ended its input, or is gone.
 fn over() -> Next {
     if runs_only() {
@@ -222,6 +257,8 @@ pub(crate) fn done(client: &Client) {
 
 /// Nothing is left of the session.
 pub(crate) fn cleaned_up() {
+    // The next session that calls something gets its own.
+    worker::dismiss();
     if !runs_only() {
         log::event(format_args!("Cleaned up."));
     }

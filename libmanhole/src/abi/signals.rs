@@ -16,6 +16,7 @@ use crate::sys::signal::Set;
 /// As the C library's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
+    install::disposition_is_wanted(signal);
     // SAFETY: the caller's arguments, passed on as they are.
     let result = unsafe { next::sigaction(signal, new, old) };
     // SAFETY: when it is not null, the C library has filled it.
@@ -39,6 +40,7 @@ macro_rules! older {
             /// As the C library's.
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name(signal: c_int, handler: usize) -> usize {
+                install::disposition_is_wanted(signal);
                 // SAFETY: the caller's arguments, passed on as they are.
                 shown(signal, unsafe { next::$name(signal, handler) })
             }

@@ -61,9 +61,7 @@ fn range(context: &mut Context<'_, '_>, text: &str) -> Result<(u64, u64, Option<
     if let Some((from, to)) = text.split_once(',') {
         let start = context.address(from)?;
         let end = match to.trim().strip_prefix('+') {
-            Some(length) => {
-                start.checked_add(context.value(length)?.bits).ok_or("the range passes the end of memory")?
-            }
+            Some(length) => start.checked_add(context.address(length)?).ok_or("the range passes the end of memory")?,
             None => context.address(to)?,
         };
         if end <= start {

@@ -12,7 +12,7 @@ use super::{Command, Context, Takes};
 use crate::memory;
 use crate::render::frames::hex;
 use crate::render::quote::short;
-use crate::render::words::{self, Format, Padding};
+use crate::render::words::{self, Format};
 
 pub(super) static COMMAND: Command = Command {
     names: &["x"],
@@ -179,7 +179,7 @@ fn show_words(
             let mut shown = Vec::new();
             for &value in &values {
                 let symbol = if format == Format::Address { names_of_value(context, value) } else { String::new() };
-                shown.push(format!("{}{symbol}", words::word(value, size, format, Padding::Full)));
+                shown.push(format!("{}{symbol}", words::word(value, size, format)));
             }
             context.out.line(format_args!("{}{place}:\t{}", hex(at), shown.join("\t")));
             data.push(json!({ "address": hex(at), "place": place.trim(), "values": shown }));
@@ -303,7 +303,7 @@ mod tests {
         let mut session = Session::new(&store);
         let mut all = Vec::new();
         for line in lines {
-            let mut context = Context::new(&mut session, true, &|| false);
+            let mut context = Context::new(&mut session, "", true, &|| false);
             let error = run(&mut context, line).err();
             let (text, _) = context.out.finish();
             let values: Vec<&str> = text.lines().filter_map(|line| line.split_once(":\t")).map(|(_, v)| v).collect();
@@ -367,7 +367,7 @@ mod tests {
             assert_eq!(examine(&[line])[0].1.as_deref(), Some("cannot access memory at address 0x8"), "{line}");
         }
         assert!(examine(&["/-2s 8"])[0].1.as_ref().unwrap().contains("negative"));
-        assert!(examine(&["/x nonsense_symbol"])[0].1.as_ref().unwrap().contains("no symbol"));
+        assert!(examine(&["/x nonsense_symbol"])[0].1.as_ref().unwrap().contains("No symbol"));
         assert!(examine(&["/2x 0xffffffffffffffff"])[0].1.is_some());
     }
 }

@@ -5,15 +5,20 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::{examine, output::Output, stacks::Look};
+use super::inferior::{Journal, View, Written};
+use super::watch::Watch;
+use super::{examine, list, output::Output, stacks::Look};
 use crate::capture::Wanted;
-use crate::eval::{self, Reading};
-use crate::memory::{self, Memory};
+use crate::debug::Debug;
+use crate::memory::Memory;
 use crate::modules::Modules;
-use crate::render::{Level, Stack, arch, frames::hex};
+use crate::render::{Level, Stack, frames::hex};
 use crate::snapshot::Location;
 use crate::symbols::{Store, Symbol, Symbols};
 use crate::sys::process;
+use crate::worker::{self, Ticket};
+use manhole_expressions::evaluate::Variables;
+use manhole_expressions::print::Options;
 
 /// Lines that the history keeps.
 const HISTORY: usize = 1000;
@@ -36,6 +41,32 @@ pub(crate) struct Session<'s> {
     pub(crate) locals: Vec<(String, String)>,
     /// Where `x` goes on.
     pub(super) examine: examine::Kept,
+    /// Types, variables and scopes.
+    pub(super) debug: Debug<'s>,
+    /// `$1`, `$name`.
+    pub(crate) variables: Variables,
+    /// `set print ...`.
+    pub(super) options: Options,
+    /// `set memory force`.
+    pub(super) force: bool,
+    /// The strings that expressions have put into the process.
+    pub(super) strings: Vec<Box<[u8]>>,
+    /// What the line has asked and done.
+    pub(crate) journal: Journal,
+    /// The call that the line has started, and waits for.
+    pub(crate) started: Option<Ticket>,
+    /// What was written since the last look.
+    pub(super) written: Written,
+    /// The selected frame, once it was needed.
+    view: Option<Rc<View>>,
+    /// What the line has begun to watch.
+    pub(crate) watch: Option<Watch>,
+    /// Whether stacks are read as they are now, not as they were captured.
+    pub(super) is_live: bool,
+    /// What `list` has shown last.
+    pub(super) listed: list::Kept,
+    /// Expressions that are shown after each line, with their numbers.
+    pub(crate) displays: Vec<(u32, String)>,
 }
 
 /// What is mapped, and its pages.
@@ -65,6 +96,19 @@ impl<'s> Session<'s> {
             lines: 0,
             locals: crate::state::settings().locals.pairs(),
             examine: examine::Kept::default(),
+            debug: Debug::new(),
+            variables: Variables::default(),
+            options: Options::default(),
+            force: false,
+            strings: Vec::new(),
+            journal: Journal::default(),
+            started: None,
+            written: Written::default(),
+            view: None,
+            watch: None,
+            is_live: false,
+            listed: list::Kept::default(),
+            displays: Vec::new(),
         }
     }
 
@@ -95,6 +139,82 @@ impl<'s> Session<'s> {
     /// Symbols and the world of this line.
     pub(super) fn parts(&mut self) -> (&mut Symbols<'s>, &World) {
         (&mut self.symbols, self.world.get_or_insert_with(World::read))
+    }
+
+    /// All that names are looked up in.
+    pub(super) fn all_parts(&mut self) -> (&mut Symbols<'s>, &mut Debug<'s>, &World) {
+        (&mut self.symbols, &mut self.debug, self.world.get_or_insert_with(World::read))
+    }
+
+    /// The selected frame; looks at the threads if nobody has yet. `None` where there is none.
+    pub(super) fn view(&mut self, interrupted: &dyn Fn() -> bool) -> Option<Rc<View>> {
+        let look = self.look_or_take(interrupted);
+        let stack = self.selected_stack(&look).ok()?;
+        if let Some(view) = self.view.as_ref().filter(|view| view.is_of(&stack, self.level)) {
+            return Some(view.clone());
+        }
+        let view = Rc::new(View::new(self, stack, self.level, interrupted));
+        self.view = Some(view.clone());
+        Some(view)
+    }
+
+    /// The selected frame, if it was needed before.
+    pub(super) fn known_view(&self) -> Option<Rc<View>> {
+        self.view.clone()
+    }
+
+    /// The selected thread of a look: at first the one that a signal holds, else the main thread.
+    fn selected_stack(&self, look: &Look) -> Result<Rc<Stack>, String> {
+        let held = || look.stacks.iter().find(|stack| stack.is_held());
+        let main = || held().or_else(|| look.stacks.iter().find(|stack| !stack.thread.own)).or(look.stacks.first());
+        match self.selected {
+            None => main().cloned().ok_or_else(|| "no thread could be seen".to_owned()),
+            Some(tid) => look
+                .stack(tid)
+                .cloned()
+                .ok_or_else(|| format!("the selected thread {tid} is gone; info threads lists the others")),
+        }
+    }
+
+    /// The modules in which names are searched, one group after the other: that of the selected frame, the program's, all.
+    pub(super) fn nearness(&mut self, interrupted: &dyn Fn() -> bool) -> Vec<Modules> {
+        let pc = self.view(interrupted).and_then(|view| view.pc());
+        let modules = self.modules();
+        let only = |address: u64| {
+            let module = modules.module(address)?;
+            let mapping = modules.mapping(module.start);
+            Some(Modules { mappings: mapping.cloned().into_iter().collect(), modules: vec![module.clone()] })
+        };
+        let mut groups: Vec<Modules> = pc.into_iter().chain([process::program_entry()]).filter_map(only).collect();
+        groups.push(modules.clone());
+        groups
+    }
+
+    /// Where the program has its own copy of a library's variable (a copy relocation): that one is used by all.
+    pub(super) fn copied(&mut self, address: u64, name: &str) -> Option<u64> {
+        let modules = self.modules();
+        let program = modules.module(process::program_entry())?;
+        let (start, end) = (program.start, program.end);
+        if (start..end).contains(&address) {
+            return None;
+        }
+        let found = self.find(name);
+        found
+            .iter()
+            .find(|symbol| !symbol.is_function && (start..end).contains(&symbol.address))
+            .map(|symbol| symbol.address)
+    }
+
+    /// Whether the function at this address only gives the address of the one that is meant.
+    pub(super) fn is_indirect(&mut self, address: u64) -> bool {
+        let (symbols, world) = self.parts();
+        let Some(symbol) = symbols.symbol_at(&world.modules, &world.memory, address) else { return false };
+        symbol.address == address
+            && (symbol.is_indirect
+                || symbols
+                    .find(&world.modules, &world.memory, &symbol.name)
+                    .iter()
+                    .any(|other| other.address == address && other.is_indirect))
     }
 
     /// The mappings and modules as they are now.
@@ -173,6 +293,15 @@ impl<'s> Session<'s> {
     }
 }
 
+impl Drop for Session<'_> {
+    /// The session's strings go, unless a call that was given up may still use them.
+    fn drop(&mut self) {
+        if worker::is_busy() {
+            core::mem::forget(core::mem::take(&mut self.strings));
+        }
+    }
+}
+
 /// A symbol's name and range.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
@@ -202,27 +331,35 @@ pub(crate) struct Context<'c, 's> {
     pub(crate) session: &'c mut Session<'s>,
     pub(crate) out: Output,
     /// Asked now and then; true ends the command early.
-    interrupted: &'c dyn Fn() -> bool,
+    pub(super) interrupted: &'c dyn Fn() -> bool,
+    /// The line that was typed.
+    pub(super) line: String,
+    /// Whether calls are made that could end the process or hang.
+    pub(super) insists: bool,
+    /// Whether nothing is called at all.
+    pub(super) calls_nothing: bool,
 }
 
 impl<'c, 's> Context<'c, 's> {
-    pub(crate) fn new(session: &'c mut Session<'s>, wants_data: bool, interrupted: &'c dyn Fn() -> bool) -> Self {
-        Context { session, out: Output::new(wants_data), interrupted }
+    pub(crate) fn new(
+        session: &'c mut Session<'s>,
+        line: &str,
+        wants_data: bool,
+        interrupted: &'c dyn Fn() -> bool,
+    ) -> Self {
+        Context {
+            session,
+            out: Output::new(wants_data),
+            interrupted,
+            line: line.to_owned(),
+            insists: false,
+            calls_nothing: false,
+        }
     }
 
     /// An error when the client wants the command to end.
     pub(super) fn check(&self) -> Result<(), String> {
         if (self.interrupted)() { Err("interrupted".to_owned()) } else { Ok(()) }
-    }
-
-    /// The value of an expression where an address is wanted: symbols stand for their addresses.
-    pub(super) fn address(&mut self, text: &str) -> Result<u64, String> {
-        eval::evaluate(text, Reading::Address, self).map(|word| word.bits)
-    }
-
-    /// The value of an expression.
-    pub(super) fn value(&mut self, text: &str) -> Result<eval::Word, String> {
-        eval::evaluate(text, Reading::Content, self)
     }
 
     /// Looks at the threads anew.
@@ -252,17 +389,8 @@ impl<'c, 's> Context<'c, 's> {
 
     /// The selected thread: at first the one that a signal holds, else the main thread.
     pub(super) fn selected(&mut self) -> Result<Rc<Stack>, String> {
-        let selected = self.session.selected;
         let look = self.look();
-        let held = || look.stacks.iter().find(|stack| stack.is_held());
-        let main = || held().or_else(|| look.stacks.iter().find(|stack| !stack.thread.own)).or(look.stacks.first());
-        match selected {
-            None => main().cloned().ok_or_else(|| "no thread could be seen".to_owned()),
-            Some(tid) => look
-                .stack(tid)
-                .cloned()
-                .ok_or_else(|| format!("the selected thread {tid} is gone; info threads lists the others")),
-        }
+        self.session.selected_stack(&look)
     }
 
     /// The number and content of the selected frame of the selected thread.
@@ -290,41 +418,6 @@ impl<'c, 's> Context<'c, 's> {
             .or_else(|| look.stacks.iter().find(|stack| i32::try_from(stack.number) == Ok(number)))
             .map(|stack| stack.thread.tid)
             .ok_or_else(|| format!("no thread {number}; info threads lists them"))
-    }
-}
-
-impl eval::Environment for Context<'_, '_> {
-    fn register(&mut self, name: &str) -> Result<u64, String> {
-        let Some(number) = arch::register(name) else {
-            let shown = crate::render::quote::short(name, 40);
-            return Err(format!("no register ${shown}; info registers lists them"));
-        };
-        let (_, level) = self.selected_level()?;
-        let stack = self.selected()?;
-        let value = stack.frames.get(level.frame).and_then(|frame| frame.registers.get(number));
-        value.ok_or_else(|| format!("${name} is <not captured> in the selected frame"))
-    }
-
-    fn symbol(&mut self, name: &str) -> Option<eval::Named> {
-        self.session.find(name).first().map(|symbol| eval::Named {
-            address: symbol.address,
-            size: symbol.size,
-            is_function: symbol.is_function,
-        })
-    }
-
-    fn local(&mut self, name: &str) -> Option<String> {
-        self.session.local(name).map(str::to_owned)
-    }
-
-    fn load(&mut self, address: u64, size: usize) -> Result<u64, String> {
-        let mut bytes = [0; 8];
-        let wanted = bytes.get_mut(..size).unwrap_or_default();
-        match memory::read_now(address, wanted) {
-            Ok(count) if count == size => Ok(u64::from_le_bytes(bytes)),
-            Ok(count) => Err(no_access(address.wrapping_add(count as u64))),
-            Err(_) => Err(no_access(address)),
-        }
     }
 }
 

@@ -58,9 +58,16 @@ impl Session<'_> {
             _ => self.look = Some(Rc::new(seen)),
         }
         self.level = 0;
+        self.written.forget();
         if self.selected.is_some_and(|tid| self.look.as_ref().is_none_or(|look| look.stack(tid).is_none())) {
             self.selected = None;
         }
+    }
+
+    /// A look that is not kept: what the selected frame shows stays.
+    pub(super) fn look_apart(&mut self, wanted: Wanted, interrupted: &dyn Fn() -> bool) -> Look {
+        let (symbols, world) = self.parts();
+        take(symbols, world, wanted, false, interrupted)
     }
 
     /// The last look; takes the first one.

@@ -2,21 +2,88 @@
 //!
 //! Context: the agent's thread.
 
-use super::{Command, Context, Takes, frame};
+use super::find::{self, Found};
+use super::{Command, Context, Takes, frame, print};
 use crate::render::frames::thread_data;
 use crate::render::quote::plain;
 
 pub(super) static COMMAND: Command = Command {
     names: &["thread"],
-    arguments: "[N | TID]",
-    summary: "select a thread, or say which one is selected",
+    arguments: "[N | TID] [COMMAND]",
+    summary: "select a thread, or say which one is selected; or run one command for a thread",
     help: "N is a number from info threads; a thread's kernel id is taken as well, and wins.\n\
-           bt, frame, info registers and $registers are about the selected thread.",
+           bt, frame, info registers, $registers and thread-local variables are about the selected thread.\n\
+           thread 3 print errno: the command, or the expression, for that thread; the selected one stays selected.",
     takes: Takes::Threads,
     run,
 };
 
+pub(super) static APPLY: Command = Command {
+    names: &["thread apply"],
+    arguments: "all | N ... COMMAND",
+    summary: "run a command for several threads",
+    help: "thread apply all bt 3; thread apply 1 4 print errno.",
+    takes: Takes::Threads,
+    run: apply,
+};
+
+fn apply(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
+    let (first, mut rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+    let mut threads = Vec::new();
+    if first == "all" {
+        threads =
+            context.look().stacks.iter().filter(|stack| !stack.thread.own).map(|stack| stack.thread.tid).collect();
+    } else {
+        rest = arguments;
+        while let Some((word, after)) = rest.trim_start().split_once(char::is_whitespace)
+            && word.starts_with(|letter: char| letter.is_ascii_digit())
+        {
+            threads.push(context.thread(word)?);
+            rest = after;
+        }
+    }
+    let command = rest.trim();
+    if threads.is_empty() || command.is_empty() {
+        return Err("thread apply needs threads and a command: thread apply all bt 3".to_owned());
+    }
+    for tid in threads {
+        context.check()?;
+        let number = context.look().stack(tid).map_or(0, |stack| stack.number);
+        context.out.line(format_args!("\nThread {number} (LWP {tid}):"));
+        if let Err(reason) = run_for(context, tid, command) {
+            if context.session.started.is_some() {
+                return Err(reason);
+            }
+            context.out.line(format_args!("{reason}"));
+        }
+    }
+    Ok(())
+}
+
+/// Runs a command, or shows an expression, with a thread selected.
+fn run_for(context: &mut Context<'_, '_>, tid: i32, line: &str) -> Result<(), String> {
+    let (selected, level) = (context.session.selected, context.session.level);
+    context.session.selected = Some(tid);
+    context.session.level = 0;
+    let result = match find::find(line) {
+        Found::Command(command, _) if core::ptr::eq(command, &COMMAND) || core::ptr::eq(command, &APPLY) => {
+            Err("thread does not go inside thread".to_owned())
+        }
+        Found::Command(command, arguments) => (command.run)(context, arguments),
+        Found::Incomplete(first, rest) => Err(find::incomplete(first, rest)),
+        Found::OfApplication(..) => Err("commands of the application are about no thread".to_owned()),
+        Found::Ambiguous(_) | Found::Unknown => print::bare(context, line),
+    };
+    context.session.selected = selected;
+    context.session.level = level;
+    result
+}
+
 fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
+    if let Some((thread, line)) = arguments.split_once(char::is_whitespace) {
+        let tid = context.thread(thread)?;
+        return run_for(context, tid, line.trim());
+    }
     if !arguments.is_empty() {
         let tid = context.thread(arguments)?;
         context.session.selected = Some(tid);

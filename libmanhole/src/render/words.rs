@@ -34,28 +34,15 @@ impl Format {
     }
 }
 
-/// How wide hexadecimal and binary numbers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Padding {
-    /// To the size of the word, as `x` shows memory.
-    Full,
-    /// Not at all, as `print` shows values.
-    None,
-}
-
-/// The value of a word of `size` bytes (1, 2, 4 or 8; `value` holds it without sign).
-pub(crate) fn word(value: u64, size: usize, format: Format, padding: Padding) -> String {
-    let full = padding == Padding::Full;
+/// The value of a word of `size` bytes (1, 2, 4 or 8; `value` holds it without sign), hexadecimal and binary ones as wide as the word.
+pub(crate) fn word(value: u64, size: usize, format: Format) -> String {
     match format {
-        Format::Hexadecimal if full => format!("0x{value:0width$x}", width = size.saturating_mul(2)),
-        Format::Hexadecimal => format!("0x{value:x}"),
-        Format::ZeroPadded => format!("0x{value:0width$x}", width = size.saturating_mul(2)),
+        Format::Hexadecimal | Format::ZeroPadded => format!("0x{value:0width$x}", width = size.saturating_mul(2)),
         Format::Decimal => signed(value, size).to_string(),
         Format::Unsigned => value.to_string(),
         Format::Octal if value == 0 => "0".to_owned(),
         Format::Octal => format!("0{value:o}"),
-        Format::Binary if full => format!("{value:0width$b}", width = size.saturating_mul(8)),
-        Format::Binary => format!("{value:b}"),
+        Format::Binary => format!("{value:0width$b}", width = size.saturating_mul(8)),
         Format::Address => format!("0x{value:x}"),
         Format::Character => character(value),
         Format::Float => float(value, size),
@@ -171,11 +158,9 @@ mod tests {
         ];
         for (value, size, letter, expected) in table {
             let format = Format::of_letter(letter).unwrap();
-            assert_eq!(word(value, size, format, Padding::Full), expected, "{value:#x} {size} {letter}");
+            assert_eq!(word(value, size, format), expected, "{value:#x} {size} {letter}");
         }
-        assert_eq!(word(5, 8, Format::Binary, Padding::None), "101");
-        assert_eq!(word(5, 8, Format::Hexadecimal, Padding::None), "0x5");
-        assert_eq!(word(1, 8, Format::Float, Padding::None), "5e-324");
+        assert_eq!(word(1, 8, Format::Float), "5e-324");
     }
 
     #[test]

@@ -62,6 +62,16 @@ impl Fd {
         })
     }
 
+    /// Writes once at `offset`.
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
+        retrying(|| {
+            // SAFETY: as in `write`.
+            unsafe {
+                call(libc::SYS_pwrite64, [self.number as usize, bytes.as_ptr() as usize, bytes.len(), offset as usize])
+            }
+        })
+    }
+
     /// Reads at `offset` until the buffer is full or the file ends; returns how much there was.
     pub(crate) fn read_at_fully(&self, mut buffer: &mut [u8], mut offset: u64) -> Result<usize> {
         let mut total = 0;

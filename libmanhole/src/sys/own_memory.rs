@@ -17,6 +17,21 @@ pub(crate) fn read(address: u64, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
+/// Copies all of `bytes` to `address`, or nothing that counts: an error is that of the first bad page. With `by_force` even where the
+/// memory is read-only, as a debugger does (a private page is copied first).
+pub(crate) fn write(address: u64, bytes: &[u8], by_force: bool) -> Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let written = if by_force {
+        super::fd::Fd::open(c"/proc/thread-self/mem", libc::O_WRONLY)?.write_at(bytes, address)
+    } else {
+        let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        vector(libc::SYS_process_vm_writev, &local, address, bytes.len())
+    };
+    if written? == bytes.len() { Ok(()) } else { Err(Errno(libc::EFAULT)) }
+}
+
 fn vector(nr: libc::c_long, local: &libc::iovec, address: u64, len: usize) -> Result<usize> {
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: len };
     // SAFETY: the local vector describes memory of the caller; the remote one is checked by the kernel.

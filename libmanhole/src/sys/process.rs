@@ -79,6 +79,12 @@ pub(crate) fn secure() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// Where the program itself begins (AT_ENTRY in getauxval(3)): an address in its module.
+pub(crate) fn program_entry() -> u64 {
+    // SAFETY: reads a value that the loader has stored; takes no lock.
+    unsafe { libc::getauxval(libc::AT_ENTRY) }
+}
+
 /// The version of the C library, such as `2.41`.
 pub(crate) fn libc_version() -> &'static str {
     // SAFETY: returns the address of a constant string of the library; takes no lock and allocates nothing.

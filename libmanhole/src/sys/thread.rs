@@ -168,6 +168,38 @@ pub(crate) fn end(code: i32) -> ! {
     }
 }
 
+/// How far behind its thread pointer a thread of glibc's has what the kernel knows of it by get_robust_list(2); 0 when nobody has
+/// looked.
+static ROBUST_LIST: AtomicUsize = AtomicUsize::new(0);
+
+/// On a thread of glibc's: learns how its thread pointer is found from outside.
+pub(crate) fn learn_pointers() {
+    if let Some(head) = robust_list(0) {
+        ROBUST_LIST.store((head as usize).wrapping_sub(arch::thread_pointer()), Ordering::Relaxed);
+    }
+}
+
+/// The thread pointer of a thread of glibc's: the address of its control block, which begins with its own address.
+pub(crate) fn pointer_of(tid: i32) -> Option<u64> {
+    let offset = ROBUST_LIST.load(Ordering::Relaxed) as u64;
+    let pointer = robust_list(tid).filter(|_| offset != 0)?.wrapping_sub(offset);
+    let mut first = [0; 8];
+    let is_read = own_memory::read(pointer, &mut first) == Ok(first.len());
+    (is_read && u64::from_ne_bytes(first) == pointer).then_some(pointer)
+}
+
+fn robust_list(tid: i32) -> Option<u64> {
+    let (mut head, mut length) = (0u64, 0usize);
+    // SAFETY: the kernel fills both words.
+    let result = unsafe {
+        super::call(
+            libc::SYS_get_robust_list,
+            [tid as usize, core::ptr::from_mut(&mut head) as usize, core::ptr::from_mut(&mut length) as usize],
+        )
+    };
+    (result.is_ok() && head != 0).then_some(head)
+}
+
 /// Waits for a moment, on a host thread that has to.
 pub(crate) fn pause(time: core::time::Duration) {
     super::process::sleep(time);

@@ -1,0 +1,271 @@
+//! Expressions for the commands: text -> value -> text, in the selected frame.
+//!
+//! Context: the agent's thread. A line that calls a function is given up at the call; the error is then empty, and
+//! [`Session::started`](super::Session) says what is waited for.
+
+use core::cell::RefCell;
+use core::ops::ControlFlow;
+
+use manhole_expressions::ast::{Expression, Path};
+use manhole_expressions::evaluate::{self, DATA_WITHOUT_TYPE, TargetNames};
+use manhole_expressions::print::{self, Format, Options};
+use manhole_expressions::target::Stop;
+use manhole_expressions::types::{Type, TypeId};
+use manhole_expressions::value::{Content, Place, Value};
+use manhole_expressions::{access, expression};
+
+use super::Context;
+use super::inferior::Inferior;
+use super::info_names_of::goes_on;
+use crate::debug::{Kind, Listed, Look};
+use crate::sys::process;
+
+impl Context<'_, '_> {
+    /// The process from the selected frame, for `act`.
+    fn with_inferior<T>(
+        &mut self,
+        act: impl FnOnce(&mut Inferior<'_, '_>, &mut evaluate::Variables) -> Result<T, Stop>,
+    ) -> Result<T, String> {
+        let mut variables = core::mem::take(&mut self.session.variables);
+        let mut inferior = Inferior {
+            session: self.session,
+            interrupted: self.interrupted,
+            insists: self.insists,
+            calls_nothing: self.calls_nothing,
+            line: &self.line,
+        };
+        variables.language = inferior.language();
+        let result = act(&mut inferior, &mut variables);
+        self.session.variables = variables;
+        result.map_err(|stop| match stop {
+            Stop::Error(reason) => reason,
+            Stop::Suspended => String::new(),
+        })
+    }
+
+    /// The tree of an expression.
+    fn parsed(&mut self, text: &str) -> Result<Expression, String> {
+        self.with_inferior(|inferior, _| expression(text, &mut TargetNames(inferior)).map_err(Stop::Error))
+    }
+
+    /// The value of an expression. It is not added to the history.
+    pub(super) fn value(&mut self, text: &str) -> Result<Value, String> {
+        let tree = self.parsed(text)?;
+        let value = self.with_inferior(|inferior, variables| evaluate::evaluate(&tree, variables, inferior))?;
+        for note in self.session.journal.take_notes() {
+            self.out.line(format_args!("{note}"));
+        }
+        Ok(value)
+    }
+
+    /// Adds a value to the history; its number.
+    pub(super) fn record(&mut self, value: &Value) -> Result<usize, String> {
+        self.with_inferior(|inferior, variables| {
+            variables.record(value, inferior)?;
+            Ok(variables.history.len())
+        })
+    }
+
+    /// The type of an expression, or the one that it names. Nothing is called, nothing is written.
+    pub(super) fn type_of(&mut self, text: &str) -> Result<(TypeId, bool), String> {
+        let tree = self.parsed(text)?;
+        let is_type = matches!(tree, Expression::Type(_));
+        let type_id = self.with_inferior(|inferior, variables| evaluate::type_of(&tree, variables, inferior))?;
+        Ok((type_id, is_type))
+    }
+
+    /// The text of a value.
+    pub(super) fn shown(&mut self, value: &Value, format: Option<Format>) -> Result<String, String> {
+        let options = self.session.options.clone();
+        self.shown_with(value, format, &options)
+    }
+
+    /// The text of a value under other settings than the session's.
+    pub(super) fn shown_with(
+        &mut self,
+        value: &Value,
+        format: Option<Format>,
+        options: &Options,
+    ) -> Result<String, String> {
+        self.with_inferior(|inferior, _| {
+            inferior.session.journal.close();
+            print::value(value, format, options, inferior)
+        })
+    }
+
+    /// What a typedef's name stands for, one step; else the type itself.
+    pub(super) fn one_step(&mut self, type_id: TypeId) -> TypeId {
+        match &*self.session.debug.describe(type_id) {
+            Type::Typedef { to, .. } => *to,
+            _ => type_id,
+        }
+    }
+
+    /// The name of a type.
+    pub(super) fn type_name(&mut self, type_id: TypeId) -> Result<String, String> {
+        self.with_inferior(|inferior, _| Ok(print::name(type_id, inferior)))
+    }
+
+    /// The definition of a type.
+    pub(super) fn type_definition(&mut self, type_id: TypeId) -> Result<String, String> {
+        let options = self.session.options.clone();
+        self.with_inferior(|inferior, _| Ok(print::definition(type_id, &options, inferior)))
+    }
+
+    /// The value of an expression where an address is wanted: arrays, structures, functions and what has no type stand for where they are.
+    pub(super) fn address(&mut self, text: &str) -> Result<u64, String> {
+        let value = self.value(text)?;
+        self.with_inferior(|inferior, _| {
+            let (_, described) = access::stripped(value.type_id, inferior);
+            let is_place = match &*described {
+                Type::Array { .. } | Type::Record(_) | Type::Function(_) => true,
+                Type::Unknown(name) => name == DATA_WITHOUT_TYPE || name == evaluate::CODE_WITHOUT_TYPE,
+                _ => false,
+            };
+            if let (true, Place::Memory(address)) = (is_place, &value.place) {
+                return Ok(*address);
+            }
+            let is_number = matches!(
+                &*described,
+                Type::Pointer(_)
+                    | Type::Reference { .. }
+                    | Type::Base(_)
+                    | Type::Enumeration(_)
+                    | Type::MemberPointer { .. }
+            );
+            match access::bytes(&value, inferior)? {
+                Ok(bytes) if is_number && bytes.len() <= 8 => {
+                    Ok(access::integer(&bytes, access::is_signed(&described)) as u64)
+                }
+                Ok(_) => Err(Stop::Error("the value is no address".to_owned())),
+                Err(_) => Err(Stop::Error("the value is not known".to_owned())),
+            }
+        })
+    }
+
+    /// The variables of the selected frame, or its parameters; `None` where no debug information knows the frame.
+    pub(super) fn frame_variables(&mut self, parameters: bool) -> Option<Vec<(String, Value)>> {
+        let interrupted = self.interrupted;
+        let view = self.session.view(interrupted)?;
+        if !view.is_described() {
+            return None;
+        }
+        // The compiler's own, such as `this`, is a parameter.
+        let wanted = view.locals().filter(|local| local.is_parameter == parameters && !local.name.is_empty());
+        Some(wanted.filter_map(|local| Some((local.name.clone(), view.value(self.session, local)?))).collect())
+    }
+
+    /// The whole path of a source file that the program was made of, by the end of its path.
+    pub(super) fn source_file(&mut self, name: &str) -> Option<String> {
+        let interrupted = self.interrupted;
+        let groups = self.session.nearness(interrupted);
+        let (symbols, debug, world) = self.session.all_parts();
+        let files = RefCell::new(symbols);
+        groups.iter().find_map(|near| {
+            debug.source_file(Look { modules: near, memory: &world.memory, files: &files, stop: interrupted }, name)
+        })
+    }
+
+    /// Where a function is declared.
+    pub(super) fn function_line(&mut self, path: &Path) -> Option<(String, u32)> {
+        let interrupted = self.interrupted;
+        let groups = self.session.nearness(interrupted);
+        let view = self.session.view(interrupted);
+        groups.iter().find_map(|near| {
+            let (symbols, debug, world) = self.session.all_parts();
+            let files = RefCell::new(symbols);
+            let look = Look { modules: near, memory: &world.memory, files: &files, stop: interrupted };
+            let found = debug.find_function(look, path, view.as_ref().map(|view| view.here()), &mut |_| None);
+            found.into_iter().find_map(|function| Some((function.declared.file?, function.declared.line?)))
+        })
+    }
+
+    /// What is defined and matches: in the program, and in libraries when `program_only` is not said. Whether there was more.
+    pub(super) fn listed(
+        &mut self,
+        kind: Kind,
+        matcher: &regex_lite::Regex,
+        program_only: bool,
+        most: usize,
+    ) -> Result<(Vec<Listed>, bool), String> {
+        let interrupted = self.interrupted;
+        let (symbols, debug, world) = self.session.all_parts();
+        let files = RefCell::new(symbols);
+        let entry = process::program_entry();
+        let mut found = Vec::new();
+        for module in &world.modules.modules {
+            if program_only && !(module.start..module.end).contains(&entry) {
+                continue;
+            }
+            let look = Look { modules: &world.modules, memory: &world.memory, files: &files, stop: interrupted };
+            let mut wants = |name: &str| match interrupted() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(!name.is_empty() && matcher.is_match(name)),
+            };
+            let mut each = |listed: Listed| {
+                found.push(listed);
+                goes_on(found.len() < most)
+            };
+            let _ = debug.list(look, module, kind, &mut wants, &mut each);
+        }
+        if interrupted() {
+            return Err("interrupted".to_owned());
+        }
+        let is_cut = found.len() >= most;
+        Ok((found, is_cut))
+    }
+
+    /// The symbols that match, functions or data, with their addresses.
+    pub(super) fn symbols_matching(
+        &mut self,
+        functions: bool,
+        matcher: &regex_lite::Regex,
+        program_only: bool,
+        most: usize,
+    ) -> Vec<(u64, String)> {
+        let (symbols, world) = self.session.parts();
+        let entry = process::program_entry();
+        let mut found = Vec::new();
+        symbols.each(&world.modules, &world.memory, &mut |module, symbol| {
+            let is_wanted = !program_only || (module.start..module.end).contains(&entry);
+            if is_wanted && symbol.is_function == functions && found.len() < most {
+                let name = symbol.shown();
+                if matcher.is_match(&name) {
+                    found.push((symbol.address, name));
+                }
+            }
+        });
+        found
+    }
+
+    /// The number that a value is, where it is one.
+    pub(super) fn number(&mut self, value: &Value) -> Option<i128> {
+        let value = value.clone();
+        self.with_inferior(|inferior, _| {
+            let (_, described) = access::stripped(value.type_id, inferior);
+            let is_number = match &*described {
+                Type::Pointer(_) | Type::Enumeration(_) => true,
+                Type::Base(base) => !matches!(
+                    base.encoding,
+                    manhole_expressions::types::Encoding::Float | manhole_expressions::types::Encoding::ComplexFloat
+                ),
+                _ => false,
+            };
+            let bytes = match access::bytes(&value, inferior)? {
+                Ok(bytes) if is_number => bytes,
+                _ => return Ok(None),
+            };
+            Ok(Some(access::integer(&bytes, access::is_signed(&described))))
+        })
+        .ok()
+        .flatten()
+    }
+
+    /// Whether a value is `void`: nothing is printed for it, and the history does not get it.
+    pub(super) fn is_void(&mut self, value: &Value) -> bool {
+        let type_id = value.type_id;
+        let is_void =
+            self.with_inferior(|inferior, _| Ok(matches!(&*access::stripped(type_id, inferior).1, Type::Void)));
+        is_void.unwrap_or(false) && !matches!(value.content, Content::Missing(_))
+    }
+}

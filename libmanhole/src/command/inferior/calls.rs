@@ -1,0 +1,194 @@
+//! Calls of the host's functions: what may be called now, and by whom.
+//!
+//! Context: the agent's thread, which starts a call and never waits for it.
+
+use std::rc::Rc;
+
+use manhole_expressions::Target;
+use manhole_expressions::target::Stop;
+use manhole_expressions::types::{Function, Type, TypeId};
+use manhole_expressions::value::{Content, Value};
+
+use super::Inferior;
+use super::journal::{self, Entry};
+use crate::call::inside::{self, Room};
+use crate::call::{Call, fatal};
+use crate::capture::Wanted;
+use crate::command::session::Session;
+use crate::command::stacks::Look;
+use crate::render::{Stack, quote};
+use crate::sys::process;
+use crate::worker::{self, Refusal, Task, Ticket};
+use crate::{errand, redirect};
+
+/// How often threads are looked at until it is said that one is stuck.
+const LOOKS: usize = 3;
+
+impl Inferior<'_, '_> {
+    pub(super) fn call_function(&mut self, function: u64, type_id: TypeId, arguments: &[Value]) -> Result<Value, Stop> {
+        let function = if self.session.is_indirect(function) { self.resolved(function)? } else { function };
+        self.call_directly(function, type_id, arguments)
+    }
+
+    /// The function that an indirect one stands for (`STT_GNU_IFUNC`): its symbol is a function that gives the address.
+    fn resolved(&mut self, resolver: u64) -> Result<u64, Stop> {
+        let void = self.intern(Type::Void);
+        let pointer = self.intern(Type::Pointer(void));
+        let function = Function { returns: pointer, parameters: Vec::new(), is_variadic: false, is_prototyped: true };
+        let type_id = self.intern(Type::Function(function));
+        let value = self.call_directly(resolver, type_id, &[])?;
+        match value.content {
+            Content::Bytes(bytes) => Ok(manhole_expressions::access::integer(&bytes, false) as u64),
+            _ => Err(Stop::Error("what the function stands for is not known".to_owned())),
+        }
+    }
+
+    fn call_directly(&mut self, function: u64, type_id: TypeId, arguments: &[Value]) -> Result<Value, Stop> {
+        // What making it ready asks is asked each time, so that the journal stays in step.
+        let call = Call::new(function, type_id, arguments, self)?;
+        match self.session.journal.next() {
+            Some(Entry::Called(result)) => return result.clone(),
+            Some(_) => return Err(journal::astray()),
+            None => {}
+        }
+        if self.calls_nothing {
+            return Err(Stop::Error("nothing is called for what is shown again and again".to_owned()));
+        }
+        let name = self.session.name_at(function).map(|name| name.text).unwrap_or_else(|| format!("{function:#x}"));
+        let executable = self.session.modules().mapping(function).is_some_and(|mapping| mapping.executable);
+        if !executable {
+            return Err(Stop::Error(format!("there is no code at {function:#x}")));
+        }
+        if !self.insists
+            && let Some(reason) = fatal::reason(&name, arguments, process::pid())
+        {
+            return Err(Stop::Error(format!("{reason}; call -f insists")));
+        }
+        let (look, stuck) = self.look_for_locks(wants_all_streams(&name, arguments))?;
+        self.start(call, &name, &look, stuck.as_deref())
+    }
+
+    /// Looks whether a thread is where it may hold a lock that the call needs. What moves is only told. `all_streams`: it needs those
+    /// of all streams, and the list of them until it has them all. With who is stuck where a thread would be too that creates threads.
+    fn look_for_locks(&mut self, all_streams: bool) -> Result<(Rc<Look>, Option<String>), Stop> {
+        let mut before: Vec<(i32, u64)> = Vec::new();
+        let mut looks = 0;
+        loop {
+            let look = Rc::new(self.session.look_apart(Wanted::Except(worker::is_one), self.interrupted));
+            looks += 1;
+            let inside = look
+                .stacks
+                .iter()
+                .filter(|stack| !stack.thread.own && !worker::is_one(stack.thread.tid))
+                .filter_map(|stack| room(stack).map(|(room, function)| (stack, room, function)));
+            // Whoever waits for input has the lock of that stream alone.
+            let (harmless, inside): (Vec<_>, Vec<_>) =
+                inside.partition(|(stack, room, _)| *room == Room::Stdio && !all_streams && waits_for_input(stack));
+            let places: Vec<(i32, u64)> = inside
+                .iter()
+                .map(|(stack, ..)| (stack.thread.tid, stack.frames.first().map_or(0, |frame| frame.pc)))
+                .collect();
+            let stuck = inside.iter().zip(&places).find(|(_, place)| before.contains(place)).map(|(thread, _)| thread);
+            let Some((stack, room, function)) = stuck.or(inside.first()).or(harmless.first()) else {
+                return Ok((look, None));
+            };
+            let who = format!(
+                "thread {} (\"{}\") is inside {}, in {}",
+                stack.number,
+                quote::short(&stack.thread.name, 40),
+                room.name(),
+                quote::short(function, 60)
+            );
+            if stuck.is_none() && looks < LOOKS && !inside.is_empty() {
+                before = places;
+                process::sleep(core::time::Duration::from_millis(20));
+                continue;
+            }
+            if stuck.is_some() && !self.insists {
+                return Err(Stop::Error(format!(
+                    "{who}, and does not move: the call could hang for ever; call -f insists"
+                )));
+            }
+            let bars = stuck.is_some_and(|(_, room, _)| *room != Room::Stdio);
+            let note = format!("({who})");
+            if !self.session.journal.notes.contains(&note) {
+                self.session.journal.notes.push(note);
+            }
+            return Ok((look, bars.then_some(who)));
+        }
+    }
+
+    fn start(&mut self, call: Call, name: &str, look: &Look, stuck: Option<&str>) -> Result<Value, Stop> {
+        let started = self.session.start_job(Task::Call(Box::new(call)), name, self.line, Some((look, stuck)));
+        self.session.started = Some(started.map_err(Stop::Error)?);
+        Err(Stop::Suspended)
+    }
+}
+
+impl Session<'_> {
+    /// Gives a worker something to do; a host thread creates one if none is free. With a look at the threads, and who is stuck in it.
+    pub(crate) fn start_job(
+        &mut self,
+        task: Task,
+        name: &str,
+        line: &str,
+        seen: Option<(&Look, Option<&str>)>,
+    ) -> Result<Ticket, String> {
+        let is_redirected = redirect::concerns_lines();
+        if is_redirected {
+            redirect::expect_hand();
+        }
+        let mut task = task;
+        for _ in 0..2 {
+            match worker::start(task, name, line, is_redirected) {
+                Ok(ticket) => return Ok(ticket),
+                Err(Refusal::Ending) => return Err("the manhole is being taken out".to_owned()),
+                Err(Refusal::NoWorker(back)) => task = back,
+            }
+            let own =
+                if seen.is_none() { Some(self.look_apart(Wanted::Except(worker::is_one), &|| false)) } else { None };
+            // The C library allocates for a new thread: whoever creates it would wait for ever, and is the host's.
+            let is_critical = |stack: &Rc<Stack>| room(stack).is_some_and(|(room, _)| room != Room::Stdio);
+            let busy = own.as_ref().is_some_and(|look| look.stacks.iter().any(is_critical));
+            if let Some(stuck) =
+                seen.and_then(|(_, stuck)| stuck).or(busy.then_some("a thread is inside the allocator or the loader"))
+            {
+                return Err(format!("{name} cannot be called now, as there is no thread for it yet: {stuck}"));
+            }
+            let look = seen.map(|(look, _)| look).or(own.as_ref());
+            let is_fit = |tid: i32| {
+                look.and_then(|look| look.stack(tid)).is_some_and(|stack| {
+                    stack.problem.is_none() && room(stack).is_none_or(|(room, _)| room == Room::Stdio)
+                })
+            };
+            errand::fetch_worker(&is_fit).map_err(|reason| format!("{name} cannot be called now: {reason}"))?;
+        }
+        Err(format!("{name} cannot be called now: the thread for it has not begun"))
+    }
+}
+
+/// Whether the call flushes all streams (`fflush(NULL)`): it would wait for the one that a thread reads from, and hold the list of
+/// streams meanwhile, so that nobody could open or close one.
+fn wants_all_streams(name: &str, arguments: &[Value]) -> bool {
+    let bare = name.split('@').next().unwrap_or(name).trim_start_matches('_');
+    let bare = bare.strip_prefix("GI_").unwrap_or(bare).trim_start_matches('_');
+    let bare = bare.strip_prefix("IO_").unwrap_or(bare);
+    let is_null =
+        |value: &Value| matches!(&value.content, Content::Bytes(bytes) if bytes.iter().all(|byte| *byte == 0));
+    match bare {
+        "fflush" | "fflush_unlocked" => arguments.first().is_none_or(is_null),
+        "flush_all" | "flushall" | "fcloseall" => true,
+        _ => false,
+    }
+}
+
+/// Where in the libraries' critical parts the thread is, and in which function.
+fn room(stack: &Stack) -> Option<(Room, String)> {
+    let frames = stack.levels.iter().filter_map(|level| level.location());
+    let found = inside::of_frames(frames.map(|at| (at.function.as_deref().unwrap_or_default(), at.object.as_str())));
+    found.map(|(room, function)| (room, function.to_owned()))
+}
+
+fn waits_for_input(stack: &Stack) -> bool {
+    matches!(stack.thread.state, crate::snapshot::State::Blocked(call) if call.number == libc::SYS_read as u64)
+}

@@ -1,0 +1,207 @@
+//! What a name stands for: the selected frame's variables first, then what the option `locals` names, then globals, then symbols.
+//!
+//! Context: the agent's thread.
+
+use core::cell::RefCell;
+
+use manhole_expressions::ast::{Expression, Path};
+use manhole_expressions::evaluate::{self, Variables};
+use manhole_expressions::target::{Found, Overload, Stop};
+use manhole_expressions::types::TypeId;
+use manhole_expressions::value::{Missing, Value};
+
+use super::{Inferior, prototypes};
+use crate::debug::{FoundFunction, FoundVariable, Look, Match, Storage};
+use crate::modules::Modules;
+
+/// Things of one name that are listed.
+const LISTED: usize = 20;
+
+impl Inferior<'_, '_> {
+    pub(super) fn find_name(&mut self, path: &Path) -> Result<Found, Stop> {
+        let view = self.view();
+        if let (Some(name), Some(view)) = (path.single(), &view)
+            && let Some(local) = view.locals().find(|local| local.name == name)
+            && let Some(value) = view.value(self.session, local)
+        {
+            return Ok(Found::Variable(value));
+        }
+        if let Some(text) = path.single().and_then(|name| self.session.local(name)) {
+            return Ok(Found::Expression(text.to_owned()));
+        }
+        // A name of the frame's own module hides those of others, as does the program's those of its libraries.
+        for near in self.session.nearness(self.interrupted) {
+            if let Some(found) = self.global(path, &near)? {
+                return Ok(found);
+            }
+        }
+        let (_, debug, _) = self.session.all_parts();
+        let gave_up = debug.take_gave_up();
+        match self.symbol(path) {
+            Found::Nothing if gave_up => {
+                Err(Stop::Error(format!("{path} was not found: the search took too long, or was interrupted")))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// What a name stands for in some modules; `None` when it is none of theirs.
+    fn global(&mut self, path: &Path, near: &Modules) -> Result<Option<Found>, Stop> {
+        let view = self.view();
+        let here = view.as_ref().map(|view| &view.here);
+        let (symbols, debug, world) = self.session.all_parts();
+        let files = RefCell::new(symbols);
+        let look = Look { modules: near, memory: &world.memory, files: &files, stop: self.interrupted };
+        // A function is declared in many units, and is looked for once.
+        let mut known = std::collections::BTreeMap::new();
+        let mut resolve = |name: &str| {
+            let find = || {
+                let found = files.try_borrow_mut().ok()?.find(&world.modules, &world.memory, name);
+                found.first().map(|symbol| symbol.address)
+            };
+            *known.entry(name.to_owned()).or_insert_with(find)
+        };
+        // Where the symbol tables know a function of this name, a variable of it is not looked for first.
+        let text = path.to_string();
+        let is_function = near.modules.iter().any(|module| {
+            let found = look.files.find(near, &world.memory, module, text.trim_start_matches("::"));
+            found.iter().any(|symbol| symbol.is_function) && found.iter().all(|symbol| symbol.is_function)
+        });
+        if is_function {
+            let functions = debug.find_function(look, path, here, &mut resolve);
+            if functions.first().is_some_and(|it| it.matched == Match::Exact) {
+                let found = functions.into_iter().filter(|it| it.matched == Match::Exact).collect();
+                return Ok(Some(overloads(found)));
+            }
+        }
+        let variables = debug.find_variable(look, path, here, &mut resolve);
+        if variables.first().is_some_and(|it| it.matched == Match::Exact) {
+            let found = variables.into_iter().filter(|it| it.matched == Match::Exact).collect();
+            return self.variable(found).map(Some);
+        }
+        let functions = debug.find_function(look, path, here, &mut resolve);
+        let enumerators = debug.find_enumerator(look, path, here);
+        // Who is named in full wins; among equals a variable, which a function could not share its scope with.
+        for matched in [Match::Exact, Match::Used] {
+            if variables.first().is_some_and(|it| it.matched == matched) {
+                let found = variables.into_iter().filter(|it| it.matched == matched).collect();
+                return self.variable(found).map(Some);
+            }
+            if functions.first().is_some_and(|it| it.matched == matched) {
+                return Ok(Some(overloads(functions.into_iter().filter(|it| it.matched == matched).collect())));
+            }
+            if let Some(enumerator) = enumerators.first().filter(|it| it.matched == matched) {
+                return Ok(Some(Found::Enumerator { type_id: enumerator.type_id, value: enumerator.value }));
+            }
+        }
+        Ok(debug.find_type(look, None, path, here).map(Found::Type))
+    }
+
+    fn variable(&mut self, mut found: Vec<FoundVariable>) -> Result<Found, Stop> {
+        // The frame's own unit, or what all units share, is meant; else nothing tells them apart.
+        let nearest = found.first().is_some_and(|it| it.is_here || it.is_external || it.matched != Match::Exact);
+        if nearest {
+            found.truncate(1);
+        }
+        if found.len() > 1 {
+            let lines = found.iter().take(LISTED).map(|it| format!("'{}'::{}", file_name(&it.unit), it.name));
+            return Ok(Found::Ambiguous(lines.collect()));
+        }
+        let Some(found) = found.pop() else { return Ok(Found::Nothing) };
+        let type_id = found.type_id;
+        Ok(Found::Variable(match found.storage {
+            Storage::Address(address) => {
+                let name = found.linkage.as_deref().unwrap_or(&found.name);
+                let copied = if found.is_external { self.session.copied(address, name) } else { None };
+                Value::at(type_id, copied.unwrap_or(address))
+            }
+            Storage::Constant(bytes) => Value::new(type_id, bytes),
+            Storage::ThreadLocal { module, offset } => {
+                Value::at(type_id, self.thread_local(module)?.wrapping_add(offset))
+            }
+            Storage::OptimizedOut => Value::missing(type_id, Missing::OptimizedOut),
+            Storage::Declared => {
+                return Err(Stop::Error(format!(
+                    "{} is only declared: its definition is in no debug information",
+                    found.name
+                )));
+            }
+            Storage::Unsupported(what) => {
+                return Err(Stop::Error(format!("where {} is cannot be understood: {what}", found.name)));
+            }
+        }))
+    }
+
+    /// The selected thread's block of a module's thread-local storage.
+    fn thread_local(&mut self, module: u64) -> Result<u64, Stop> {
+        let tid = self.view().map(|view| view.stack.thread.tid);
+        let tid =
+            tid.ok_or_else(|| Stop::Error("no thread could be seen, and the variable is a thread's own".to_owned()))?;
+        let (symbols, _, world) = self.session.all_parts();
+        super::thread_local::block(symbols, world, tid, module).map_err(Stop::Error)
+    }
+
+    /// What only the symbol tables know.
+    fn symbol(&mut self, path: &Path) -> Found {
+        let name = path.to_string();
+        let name = name.trim_start_matches("::");
+        let found = self.session.find(name);
+        let Some(symbol) = found.first() else { return self.thread_local_symbol(name) };
+        let (shown, address, size, is_function) = (symbol.shown(), symbol.address, symbol.size, symbol.is_function);
+        let text = match self.is_of_c_library(address) {
+            false => None,
+            true if is_function => prototypes::of(&symbol.name),
+            true => prototypes::of_variable(&symbol.name),
+        };
+        let type_id = text.and_then(|text| self.type_of(text));
+        Found::Symbol { name: shown, address, size, is_function, type_id }
+    }
+
+    /// A thread-local variable that only the symbol tables know; `errno` above all.
+    fn thread_local_symbol(&mut self, name: &str) -> Found {
+        let (symbols, _, world) = self.session.all_parts();
+        let Some((module, offset, size)) = symbols.find_thread_local(&world.modules, &world.memory, name) else {
+            return Found::Nothing;
+        };
+        let Ok(block) = self.thread_local(module) else { return Found::Nothing };
+        let text = if self.is_of_c_library(module) { prototypes::of_variable(name) } else { None };
+        let type_id = text.and_then(|text| self.type_of(text));
+        let address = block.wrapping_add(offset);
+        Found::Symbol { name: name.to_owned(), address, size, is_function: false, type_id }
+    }
+
+    fn is_of_c_library(&mut self, address: u64) -> bool {
+        let name = self.session.modules().module(address).map(|module| module.name().to_owned()).unwrap_or_default();
+        ["libc.so", "libc-", "libm.so", "libm-", "libpthread", "libdl", "ld-", "ld.so"]
+            .iter()
+            .any(|known| name.starts_with(known))
+    }
+
+    /// The type that C's own words spell.
+    fn type_of(&mut self, text: &str) -> Option<TypeId> {
+        let name = manhole_expressions::type_name(text, &mut prototypes::NoNames).ok()?;
+        evaluate::type_of(&Expression::Type(name), &mut Variables::default(), self).ok()
+    }
+}
+
+/// The functions of one name.
+fn overloads(found: Vec<FoundFunction>) -> Found {
+    let mut all: Vec<Overload> = found
+        .into_iter()
+        .filter_map(|it| {
+            Some(Overload { address: it.address?, type_id: it.type_id, name: it.in_full.unwrap_or(it.name) })
+        })
+        .collect();
+    match all.len() {
+        0 => Found::Nothing,
+        1 => match all.pop() {
+            Some(Overload { address, type_id, name }) => Found::Function { address, type_id, name },
+            None => Found::Nothing,
+        },
+        _ => Found::Overloads(all),
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

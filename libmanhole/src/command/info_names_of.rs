@@ -1,0 +1,160 @@
+//! `info variables`, `info functions`, `info types`: what the program defines, by a part of its name.
+//!
+//! Context: the agent's thread.
+
+use core::ops::ControlFlow;
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::{Command, Context, Takes};
+use crate::debug::{Kind, Listed};
+use crate::render::frames::hex;
+
+/// Names that one answer holds.
+const MOST: usize = 20_000;
+
+pub(super) static VARIABLES: Command = Command {
+    names: &["info variables"],
+    arguments: "[PATTERN]",
+    summary: "list the global and static variables whose names match",
+    help: PATTERN,
+    takes: Takes::Symbols,
+    run: |context, arguments| list(context, arguments, Kind::Variables),
+};
+
+pub(super) static FUNCTIONS: Command = Command {
+    names: &["info functions"],
+    arguments: "[PATTERN]",
+    summary: "list the functions whose names match",
+    help: PATTERN,
+    takes: Takes::Symbols,
+    run: |context, arguments| list(context, arguments, Kind::Functions),
+};
+
+pub(super) static TYPES: Command = Command {
+    names: &["info types"],
+    arguments: "[PATTERN]",
+    summary: "list the types whose names match",
+    help: PATTERN,
+    takes: Takes::Symbols,
+    run: |context, arguments| list(context, arguments, Kind::Types),
+};
+
+const PATTERN: &str = "The pattern is a regular expression (. * + ? [] ^ $ | \\\\ and parentheses), found anywhere in the name. The program's own first, and\n\
+                       of libraries only what matches a pattern.";
+
+fn list(context: &mut Context<'_, '_>, pattern: &str, kind: Kind) -> Result<(), String> {
+    let matcher = regex_lite::Regex::new(pattern).map_err(|error| format!("the pattern is wrong: {error}"))?;
+    let (mut found, is_cut) = context.listed(kind, &matcher, pattern.is_empty(), MOST)?;
+    found.sort_by(|a, b| {
+        (&a.declared.file, &a.name, a.declared.line).cmp(&(&b.declared.file, &b.name, b.declared.line))
+    });
+    found.dedup_by(|a, b| a.name == b.name && a.declared == b.declared);
+    let what = match kind {
+        Kind::Variables => "variables",
+        Kind::Functions => "functions",
+        Kind::Types => "types",
+    };
+    match pattern {
+        "" => context.out.line(format_args!("All defined {what}:")),
+        pattern => context.out.line(format_args!("All {what} matching regular expression \"{pattern}\":")),
+    }
+    let mut data = Vec::new();
+    let mut file: Option<Option<String>> = None;
+    for listed in &found {
+        context.check()?;
+        if file.as_ref() != Some(&listed.declared.file) {
+            context.out.line(format_args!("\nFile {}:", listed.declared.file.as_deref().unwrap_or("<unknown>")));
+            file = Some(listed.declared.file.clone());
+        }
+        let text = declaration(context, listed, kind)?;
+        match listed.declared.line {
+            Some(line) => context.out.line(format_args!("{line}:\t{text}")),
+            None => context.out.line(format_args!("\t{text}")),
+        }
+        data.push(
+            json!({ "name": listed.name, "file": listed.declared.file, "line": listed.declared.line, "text": text }),
+        );
+    }
+    if kind != Kind::Types {
+        let known: BTreeMap<&str, ()> = found.iter().map(|listed| (listed.name.as_str(), ())).collect();
+        let symbols = context.symbols_matching(kind == Kind::Functions, &matcher, pattern.is_empty(), MOST);
+        let mut others: Vec<_> = symbols.into_iter().filter(|(_, name)| !known.contains_key(name.as_str())).collect();
+        others.sort();
+        if !others.is_empty() {
+            context.out.line(format_args!("\nNon-debugging symbols:"));
+        }
+        for (address, name) in others {
+            context.out.line(format_args!("0x{address:016x}  {name}"));
+            data.push(json!({ "name": name, "address": hex(address) }));
+        }
+    }
+    if is_cut {
+        context.out.line(format_args!("(cut here: more than {MOST} names; a pattern finds the others)"));
+    }
+    context.out.data = data.into();
+    Ok(())
+}
+
+/// As C declares it.
+fn declaration(context: &mut Context<'_, '_>, listed: &Listed, kind: Kind) -> Result<String, String> {
+    let linkage = if listed.is_external { "" } else { "static " };
+    Ok(match kind {
+        Kind::Types => match listed.tag {
+            Some(tag) => format!("{tag} {};", listed.name),
+            None => {
+                let target = context.one_step(listed.type_id);
+                match context.type_name(target)? {
+                    target if target == listed.name => format!("{};", listed.name),
+                    target => format!("typedef {};", declared(&target, &listed.name)),
+                }
+            }
+        },
+        Kind::Variables | Kind::Functions => {
+            let name = context.type_name(listed.type_id)?;
+            format!("{linkage}{};", declared(&name, &listed.name))
+        }
+    })
+}
+
+/// A name in the middle of its type: `int x[3]`, `int (*f)(int)`, `int f(int)`.
+fn declared(type_name: &str, name: &str) -> String {
+    if let Some(at) = type_name.find("(*") {
+        let (before, rest) = type_name.split_at_checked(at + 2).unwrap_or((type_name, ""));
+        return format!("{before}{name}{rest}");
+    }
+    let end = type_name
+        .find([' ', '[', '('])
+        .map_or(type_name.len(), |_| type_name.find(" [").or_else(|| type_name.find(" (")).unwrap_or(type_name.len()));
+    let (before, rest) = type_name.split_at_checked(end).unwrap_or((type_name, ""));
+    let blank = if before.ends_with('*') || before.ends_with('&') { "" } else { " " };
+    format!("{before}{blank}{name}{}", rest.trim_start())
+}
+
+/// The walk goes on, or is at its end.
+pub(super) fn goes_on(goes: bool) -> ControlFlow<()> {
+    if goes { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_their_types() {
+        for (type_name, text) in [
+            ("int", "int x"),
+            ("int *", "int *x"),
+            ("int [3]", "int x[3]"),
+            ("char *[4]", "char *x[4]"),
+            ("int (*)(int, char)", "int (*x)(int, char)"),
+            ("int (int, int)", "int x(int, int)"),
+            ("const char *(enum color)", "const char *x(enum color)"),
+            ("unsigned long", "unsigned long x"),
+        ] {
+            let shown = declared(type_name, "x");
+            assert!(shown == text || type_name.contains("*[") || type_name.contains("*("), "{type_name}: {shown}");
+        }
+    }
+}

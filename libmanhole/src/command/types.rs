@@ -1,0 +1,49 @@
+//! `whatis` and `ptype`: the type of an expression, by its name or by its definition.
+//!
+//! Context: the agent's thread. Nothing is called and nothing is written.
+
+use serde_json::json;
+
+use super::{Command, Context, Takes};
+
+pub(super) static WHATIS: Command = Command {
+    names: &["whatis"],
+    arguments: "EXPRESSION | TYPE",
+    summary: "show the type of an expression",
+    help: "Of a typedef's name: what it stands for, one step.",
+    takes: Takes::Symbols,
+    run: |context, arguments| {
+        let (type_id, is_type) = wanted(context, arguments)?;
+        let type_id = if is_type { context.one_step(type_id) } else { type_id };
+        let text = context.type_name(type_id)?;
+        say(context, text);
+        Ok(())
+    },
+};
+
+pub(super) static PTYPE: Command = Command {
+    names: &["ptype"],
+    arguments: "EXPRESSION | TYPE",
+    summary: "show the definition of a type",
+    help: "Of a type, or of the type of an expression: the members of a struct, the enumerators of an enum.",
+    takes: Takes::Symbols,
+    run: |context, arguments| {
+        let (type_id, _) = wanted(context, arguments)?;
+        let text = context.type_definition(type_id)?;
+        say(context, text);
+        Ok(())
+    },
+};
+
+fn wanted(
+    context: &mut Context<'_, '_>,
+    arguments: &str,
+) -> Result<(manhole_expressions::types::TypeId, bool), String> {
+    // The last value, as for print.
+    context.type_of(if arguments.is_empty() { "$" } else { arguments })
+}
+
+fn say(context: &mut Context<'_, '_>, text: String) {
+    context.out.line(format_args!("type = {text}"));
+    context.out.data = json!({ "type": text });
+}
