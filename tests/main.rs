@@ -10,11 +10,13 @@
 )]
 
 mod activation;
+mod calls;
 mod descriptors;
 mod dump;
 mod elf;
 mod exec_handler;
 mod exit;
+mod expressions;
 mod fork;
 mod hostile;
 mod interface;
@@ -26,6 +28,7 @@ mod log_lines;
 mod oneshot;
 mod post_mortem;
 mod prompt;
+mod real_expressions;
 mod real_world;
 mod redirect;
 mod redirect_input;

@@ -104,3 +104,35 @@ fn parse(line: &str) -> Thread {
             .collect(),
     }
 }
+
+/// What gdb answers to lines that a person would type, in the frame of `function`: the text without its newline, or the error.
+/// `printers`: with the pretty printers that the system has, and further arguments for gdb.
+///
+/// # Panics
+/// When gdb cannot attach or takes longer than two minutes.
+#[must_use]
+pub fn answers(pid: i32, function: &str, lines: &[String], printers: Option<&[&str]>) -> Vec<Result<String, String>> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (script, table) = (directory.path().join("prints.py"), directory.path().join("lines"));
+    std::fs::write(&script, include_str!("prints.py")).expect("write the script");
+    std::fs::write(&table, lines.join("\n")).expect("write the lines");
+    let mut command = Command::new("gdb");
+    command.args(["-batch", "-nx", "-iex", "set debuginfod enabled off"]).env("TABLE_OF_LINES", &table);
+    match printers {
+        None => drop(command.args(["-iex", "set auto-load off"])),
+        Some(more) => drop(command.args(more)),
+    }
+    command.args(["-p", &pid.to_string(), "-ex", &format!("frame function {function}"), "-x"]).arg(&script);
+    let output = output_within(command, Duration::from_secs(120));
+    let answers: Vec<Result<String, String>> = output
+        .lines()
+        .filter_map(|line| line.strip_prefix("ANSWER "))
+        .map(|line| {
+            let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
+            let text = |name: &str| value.get(name).and_then(Value::as_str).map(|text| text.trim_end().to_owned());
+            text("error").map_or_else(|| Ok(text("text").unwrap_or_default()), Err)
+        })
+        .collect();
+    assert_eq!(answers.len(), lines.len(), "gdb has not answered everything: {output}");
+    answers
+}

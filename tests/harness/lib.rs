@@ -20,6 +20,7 @@ pub mod place;
 pub mod poke;
 pub mod processes;
 pub mod requires;
+pub mod sources;
 pub mod storms;
 pub mod structured;
 pub mod tasks;

@@ -43,6 +43,17 @@ pub fn cpp(name: &str, flags: &[&str]) -> Option<PathBuf> {
     Some(compile("g++", &format!("{name}.cpp"), &output_name(name, flags), &all, &["-lpthread"]))
 }
 
+/// The Rust victim `tests/victims/NAME.rs`, a single file.
+///
+/// # Panics
+/// When it does not compile.
+#[must_use]
+pub fn rust(name: &str, flags: &[&str]) -> PathBuf {
+    let mut all = vec!["--edition=2021"];
+    all.extend(flags);
+    compile("rustc", &format!("{name}.rs"), &output_name(&format!("{name}_rs"), flags), &all, &[])
+}
+
 /// `locks.c` with its plugin beside it; `glibc`: with glibc's malloc instead of its own.
 ///
 /// # Panics

@@ -1,0 +1,276 @@
+//! Calls at the prompt that go wrong: they fault, they never return, they would end the process, a lock is stuck. The session goes on,
+//! and so does the program, whose own handlers see their own faults.
+
+use std::time::{Duration, Instant};
+
+use manhole_tests::structured::Reply;
+use manhole_tests::victim::{Host, Victim};
+use manhole_tests::{PATIENCE, StructuredClient, tasks, turn, victims, wait_for};
+use serde_json::json;
+
+fn served(options: &str) -> Victim {
+    Host::new(victims::c_with("served", &["-O1", "-g"])).options(options).ready()
+}
+
+/// A line that must be answered by a value, which is what stands behind `$1 = `.
+fn value(client: &mut StructuredClient, line: &str) -> String {
+    let reply = client.run(line);
+    assert_eq!(reply.done, "ok", "{line}: {reply:?}");
+    let last = reply.text.lines().last().unwrap_or_default();
+    last.split_once(" = ").unwrap_or_else(|| panic!("{line}: no value: {reply:?}")).1.to_owned()
+}
+
+/// Ctrl-C.
+fn interrupt(client: &mut StructuredClient, id: u64) -> Reply {
+    client.send(&json!({ "interrupt": id }).to_string());
+    client.answer(id)
+}
+
+#[test]
+fn faults_come_back_with_their_place() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=5");
+    let mut client = victim.structured();
+    let read_only = value(&mut client, "print/x (long)read_only");
+    let behind = value(&mut client, "print/x (long)behind_the_end");
+    for (line, signal, parts) in [
+        ("touch((char *)0x5008)", "SIGSEGV", vec!["address 0x5008 is not mapped", "#0 ", "in touch ", "served.c:"]),
+        ("put(read_only, 1)", "SIGSEGV", vec![&read_only, "in put "]),
+        ("touch(behind_the_end)", "SIGBUS", vec![&behind, "in touch "]),
+        ("quotient(1, zero)", "SIGFPE", vec!["divided by zero, at 0x", "in quotient "]),
+        ("wrong_instruction()", "SIGILL", vec!["no instruction at 0x", "in wrong_instruction "]),
+        ("trap()", "SIGTRAP", vec!["a breakpoint before 0x", "in trap "]),
+        ("give_up()", "SIGABRT", vec!["it has called abort", "abort ", "in give_up "]),
+        ("dive(0)", "SIGSEGV", vec!["its stack is used up", "in dive "]),
+        ("through((int (*)(int, int))16, 1, 2)", "SIGSEGV", vec!["address 0x10 is not mapped"]),
+        ("strlen((char *)8)", "SIGSEGV", vec!["address 0x8 is not mapped", "strlen"]),
+        ("touch((char *)0xdead000000000000)", "SIGSEGV", vec!["an address that is none", "in touch "]),
+    ] {
+        for _ in 0..2 {
+            let reply = client.run(line);
+            assert_eq!(reply.done, "error", "{line}: {reply:?}");
+            let end = format!("was ended by {signal}: ");
+            assert!(reply.message.contains(&end), "{line}: {}", reply.message);
+            for part in &parts {
+                assert!(reply.message.contains(part), "{line}: no {part:?} in {}", reply.message);
+            }
+            assert!(!reply.message.contains("stays locked"), "{line}: {}", reply.message);
+        }
+        assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    }
+    // The same functions, rightly used.
+    assert_eq!(value(&mut client, "touch(text)"), "115");
+    assert_eq!(value(&mut client, "quotient(84, 2)"), "42");
+    assert_eq!(value(&mut client, "through(add, 40, 2)"), "42");
+    assert_eq!(value(&mut client, "strlen(\"four\")"), "4");
+    assert_eq!(client.run("jobs").text, "No job runs.\n");
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+#[test]
+fn a_fault_inside_malloc_tells_what_may_stay_locked() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=5");
+    let mut client = victim.structured();
+    for (line, signal) in [("free((void *)8)", "SIGSEGV"), ("free(text)", "SIGABRT")] {
+        let reply = client.run(line);
+        assert!(reply.message.contains(&format!("was ended by {signal}")), "{line}: {reply:?}");
+        assert!(reply.message.contains("It was inside the allocator, in "), "{line}: {reply:?}");
+        assert!(reply.message.contains("stays locked"), "{line}: {reply:?}");
+    }
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+#[test]
+fn the_programs_own_handler_sees_its_own_faults() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=60, redirect=\"off\"");
+    assert_eq!(victim.ask("ask"), "asked default");
+    assert_eq!(victim.ask("handle"), "handles");
+    let mut client = victim.structured();
+    for round in 0..3u64 {
+        let call = client.ask(json!({"run": "spin()"}));
+        wait_for("the call to run", PATIENCE, || burns(&victim).then_some(()));
+        // Its own fault while a call is guarded; another thread's is nobody else's.
+        let address = format!("{:#x}", 0x0700_0010 + round * 0x10_0000);
+        assert_eq!(victim.ask(&format!("fault {address}")), format!("fault address={address} seen=1 value=0"));
+        if round > 0 {
+            // From here on the call that runs is without a guard; the next one has one again.
+            assert_eq!(victim.ask("ask"), "asked own");
+        }
+        let reply = interrupt(&mut client, call);
+        assert_eq!(reply.message, format!("interrupted: spin still runs, as job {}; jobs lists it", round + 1));
+        let fault = client.run("touch((char *)0x5008)");
+        assert!(fault.message.contains("was ended by SIGSEGV"), "{fault:?}");
+        assert_eq!(client.run("print generation += 1").done, "ok");
+        wait_for("the call to return", PATIENCE, || (!burns(&victim)).then_some(()));
+        let fault = client.run("touch((char *)0x5008)");
+        assert!(fault.message.contains("was ended by SIGSEGV"), "{fault:?}");
+    }
+    drop(client);
+    let address = "0x9000010";
+    assert_eq!(victim.ask(&format!("fault {address}")), format!("fault address={address} seen=1 value=0"));
+    assert_eq!(victim.ask("ask"), "asked own");
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+/// Whether a worker is at work on a processor.
+fn burns(victim: &Victim) -> bool {
+    let workers = tasks::of(victim.pid());
+    workers.iter().any(|task| task.field("Name") == "Manhole-worker" && task.field("State").starts_with('R'))
+}
+
+#[test]
+fn a_call_that_does_not_return_is_a_job() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=2");
+    let mut client = victim.structured();
+    let began = Instant::now();
+    let reply = client.run("doze()");
+    assert_eq!(reply.message, "no end after 2 s: doze still runs, as job 1; jobs lists it");
+    assert!(began.elapsed() < Duration::from_secs(5));
+    // Ctrl-C.
+    let id = client.ask(json!({"run": "spin() + 1"}));
+    wait_for("the call to run", PATIENCE, || burns(&victim).then_some(()));
+    let reply = interrupt(&mut client, id);
+    assert_eq!(reply.message, "interrupted: spin still runs, as job 2; jobs lists it");
+    let jobs = client.data("jobs");
+    assert_eq!(jobs.as_array().unwrap().len(), 2);
+    assert_eq!(jobs[0]["line"], "doze()");
+    assert!(jobs[0]["runs"] == true && jobs[1]["runs"] == true, "{jobs}");
+    // Other calls work meanwhile, and faults come back.
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    assert!(client.run("follow(&first)").message.contains("SIGSEGV"));
+    // All that may run at the same time; then it is said why no more.
+    let mut reasons = Vec::new();
+    for _ in 0..8 {
+        reasons.push(client.run("doze()").message);
+    }
+    assert!(reasons.iter().any(|reason| reason.starts_with("nothing can be called now")), "{reasons:?}");
+    assert_eq!(client.run("print generation += 1").done, "ok");
+    wait_for("the jobs to return", PATIENCE, || {
+        let jobs = client.data("jobs");
+        jobs.as_array().unwrap().iter().all(|job| job["runs"] == false).then_some(())
+    });
+    let text = client.run("jobs").text;
+    assert!(text.contains("job 1  doze()  returned after "), "{text}");
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+#[test]
+fn the_output_of_a_call_comes_to_the_client() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=5");
+    let (mut client, _) = victim.text();
+    let said = client.run("printf(\"%s %d %f\\n\", \"x\", 3, 2.5)");
+    assert!(said.contains("x 3 2.500000\n") && said.ends_with("$1 = 13\n"), "{said}");
+    let said = client.run("call puts(\"hello\")");
+    assert!(said.contains("hello\n") && said.ends_with("$2 = 6\n"), "{said}");
+    client.end();
+    let (said, status) = victim.finish();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(said, ["served=0"]);
+}
+
+#[test]
+fn a_process_of_one_thread_stays_one() {
+    let _turn = turn::shared();
+    let mut victim = Host::new(victims::c_with("served", &["-O1", "-g"])).arg("alone").options("timeout=1").ready();
+    drop(victim.structured());
+    let ours = tasks::of(victim.pid()).iter().filter(|task| task.is_ours()).count();
+    assert_eq!(tasks::of(victim.pid()).len(), 1 + ours);
+    let mut client = victim.structured();
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    assert_eq!(value(&mut client, "fork_and_wait()"), "7");
+    assert!(client.run("follow(&first)").message.contains("SIGSEGV"));
+    assert!(client.run("doze()").message.contains("job 1"));
+    assert_eq!(victim.ask("fork"), "forked 7");
+    assert_eq!(client.run("print generation += 1").done, "ok");
+    drop(client);
+    wait_for("the end of the workers", Duration::from_secs(8), || {
+        (tasks::of(victim.pid()).len() == 1 + ours).then_some(())
+    });
+    assert_eq!(victim.ask("fork"), "forked 7");
+    victim.answers();
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+#[test]
+fn what_ends_the_process_needs_to_be_meant() {
+    use std::os::unix::process::ExitStatusExt;
+    let _turn = turn::shared();
+    for (line, code, signal) in [
+        ("exit(3)", Some(3), None),
+        ("_exit(4)", Some(4), None),
+        ("execl(\"/bin/false\", \"false\", (char *)0)", Some(1), None),
+        ("kill(getpid(), 9)", None, Some(9)),
+        ("kill(getpid(), 15)", None, Some(15)),
+    ] {
+        let mut victim = served("timeout=1");
+        let mut client = victim.structured();
+        let line = line.replace("execl(", "((int (*)(char *, char *, char *))execl)(");
+        let reply = client.run(&format!("call {line}"));
+        assert!(reply.message.contains("; call -f insists"), "{line}: {reply:?}");
+        assert_eq!(value(&mut client, "add(40, 2)"), "42");
+        client.ask(json!({"run": format!("call -f {line}")}));
+        if line.starts_with("exit") {
+            victim.log_with("waits for the connected client to leave");
+            drop(client);
+        }
+        let status = victim.ended();
+        assert_eq!((status.code(), status.signal()), (code, signal), "{line}: {}", victim.log());
+    }
+    // abort is a fault like any other: it comes back.
+    let mut victim = served("timeout=1");
+    let mut client = victim.structured();
+    assert!(client.run("abort()").message.contains("; call -f insists"));
+    assert!(client.run("call -f abort()").message.contains("was ended by SIGABRT"));
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    assert!(victim.runs());
+}
+
+#[test]
+fn a_lock_that_is_stuck_is_told_before() {
+    let _turn = turn::shared();
+    for (glibc, which, room) in [
+        (false, "malloc", "is inside the allocator, in "),
+        (true, "malloc", "is inside the allocator, in "),
+        (true, "loader", "is inside the loader, in "),
+        (true, "phdr", "is inside the loader, in "),
+    ] {
+        let mut victim = Host::new(victims::locks(glibc)).options("timeout=2").arg(which).ready();
+        let mut client = victim.structured();
+        let reply = client.run("print getpid()");
+        assert!(reply.message.contains("thread ") && reply.message.contains(room), "{which}: {reply:?}");
+        assert!(
+            reply.message.contains("does not move") && reply.message.contains("; call -f insists"),
+            "{which}: {reply:?}"
+        );
+        let began = Instant::now();
+        let insisting = client.run("call -f getpid()");
+        assert!(began.elapsed() < Duration::from_secs(8), "{which}: {insisting:?}");
+        assert!(client.run("print 6*7").text.contains("42"), "{which}");
+        assert!(client.run("bt").text.contains("#0 "), "{which}");
+        drop(client);
+        victim.answers();
+        assert!(victim.finish().1.success(), "{which}: {}", victim.log());
+    }
+}
+
+#[test]
+fn all_streams_are_not_waited_for() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=1");
+    let mut client = victim.structured();
+    // The main thread waits for input, and so has the lock of stdin.
+    let reply = client.run("call fflush(0)");
+    assert!(reply.message.contains("is inside stdio, in ") && reply.message.contains("call -f insists"), "{reply:?}");
+    assert!(client.run("call fflush(stdout)").text.contains(" = 0"));
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
