@@ -128,40 +128,58 @@ fn the_end_of_input() {
 #[test]
 fn the_process_s_own_reader_reads_its_own() {
     let _turn = turn::shared();
-    for way in ["reads", "polls", "selects"] {
+    let mut victim = asker("reads", "");
+    let before = Before::of(&victim);
+    for round in 1..=10 {
+        let go = Go::new();
+        let (mut client, _) = victim.text();
+        client.send(go.line().as_bytes()).unwrap();
+        until(&mut client, "waiting\n");
+        assert_ne!(identities(victim.pid())[0], before.identities()[0]);
+        // From its own to the session's.
+        victim.say(&format!("first {round}"));
+        victim.log_with(&format!("main: got first {round}\n"));
+        wait_for_main(victim.pid(), &[libc::SYS_read]);
+        go.now();
+        client.until_prompt();
+        assert_eq!(client.run("1 + 1"), "$1 = 2\n");
+        victim.say(&format!("second {round}"));
+        victim.log_with(&format!("main: got second {round}\n"));
+        drop(client);
+        before.is_again();
+    }
+    let log = victim.log();
+    assert!(!log.contains("main: the end") && !log.contains("fails"), "{log}");
+    assert!(!log.contains("finds nothing"), "{log}");
+    assert_eq!(log.matches("main: got").count(), 20, "{log}");
+    assert_eq!(victim.finish().1.code(), Some(3), "its own end is its end");
+}
+
+/// A poll would be woken for its own input and then find the session's pipe in its place, and sleep on.
+#[test]
+fn who_polls_its_input_keeps_it() {
+    let _turn = turn::shared();
+    for way in ["polls", "selects"] {
         let mut victim = asker(way, "");
+        wait_for_main(victim.pid(), &[libc::SYS_poll, libc::SYS_select, libc::SYS_pselect6]);
         let before = Before::of(&victim);
         for round in 1..=10 {
             let go = Go::new();
             let (mut client, _) = victim.text();
             client.send(go.line().as_bytes()).unwrap();
             until(&mut client, "waiting\n");
-            assert_ne!(identities(victim.pid())[0], before.identities()[0], "{way}");
-            // From its own to the session's.
-            if way == "reads" {
-                victim.say(&format!("first {round}"));
-                victim.log_with(&format!("main: got first {round}\n"));
-                wait_for_main(victim.pid(), &[libc::SYS_read]);
-            } else {
-                victim.signal(nix::sys::signal::Signal::SIGUSR1);
-                wait_for("its next look", PATIENCE, || {
-                    (victim.log().matches("main: looks again").count() == round).then_some(())
-                });
-                wait_for_main(victim.pid(), &[libc::SYS_poll, libc::SYS_select, libc::SYS_pselect6]);
-            }
+            assert_eq!(identities(victim.pid())[0], before.identities()[0], "{way}");
+            // What comes for it while the line runs is noticed while the line runs.
+            victim.say(&format!("first {round}"));
+            victim.log_with(&format!("main: got first {round}\n"));
             go.now();
             client.until_prompt();
-            assert_eq!(client.run("1 + 1"), "$1 = 2\n");
-            victim.say(&format!("second {round}"));
-            victim.log_with(&format!("main: got second {round}\n"));
             drop(client);
             before.is_again();
+            wait_for_main(victim.pid(), &[libc::SYS_poll, libc::SYS_select, libc::SYS_pselect6]);
         }
         let log = victim.log();
-        assert!(!log.contains("main: the end") && !log.contains("fails"), "{log}");
-        assert!(!log.contains("finds nothing"), "{log}");
-        assert_eq!(log.matches("main: got").count(), if way == "reads" { 20 } else { 10 }, "{log}");
-        assert_eq!(victim.finish().1.code(), Some(3), "its own end is its end");
+        assert!(!log.contains("main: the end") && !log.contains("fails") && !log.contains("finds nothing"), "{log}");
     }
 }
 

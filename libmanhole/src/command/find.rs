@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn wrong_words_get_help() {
-        assert!(ambiguous("d").contains("disassemble, down, dump_stacktraces"));
+        assert!(ambiguous("d").contains("disassemble, display, down, dump_stacktraces"));
         assert!(unknown("hlep").contains("did you mean \"help\""));
         assert!(unknown("bactrace 5").contains("\"backtrace\""));
         assert!(unknown("frobnicate").ends_with("help lists the commands"));

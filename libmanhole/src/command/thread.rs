@@ -10,7 +10,7 @@ use crate::render::quote::plain;
 pub(super) static COMMAND: Command = Command {
     names: &["thread"],
     arguments: "[N | TID] [COMMAND]",
-    summary: "select a thread, or say which one is selected; or run one command for a thread",
+    summary: "select a thread, or run one command for it; alone: say which is selected",
     help: "N is a number from info threads; a thread's kernel id is taken as well, and wins.\n\
            bt, frame, info registers, $registers and thread-local variables are about the selected thread.\n\
            thread 3 print errno: the command, or the expression, for that thread; the selected one stays selected.",

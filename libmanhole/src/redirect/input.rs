@@ -80,9 +80,14 @@ pub(crate) fn begin() {
     if room.input.is_some() || !hand::is_there() || !hand::holds(1) || host_fd::identity(0).is_none() {
         return;
     }
+    let Some(before) = readers::waiting() else {
+        log::event(format_args!(
+            "A thread of the process polls its standard input, which is left to it: the line does not read the client's."
+        ));
+        return;
+    };
     let Ok((reader, writer)) = fd::pipe(PIPE) else { return };
     let original = original();
-    let before = readers::waiting();
     match hand::install(&[Piece { number: 0, end: &reader, copy: original.as_ref() }]) {
         Ok(()) => {
             let (end, pause) = (None, PAUSE);

@@ -23,8 +23,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// the original, and to send it away would give it what is not its own.
 pub(super) type Before = Vec<(i32, RunStamp)>;
 
-/// The threads that wait for standard input as it is.
-pub(super) fn waiting() -> Before {
+/// The threads that wait for standard input as it is; `None` when one of them polls it. A poll is woken by the file that it began with and then
+/// asks the one that is there (fs/select.c), so it would sleep through what comes for it.
+pub(super) fn waiting() -> Option<Before> {
     let mut found = Before::new();
     for _ in 0..LOOKS {
         let mut some_run = false;
@@ -33,6 +34,7 @@ pub(super) fn waiting() -> Before {
             let task = Task::new(tid);
             match (is_ours(tid), waits(&task)) {
                 (true, _) | (false, Some(false)) => {}
+                (false, Some(true)) if polls(&task) => return None,
                 (false, Some(true)) => found.extend(task.stamp().map(|stamp| (tid, stamp))),
                 (false, None) => some_run = true,
             }
@@ -43,7 +45,18 @@ pub(super) fn waiting() -> Before {
         // One that was interrupted a moment ago is on its way back.
         process::sleep(PAUSE);
     }
-    found
+    Some(found)
+}
+
+/// Whether the thread, which waits for standard input, does so by another call than one that reads it.
+fn polls(task: &Task) -> bool {
+    const READING: [i64; 5] = [libc::SYS_read, libc::SYS_readv, libc::SYS_preadv2, libc::SYS_splice, libc::SYS_tee];
+    match task.look() {
+        Look::Blocked(position) => {
+            position.syscall.is_none_or(|call| !READING.contains(&i64::try_from(call.number).unwrap_or(-1)))
+        }
+        Look::Running | Look::Refused | Look::NoPosition | Look::Gone => false,
+    }
 }
 
 fn is_ours(tid: i32) -> bool {

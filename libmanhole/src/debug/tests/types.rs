@@ -242,8 +242,8 @@ fn types_of_cpp() {
         let pointers = record(&mut debug, look, "Pointers");
         let mut kind = |index: usize| (*debug.describe(pointers.members[index].type_id)).clone();
         assert!(matches!(kind(0), Type::MemberPointer { .. }) && matches!(kind(1), Type::MemberPointer { .. }));
-        assert!(matches!(kind(3), Type::Reference { is_rvalue: false, .. }));
-        assert!(matches!(kind(4), Type::Reference { is_rvalue: true, .. }));
+        assert!(matches!(kind(2), Type::Reference { is_rvalue: false, .. }));
+        assert!(matches!(kind(3), Type::Reference { is_rvalue: true, .. }));
         let Type::MemberPointer { to, .. } = kind(1) else { panic!() };
         assert_eq!(debug.size_of(pointers.members[1].type_id), Some(16));
         assert!(matches!(&*debug.describe(to), Type::Function(_)));
