@@ -132,15 +132,10 @@ fn a_call_that_does_not_return_is_a_job() {
     let reply = client.run("doze()");
     assert_eq!(reply.message, "no end after 2 s: doze still runs, as job 1; jobs lists it");
     assert!(began.elapsed() < Duration::from_secs(5));
-    // Ctrl-C.
-    let id = client.ask(json!({"run": "spin() + 1"}));
-    wait_for("the call to run", PATIENCE, || burns(&victim).then_some(()));
-    let reply = interrupt(&mut client, id);
-    assert_eq!(reply.message, "interrupted: spin still runs, as job 2; jobs lists it");
     let jobs = client.data("jobs");
-    assert_eq!(jobs.as_array().unwrap().len(), 2);
+    assert_eq!(jobs.as_array().unwrap().len(), 1);
     assert_eq!(jobs[0]["line"], "doze()");
-    assert!(jobs[0]["runs"] == true && jobs[1]["runs"] == true, "{jobs}");
+    assert!(jobs[0]["runs"] == true, "{jobs}");
     // Other calls work meanwhile, and faults come back.
     assert_eq!(value(&mut client, "add(40, 2)"), "42");
     assert!(client.run("follow(&first)").message.contains("SIGSEGV"));
@@ -149,7 +144,10 @@ fn a_call_that_does_not_return_is_a_job() {
     for _ in 0..8 {
         reasons.push(client.run("doze()").message);
     }
-    assert!(reasons.iter().any(|reason| reason.starts_with("nothing can be called now")), "{reasons:?}");
+    assert!(
+        reasons.iter().any(|reason| reason == "doze cannot be called now: too many jobs run already; jobs lists them"),
+        "{reasons:?}"
+    );
     assert_eq!(client.run("print generation += 1").done, "ok");
     wait_for("the jobs to return", PATIENCE, || {
         let jobs = client.data("jobs");
@@ -175,6 +173,42 @@ fn the_output_of_a_call_comes_to_the_client() {
     let (said, status) = victim.finish();
     assert_eq!(status.code(), Some(0));
     assert_eq!(said, ["served=0"]);
+}
+
+#[test]
+fn ctrl_c_gives_the_prompt_back() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=60");
+    let mut client = victim.structured();
+    let id = client.ask(json!({"run": "spin() + 1"}));
+    wait_for("the call to run", PATIENCE, || burns(&victim).then_some(()));
+    let reply = interrupt(&mut client, id);
+    assert_eq!(reply.message, "interrupted: spin still runs, as job 1; jobs lists it");
+    assert_eq!(client.data("jobs")[0]["runs"], true);
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    assert_eq!(client.run("print generation += 1").done, "ok");
+    wait_for("the job to return", PATIENCE, || (client.data("jobs")[0]["runs"] == false).then_some(()));
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+#[test]
+fn what_a_line_starts_has_the_signals_of_the_process() {
+    let _turn = turn::shared();
+    let answer = tempfile::NamedTempFile::new().unwrap();
+    let mut victim = Host::new(victims::c_with("starter", &["-O1", "-g"]))
+        .env("ANSWER", answer.path().to_str().unwrap())
+        .options("")
+        .ready();
+    let mut client = victim.structured();
+    let (usr1, usr2) = (1 << (libc::SIGUSR1 - 1), 1 << (libc::SIGUSR2 - 1));
+    for name in ["of_a_thread", "of_a_fork", "of_a_spawn", "of_system", "of_popen"] {
+        assert_eq!(value(&mut client, &format!("{name}()")), usr1.to_string(), "{name}");
+    }
+    assert_eq!(value(&mut client, "of_a_spawn_that_blocks_sigusr2()"), usr2.to_string());
+    assert_eq!(value(&mut client, "status_of_system()"), "23");
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
 
 #[test]

@@ -12,7 +12,7 @@
 mod jobs;
 
 use core::ffi::{c_char, c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::app::Function;
@@ -71,6 +71,9 @@ static WORKERS: [Worker; guard::CALLS] = [const {
     }
 }; guard::CALLS];
 
+/// What the thread that has created the last worker blocks otherwise: the host's own threads have signals open, ours have not.
+static HOST_MASK: AtomicU64 = AtomicU64::new(0);
+
 /// Who makes the application's worker or lets it end. Host threads only ever try it.
 static CHANGING: Lock<()> = Lock::new(());
 
@@ -81,8 +84,8 @@ static ASKED: AtomicI32 = AtomicI32::new(0);
 /// What has become of the wish: an error number, or 0, or -1 as long as nobody has come by.
 static RESULT: AtomicI32 = AtomicI32::new(-1);
 
-/// Makes sure that there is a worker for the application's commands. The calling thread blocks all signals.
-pub(crate) fn ensure() -> Result<(), Errno> {
+/// Makes sure that there is a worker for the application's commands. The calling thread blocks all signals, and otherwise `mask`.
+pub(crate) fn ensure(mask: Set) -> Result<(), Errno> {
     let Some(_one) = CHANGING.try_lock() else { return Err(Errno(libc::EBUSY)) };
     let [worker, ..] = &WORKERS;
     worker.is_application_s.store(true, SeqCst);
@@ -92,13 +95,14 @@ pub(crate) fn ensure() -> Result<(), Errno> {
         let _ = worker.state.compare_exchange(LAST, BUSY, SeqCst, SeqCst);
         return Ok(());
     }
-    create(0)
+    create(0, mask)
 }
 
 /// Creates the worker of a place whose state says already that it is there.
-fn create(slot: usize) -> Result<(), Errno> {
+fn create(slot: usize, mask: Set) -> Result<(), Errno> {
     let Some(worker) = WORKERS.get(slot) else { return Err(Errno(libc::EINVAL)) };
     worker.tid.store(0, SeqCst);
+    HOST_MASK.store(mask.0, SeqCst);
     let mut attributes = core::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     let mut id: libc::pthread_t = 0;
     // What a fault raises is never blocked on a worker.
@@ -132,8 +136,8 @@ pub(crate) fn want(tid: i32) -> bool {
     true
 }
 
-/// On the host thread that was asked: creates the worker that is wanted.
-pub(crate) fn come() {
+/// On the host thread that was asked, whose interrupted code blocks `mask`: creates the worker that is wanted.
+pub(crate) fn come(mask: Set) {
     let wanted = WANTED.load(SeqCst);
     if wanted == 0
         || ASKED.load(SeqCst) != process::tid()
@@ -144,7 +148,7 @@ pub(crate) fn come() {
     let slot = wanted as usize - 1;
     let is_free =
         WORKERS.get(slot).is_some_and(|worker| worker.state.compare_exchange(NONE, IDLE, SeqCst, SeqCst).is_ok());
-    let result = if is_free { create(slot) } else { Ok(()) };
+    let result = if is_free { create(slot, mask) } else { Ok(()) };
     RESULT.store(result.err().map_or(0, |error| error.0), SeqCst);
 }
 
@@ -208,6 +212,13 @@ pub(crate) fn is_busy() -> bool {
 /// Whether a thread is a worker.
 pub(crate) fn is_one(tid: i32) -> bool {
     WORKERS.iter().any(|worker| worker.tid.load(SeqCst) == tid && worker.state.load(SeqCst) != NONE)
+}
+
+/// On a worker: what a thread of the host's own blocks in its place. `None` on all other threads, at the price of a few loads while there
+/// is no worker.
+pub(crate) fn host_mask() -> Option<Set> {
+    let is_worker = WORKERS.iter().any(|worker| worker.state.load(SeqCst) != NONE) && is_one(process::tid());
+    is_worker.then(|| Set(HOST_MASK.load(SeqCst)))
 }
 
 impl Worker {

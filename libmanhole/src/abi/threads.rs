@@ -5,9 +5,11 @@
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{births, guarded};
+use super::births::{self, Birth};
+use super::guarded;
 use crate::sys::next::function as next;
-use crate::{install, sys};
+use crate::sys::signal;
+use crate::{install, sys, worker};
 
 /// pthread_create(3).
 ///
@@ -21,12 +23,11 @@ pub unsafe extern "C" fn pthread_create(
     argument: *mut c_void,
 ) -> c_int {
     guarded("pthread_create", install::host_has_threads);
-    if !install::wants_stacks() {
+    let mask = worker::host_mask();
+    let birth = Birth { function: start as usize, argument: argument as usize, mask };
+    let is_ours = mask.is_some() || install::wants_stacks();
+    let Some(birth) = is_ours.then(|| births::keep(&birth)).flatten() else {
         // SAFETY: the caller's arguments, passed on as they are.
-        return unsafe { next::pthread_create(thread, attributes, start, argument) };
-    }
-    let Some(birth) = births::keep(start as usize, argument as usize) else {
-        // SAFETY: as above.
         return unsafe { next::pthread_create(thread, attributes, start, argument) };
     };
     let begin = begin as *const () as *mut c_void;
@@ -38,8 +39,8 @@ pub unsafe extern "C" fn pthread_create(
     result
 }
 
-/// Where a new thread begins when post-mortems are wanted: it gets a stack for handlers, and goes on in the host's function as
-/// if that had been called directly, so that no frame of ours is on its stack.
+/// Where a new thread begins when post-mortems are wanted, or when a line of the prompt has made it: it gets a stack for handlers and the
+/// host's mask, and goes on in the host's function as if that had been called directly, so that no frame of ours is on its stack.
 #[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 unsafe extern "C" fn begin(_: *mut c_void) {
@@ -54,9 +55,16 @@ struct Start {
 }
 
 extern "C" fn prepare(birth: *mut c_void) -> Start {
-    guarded("pthread_create", install::provide_stack);
-    let (function, argument) = births::take(birth as usize);
-    Start { function, argument }
+    let birth = births::take(birth as usize);
+    guarded("pthread_create", || {
+        if install::wants_stacks() {
+            install::provide_stack();
+        }
+        if let Some(mask) = birth.as_ref().and_then(|birth| birth.mask) {
+            signal::exchange_mask(mask);
+        }
+    });
+    birth.map_or(Start { function: 0, argument: 0 }, |Birth { function, argument, .. }| Start { function, argument })
 }
 
 /// syscall(2): a thread that ends by the bare call is told of, since it may be the host's last. Everything else goes on to the

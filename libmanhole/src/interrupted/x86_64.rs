@@ -2,6 +2,7 @@
 //!
 //! Context: **signal handler** on a host thread. No allocation, lock, formatting or panic; reads memory by system call.
 
+use super::Place;
 use crate::snapshot::{REGISTERS, Registers};
 use crate::sys::own_memory;
 
@@ -39,9 +40,9 @@ pub(crate) fn registers(context: &libc::ucontext_t) -> Registers {
 /// If the signal has interrupted a system call that fails with EINTR because of it, lets the call begin anew.
 ///
 /// Only calls that have done nothing when they give EINTR are begun anew, and only when the number is certain: it is read
-/// from the `mov $number,%eax` before the `syscall` instruction. `host_signal_waits` says that the host's own signal is
-/// about to be handled: then the EINTR is the host's, and stays.
-pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnOnce() -> bool) {
+/// from the `mov $number,%eax` before the `syscall` instruction, or the thread is where it was seen, `place`, with the same arguments.
+/// `host_signal_waits` says that the host's own signal is about to be handled: then the EINTR is the host's, and stays.
+pub(crate) fn resume(context: &mut libc::ucontext_t, place: Option<&Place>, host_signal_waits: impl FnOnce() -> bool) {
     let gregs = &mut context.uc_mcontext.gregs;
     let (Some(&rax), Some(&rip)) = (gregs.get(libc::REG_RAX as usize), gregs.get(libc::REG_RIP as usize)) else {
         return;
@@ -53,7 +54,9 @@ pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
     if own_memory::read((rip as u64).wrapping_sub(CODE as u64), &mut code) != Ok(CODE) {
         return;
     }
-    let number = number_before(&code).or_else(|| futex_by_number(&code, gregs));
+    let number = number_before(&code)
+        .or_else(|| futex_by_number(&code, gregs))
+        .or_else(|| place.filter(|place| code.ends_with(&SYSCALL) && is_at(place, gregs)).map(number_of));
     let Some(number) = number.filter(|&number| may_begin_anew(number)) else { return };
     if host_signal_waits() {
         return;
@@ -64,6 +67,20 @@ pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
     if let Some(rip) = gregs.get_mut(libc::REG_RIP as usize) {
         *rip -= SYSCALL.len() as i64;
     }
+}
+
+/// Whether stack, program counter and the arguments of a call are those of `place`.
+fn is_at(place: &Place, gregs: &[i64]) -> bool {
+    const ARGUMENTS: [i32; 6] =
+        [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9];
+    let is = |register: i32, value: u64| gregs.get(register as usize) == Some(&(value as i64));
+    is(libc::REG_RIP, place.pc)
+        && is(libc::REG_RSP, place.sp)
+        && ARGUMENTS.iter().zip(place.syscall.arguments).all(|(&register, value)| is(register, value))
+}
+
+fn number_of(place: &Place) -> i64 {
+    i64::try_from(place.syscall.number).unwrap_or(-1)
 }
 
 /// How many bytes of code before the program counter are looked at.
@@ -202,6 +219,28 @@ mod tests {
         check(&[0x48, 0x89, 0xf8, 0x0f, 0x05], None);
         // no syscall instruction
         check(&[0xb8, 0xe8, 0, 0, 0, 0x90, 0x90], None);
+    }
+
+    #[test]
+    fn a_call_that_was_seen_is_the_same_only_with_all_its_arguments() {
+        let arguments = [1, 2, u64::MAX, 4, 5, 6];
+        let place = Place { pc: 100, sp: 200, syscall: crate::snapshot::Syscall { number: 7, arguments } };
+        let mut gregs = [0i64; 23];
+        let rows: [(i32, i64); 8] = [
+            (libc::REG_RIP, 100),
+            (libc::REG_RSP, 200),
+            (libc::REG_RDI, 1),
+            (libc::REG_RSI, 2),
+            (libc::REG_RDX, -1),
+            (libc::REG_R10, 4),
+            (libc::REG_R8, 5),
+            (libc::REG_R9, 6),
+        ];
+        for (register, value) in rows {
+            assert!(!is_at(&place, &gregs));
+            gregs[register as usize] = value;
+        }
+        assert!(is_at(&place, &gregs));
     }
 
     #[test]
