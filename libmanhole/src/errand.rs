@@ -8,11 +8,11 @@
 //! any other call, such as a write that could come back short, is never asked.
 #![allow(unsafe_code)]
 
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use core::time::Duration;
 
-use crate::capture::task::{Look, Position, Task};
-use crate::interrupted::{Interrupted, Place, channels, entry};
+use crate::capture::task::{Look, Task};
+use crate::interrupted::{Interrupted, channels, entry};
 use crate::loan::{self, Loan};
 use crate::snapshot::Syscall;
 use crate::sys::timer::CpuTimer;
@@ -38,35 +38,8 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
     // As in capture's handler: from Linux 5.10 on the timer's signal interrupts nothing, and an EINTR here is the host's.
     let by_timer = code == libc::SI_TIMER && process::kernel() >= (5, 10);
     if !by_timer || interrupted.mask().contains(number) {
-        interrupted.go_on_from(seen().as_ref());
+        interrupted.go_on();
     }
-}
-
-/// Where the thread that is asked was seen: the number of its call, which the registers of an interrupted call do not tell.
-static SEEN: [AtomicU64; 9] = [const { AtomicU64::new(0) }; 9];
-
-fn note(place: Place) {
-    let [a, b, c, d, e, f] = place.syscall.arguments;
-    for (slot, value) in SEEN.iter().zip([place.pc, place.sp, place.syscall.number, a, b, c, d, e, f]) {
-        slot.store(value, SeqCst);
-    }
-}
-
-fn seen() -> Option<Place> {
-    let mut values = [0; 9];
-    for (value, slot) in values.iter_mut().zip(&SEEN) {
-        *value = slot.load(SeqCst);
-    }
-    let [pc, sp, number, arguments @ ..] = values;
-    (pc != 0).then_some(Place { pc, sp, syscall: Syscall { number, arguments } })
-}
-
-/// Sends the signal to a thread that waits in a call.
-fn ask(task: &Task, loan: &Loan) -> bool {
-    if let Look::Blocked(Position { pc, sp, syscall: Some(syscall) }) = task.look() {
-        note(Place { pc, sp, syscall });
-    }
-    process::queue_to_thread(task.tid(), loan.number(), 0).is_ok()
 }
 
 /// How harmful it is to ask a thread.
@@ -116,7 +89,7 @@ pub(crate) fn fetch_worker(is_fit: &dyn Fn(i32) -> bool) -> Result<(), String> {
             if are_full {
                 break;
             }
-            let is_sent = ask(&task, &loan);
+            let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
             let start = process::monotonic();
             while is_sent && process::monotonic().saturating_sub(start) < LIMIT {
                 match worker::has_come() {
@@ -149,13 +122,12 @@ pub(crate) fn loan() -> Result<Loan, String> {
     Loan::take(errand_entry)
 }
 
-/// Lets the call that the thread waits in begin anew: it then sees the descriptors as they are. The caller knows that the
+/// Lets the call that thread `tid` waits in begin anew: it then sees the descriptors as they are. The caller knows that the
 /// call is one that may, and that the thread does not block the signal. False when the thread does not come by.
-pub(crate) fn begin_anew(task: &Task, loan: &Loan) -> bool {
+pub(crate) fn begin_anew(tid: i32, loan: &Loan) -> bool {
     const PATIENCE: Duration = Duration::from_millis(100);
-    let tid = task.tid();
     BEGINS_ANEW.store(tid, SeqCst);
-    let is_sent = ask(task, loan);
+    let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
     let start = process::monotonic();
     // The kernel has given up the call before it runs the handler.
     while is_sent && BEGINS_ANEW.load(SeqCst) == tid && process::monotonic().saturating_sub(start) < PATIENCE {
@@ -190,7 +162,7 @@ fn send() -> Result<(), String> {
                     if harm_of(&task) <= bearable && task.may_be_asked(loan.number()) && rests(&task) =>
                 {
                     asked.push(tid);
-                    if ask(&task, &loan)
+                    if process::queue_to_thread(tid, loan.number(), 0).is_ok()
                         && let Some(result) = wait(Duration::from_millis(100))
                     {
                         return result;

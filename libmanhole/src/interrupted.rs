@@ -7,16 +7,11 @@
 mod arch;
 pub(crate) mod channels;
 
-use crate::snapshot::{Registers, Syscall};
+use crate::snapshot::Registers;
 use crate::sys::{own_image, signal};
 
-/// Where a thread was, as the kernel tells of one that waits (proc_pid_syscall(5)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) pc: u64,
-    pub(crate) sp: u64,
-    pub(crate) syscall: Syscall,
-}
+#[cfg(not(test))]
+pub(crate) use arch::NUMBER_FOLLOWS;
 
 /// The context that the kernel has saved.
 pub(crate) struct Interrupted<'c>(&'c mut libc::ucontext_t);
@@ -44,13 +39,8 @@ impl<'c> Interrupted<'c> {
 
     /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well.
     pub(crate) fn go_on(&mut self) {
-        self.go_on_from(None);
-    }
-
-    /// As [`Interrupted::go_on`], for a thread that was seen at `place` before the signal was sent.
-    pub(crate) fn go_on_from(&mut self, place: Option<&Place>) {
         let mask = self.mask();
-        arch::resume(self.0, place, || {
+        arch::resume(self.0, || {
             let waiting = signal::pending().0 & !mask.0;
             (1..=64).any(|number| {
                 waiting >> (number - 1) & 1 == 1

@@ -9,7 +9,7 @@ use super::births::{self, Birth};
 use super::guarded;
 use crate::sys::next::function as next;
 use crate::sys::signal;
-use crate::{install, sys, worker};
+use crate::{install, interrupted, sys, worker};
 
 /// pthread_create(3).
 ///
@@ -68,7 +68,8 @@ extern "C" fn prepare(birth: *mut c_void) -> Start {
 }
 
 /// syscall(2): a thread that ends by the bare call is told of, since it may be the host's last. Everything else goes on to the
-/// C library's at once, with all registers as they are.
+/// C library's at once, with all registers as they are; the number stays below the stack pointer, in the red zone (System V ABI), where
+/// [`crate::interrupted`] finds it: the C library's function keeps nothing there, and the kernel puts no signal's frame there.
 ///
 /// # Safety
 /// As the C library's.
@@ -80,6 +81,10 @@ pub unsafe extern "C" fn syscall() {
         "cmp rdi, {exit}",
         "je 3f",
         "2:",
+        "mov rax, {mark}",
+        "xor rax, rsp",
+        "mov [rsp - 16], rax",
+        "mov [rsp - 24], rdi",
         "mov rax, [rip + {next}]",
         "test rax, rax",
         "jz 4f",
@@ -110,8 +115,11 @@ pub unsafe extern "C" fn syscall() {
         "pop rdx",
         "pop rsi",
         "pop rdi",
+        "test rax, rax",
+        "jnz 2b",
         "jmp rax",
         exit = const libc::SYS_exit,
+        mark = const interrupted::NUMBER_FOLLOWS,
         next = sym NEXT_SYSCALL,
         ends = sym thread_ends,
         look_up = sym look_up,

@@ -118,7 +118,7 @@ pub(super) fn send_away(is_left: impl Fn() -> bool, before: &Before) -> bool {
 }
 
 fn asked(task: &Task, loan: &Loan) -> bool {
-    task.may_be_asked(loan.number()) && errand::begin_anew(task, loan)
+    task.may_be_asked(loan.number()) && errand::begin_anew(task.tid(), loan)
 }
 
 /// Whether the thread waits for standard input; `None` while it runs.
