@@ -237,6 +237,27 @@ fn the_end_of_input_is_not_the_process_s() {
     }
 }
 
+/// A thread that waits for its own input when the line begins never gets what comes for the line, an end in between or not.
+#[test]
+fn what_comes_after_an_end_is_the_line_s() {
+    let _turn = turn::shared();
+    let mut victim = asker("reads", "");
+    wait_for_main(victim.pid(), &[libc::SYS_read]);
+    let mut client = victim.structured();
+    for round in 1..=10 {
+        client.ask(json!({"run": "twice"}));
+        client.send(&json!({"input_end": true}).to_string());
+        let (all, _) = messages(&mut client, "text");
+        assert!(all.last().is_some_and(|message| message["text"] == "the end\n"), "{all:?}");
+        client.send(&json!({"input": "secret\n"}).to_string());
+        assert_eq!(messages(&mut client, "done").1, "then secret\n");
+        victim.say(&format!("own {round}"));
+        victim.log_with(&format!("main: got own {round}\n"));
+        wait_for_main(victim.pid(), &[libc::SYS_read]);
+    }
+    assert!(!victim.log().contains("secret"), "{}", victim.log());
+}
+
 #[test]
 fn a_reader_that_cannot_be_asked_sees_no_end() {
     let _turn = turn::shared();

@@ -80,6 +80,20 @@ static int raw(int argc, char **argv, void *context)
     return 0;
 }
 
+/* By read(2): until the end, and then once more. */
+static int twice(int argc, char **argv, void *context)
+{
+    char bytes[256];
+    ssize_t got;
+    (void)argc, (void)argv, (void)context;
+    while ((got = read(0, bytes, sizeof bytes)) > 0) {}
+    printf("the end\n");
+    fflush(stdout);
+    got = read(0, bytes, sizeof bytes);
+    printf("then %.*s", got > 0 ? (int)got : 0, bytes);
+    return 0;
+}
+
 /* Waits for a file, and for a signal of nobody's. */
 static int waits(int argc, char **argv, void *context)
 {
@@ -199,6 +213,7 @@ int main(int argc, char **argv)
     manhole_add_command("count", "count the bytes of the input", count, NULL);
     manhole_add_command("letter", "take one letter by stdio", letter, NULL);
     manhole_add_command("raw", "read once", raw, NULL);
+    manhole_add_command("twice", "read twice", twice, NULL);
     manhole_add_command("waits", "wait for a file", waits, NULL);
     manhole_add_command("runs", "run a shell's line", runs, NULL);
     manhole_add_command("forks", "make children", forks, NULL);
