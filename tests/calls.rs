@@ -234,6 +234,21 @@ fn a_process_of_one_thread_stays_one() {
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
 
+/// Its only thread has to make the thread for the call, in a moment when it holds nothing.
+#[test]
+fn a_process_that_hardly_rests() {
+    let _turn = turn::shared();
+    let mut victim = Host::new(victims::c_with("bursts", &["-O1", "-g"])).options("").ready();
+    for _ in 0..10 {
+        let mut client = victim.structured();
+        assert_eq!(value(&mut client, "add(40, 2)"), "42");
+        drop(client);
+        let workers = || tasks::of(victim.pid()).iter().filter(|task| task.field("Name") == "Manhole-worker").count();
+        wait_for("the end of the worker", Duration::from_secs(10), || (workers() == 0).then_some(()));
+    }
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
 #[test]
 fn what_ends_the_process_needs_to_be_meant() {
     use std::os::unix::process::ExitStatusExt;
@@ -244,6 +259,7 @@ fn what_ends_the_process_needs_to_be_meant() {
         ("execl(\"/bin/false\", \"false\", (char *)0)", Some(1), None),
         ("kill(getpid(), 9)", None, Some(9)),
         ("kill(getpid(), 15)", None, Some(15)),
+        ("raise(15)", None, Some(15)),
     ] {
         let mut victim = served("timeout=1");
         let mut client = victim.structured();

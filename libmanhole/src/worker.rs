@@ -360,10 +360,12 @@ impl Work {
             Work::Call(call) => {
                 // SAFETY: the call is this thread's alone until it has returned; the person at the prompt has asked for it.
                 unsafe {
+                    let mask = (*call).opens_signals.then(|| signal::exchange_mask(Set(HOST_MASK.load(SeqCst))));
                     guard::begin(slot, (*call).gate());
                     (*call).pass();
+                    guard::end(slot);
+                    mask.map(signal::exchange_mask);
                 }
-                guard::end(slot);
                 Ran::Call
             }
         }
