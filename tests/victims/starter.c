@@ -15,6 +15,9 @@
 static char *question[] = { "cp", "/proc/self/status", NULL, NULL };
 static const char *const TO_A_SHELL = "exec cp /proc/self/status \"$ANSWER\"";
 
+// The C library has statics of this name.
+long buffer = 77;
+
 static long of_file(const char *path) {
     FILE *file = fopen(path, "r");
     unsigned long mask = -1;
