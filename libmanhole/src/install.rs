@@ -201,7 +201,6 @@ fn settled(options: &Options) -> Settings {
         daemon_connection: options.daemon_connection,
         children: options.children,
         dump_on: options.dump_on.map_or(0, Signal::number),
-        strict: options.strict,
         thread: options.thread,
         activate_on: options.activate_on.map_or(0, Signal::number),
         oneshot_on: options.oneshot_on.map_or(0, Signal::number),
