@@ -15,7 +15,7 @@ use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
-use crate::sys::{self, fd, process, thread};
+use crate::sys::{self, fd, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
     app, arena, capture, credentials, descendants, dormant, dump, listener, log, redirect, serve, snapshot, state,
@@ -318,7 +318,14 @@ pub(crate) fn disposition_has_changed(signal: i32) {
     }
 }
 
-/// The calling thread asks for the disposition of a signal, or is about to change it: it finds its own.
+/// The calling thread has been told that `handler`, which is ours, has a signal: handler, flags and mask that are the host's there.
+pub(crate) fn disposition_of_host(signal: i32, handler: usize) -> (usize, i32, Set) {
+    const SA_RESTORER: u64 = 0x0400_0000;
+    let hidden = guard::hidden(signal, handler).filter(|hidden| !own_image::contains(hidden.handler));
+    hidden.map_or((libc::SIG_DFL, 0, Set(0)), |own| (own.handler, (own.flags & !SA_RESTORER) as i32, own.mask))
+}
+
+/// The calling thread is about to change the disposition of a signal: it finds its own.
 pub(crate) fn disposition_is_wanted(signal: i32) {
     guard::step_aside(signal);
 }

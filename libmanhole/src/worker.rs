@@ -17,9 +17,10 @@ use core::time::Duration;
 
 use crate::app::Function;
 use crate::call::{Call, guard};
+use crate::capture::task::Task as Thread;
 use crate::sys::lock::{self, Lock};
 use crate::sys::signal::{self, Set};
-use crate::sys::{Errno, next, process, thread};
+use crate::sys::{Errno, directory, next, process, stdio, thread};
 use crate::{redirect, state};
 
 pub(crate) use jobs::{Done, Job, Outcome, Refusal, Task, Ticket, each_job, give_up, outcome, start, tid};
@@ -105,8 +106,7 @@ fn create(slot: usize, mask: Set) -> Result<(), Errno> {
     HOST_MASK.store(mask.0, SeqCst);
     let mut attributes = core::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     let mut id: libc::pthread_t = 0;
-    // What a fault raises is never blocked on a worker.
-    let before = signal::exchange_mask(Set(signal::BLOCKED.0 & !Set::of(&guard::SIGNALS).0));
+    let before = signal::block_all();
     // SAFETY: the C library fills the attributes before they are used, and the thread's function has the right type. The new
     // thread inherits the mask.
     let error = unsafe {
@@ -275,6 +275,9 @@ impl Worker {
     /// What the job calls may be called.
     unsafe fn work(&self, slot: usize, process: i32) -> bool {
         let Some(work) = self.take() else { return true };
+        // What a fault raises is not blocked while a job runs, whatever the last one has left. Without one, what is sent to the process is for
+        // threads that the host knows: one that waits for it with the signal blocked would miss it.
+        signal::exchange_mask(Set(signal::BLOCKED.0 & !Set::of(&guard::SIGNALS).0));
         let is_redirected = self.pass_gate();
         let input = redirect::input::before_line();
         // SAFETY: the caller's word.
@@ -286,6 +289,7 @@ impl Worker {
             redirect::flush_stdio();
             redirect::input::after_line(input);
         }
+        signal::block_all();
         // SAFETY: the function has returned.
         self.finish(unsafe { done.of(work) });
         true
@@ -365,6 +369,9 @@ impl Work {
                     (*call).pass();
                     guard::end(slot);
                     mask.map(signal::exchange_mask);
+                    if (*call).is_abandoned() {
+                        stdio::unlock_standard_streams();
+                    }
                 }
                 Ran::Call
             }
@@ -389,6 +396,18 @@ impl Ran {
     }
 }
 
+/// In a forked child whose function has come back here: a child without another thread of the host's ends at once. To return would be
+/// exit(3) in the C library's eyes, with the parent's handlers: they remove files and write out buffers that are the parent's.
+fn leave_child() {
+    let own = process::tid();
+    let is_ours = |tid: i32| Thread::new(tid).identity().is_none_or(|task| task.name.starts_with("Manhole"));
+    let mut others = directory::numbers(c"/proc/self/task").unwrap_or_default();
+    others.retain(|&tid| tid != own && !is_ours(tid));
+    if others.is_empty() {
+        next::exit_now(0);
+    }
+}
+
 /// A worker's life.
 extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
     let slot = slot as usize;
@@ -403,6 +422,7 @@ extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
                 // SAFETY: what the job calls was given for this by the application, or by the person at the prompt.
                 let is_process = unsafe { worker.work(slot, process) };
                 if !is_process {
+                    leave_child();
                     return core::ptr::null_mut();
                 }
             }

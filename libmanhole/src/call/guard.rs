@@ -75,14 +75,13 @@ pub(crate) struct Fault {
     pub(crate) registers: Registers,
 }
 
-/// One of the host's dispositions, kept while ours is in its place.
+/// One of the host's dispositions, kept while ours is in its place. Whether it is, the kernel alone knows: a word in memory would be shared
+/// with the child of a vfork(2), which has dispositions of its own.
 struct Kept {
-    is_ours: AtomicU32,
     before: Replaced<Action>,
 }
 
-static KEPT: [Kept; SIGNALS.len()] =
-    [const { Kept { is_ours: AtomicU32::new(0), before: Replaced::new(Action::DEFAULT) } }; SIGNALS.len()];
+static KEPT: [Kept; SIGNALS.len()] = [const { Kept { before: Replaced::new(Action::DEFAULT) } }; SIGNALS.len()];
 
 /// Which workers have guarded calls. Taken by workers and the agent's thread, for a few system calls.
 static ARMED: lock::Lock<[bool; CALLS]> = lock::Lock::new([false; CALLS]);
@@ -107,11 +106,17 @@ fn arm(slot: usize, is_armed: bool) {
     }
 }
 
-/// On a host thread that asks for a disposition, or changes it: the host finds its own. A call that runs is without this guard from here on.
+/// On a host thread that is about to change a disposition: it finds its own. A call that runs is without this guard from here on.
 pub(crate) fn step_aside(number: i32) {
     if let Some((_, kept)) = SIGNALS.into_iter().zip(&KEPT).find(|(guarded, _)| *guarded == number) {
         kept.give_back(number);
     }
+}
+
+/// On a host thread that has been told a disposition: the host's, when it is ours that is in its place.
+pub(crate) fn hidden(number: i32, handler: usize) -> Option<Action> {
+    let (_, kept) = SIGNALS.into_iter().zip(&KEPT).find(|(guarded, _)| *guarded == number)?;
+    (handler == fault_entry as *const () as usize).then(|| *kept.before.get())
 }
 
 /// In a freshly forked child: no call is guarded there, but for the one that has forked.
@@ -137,22 +142,15 @@ impl Kept {
         if is_handler {
             ours.flags |= before.flags & (libc::SA_NODEFER | libc::SA_RESTART) as u64;
         }
-        self.is_ours.store(1, SeqCst);
-        match signal::set_action(number, &ours) {
-            Ok(was) if was == before => {}
+        if let Ok(was) = signal::set_action(number, &ours)
+            && was != before
+        {
             // The host was quicker: it keeps what it has just set.
-            Ok(was) => {
-                self.is_ours.store(0, SeqCst);
-                let _ = signal::set_action(number, &was);
-            }
-            Err(_) => self.is_ours.store(0, SeqCst),
+            let _ = signal::set_action(number, &was);
         }
     }
 
     fn give_back(&self, number: i32) {
-        if self.is_ours.swap(0, SeqCst) == 0 {
-            return;
-        }
         let is_ours = |action: &Action| action.handler == fault_entry as *const () as usize;
         if !signal::action(number).is_ok_and(|now| is_ours(&now)) {
             return;

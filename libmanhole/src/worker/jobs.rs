@@ -186,7 +186,11 @@ pub(crate) fn outcome(ticket: &Ticket) -> Outcome {
         None => match guard::fault(ticket.slot) {
             Some(fault) => Outcome::Faulted(Box::new(fault)),
             None if !worker.is_gone() => Outcome::Running,
-            None => Outcome::Vanished,
+            None => {
+                // What was guarded for it is the host's again.
+                worker.look();
+                Outcome::Vanished
+            }
         },
     }
 }
