@@ -64,6 +64,30 @@ fn masks_and_modes_are_those_of_one_call() {
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
 
+/// A disposition that changes while a call runs is the program's, and the call stays guarded.
+#[test]
+fn dispositions_may_change_while_a_call_runs() {
+    let _turn = turn::shared();
+    let (mut victim, _directory) = careless("timeout=1");
+    let mut client = victim.structured();
+    for _ in 0..20 {
+        fault(&mut client, "set_and_touch((char *)8)", "SIGSEGV");
+    }
+    let doze = client.ask(json!({"run": "doze()"}));
+    assert!(client.answer(doze).message.contains("job 1"));
+    for _ in 0..20 {
+        assert_eq!(victim.ask("handled"), "handled on its own stack");
+        fault(&mut client, "touch((char *)8)", "SIGSEGV");
+    }
+    // A signal that the program blocks and waits for is its own, also while a call has it open.
+    victim.signal(Signal::SIGABRT);
+    wait_for("the signal", PATIENCE, || (victim.ask("pending") == "pending 1").then_some(()));
+    assert_eq!(client.run("print generation += 1").done, "ok");
+    wait_for("the dispositions", PATIENCE, || (!handles_faults(&victim)).then_some(()));
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
 #[test]
 fn a_thread_that_ends_in_a_call_is_noticed() {
     let _turn = turn::shared();

@@ -16,7 +16,7 @@ use crate::interrupted::{Interrupted, channels, entry};
 use crate::loan::{self, Loan};
 use crate::snapshot::{Registers, Syscall};
 use crate::sys::timer::CpuTimer;
-use crate::sys::{directory, process, thread};
+use crate::sys::{directory, process, signal, thread};
 use crate::{hand, state, worker};
 
 entry!(
@@ -32,7 +32,7 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
     let (code, mut interrupted) = unsafe { ((*info).si_code, Interrupted::from_kernel(context)) };
     if state::is_on_here() {
         hand::come();
-        if is_where_it_was_seen(&interrupted.registers()) {
+        if is_where_it_was_seen(&interrupted.registers()) && has_room() {
             worker::come(interrupted.mask());
         }
         let _ = BEGINS_ANEW.compare_exchange(process::tid(), 0, SeqCst, SeqCst);
@@ -62,6 +62,12 @@ fn is_where_it_was_seen(registers: &Registers) -> bool {
     const INSTRUCTION: u64 = 2;
     registers.sp() == Some(sp.load(SeqCst))
         && registers.pc().is_some_and(|now| now.abs_diff(pc.load(SeqCst)) <= INSTRUCTION)
+}
+
+/// Whether this stack has room for what the C library does to create a thread.
+fn has_room() -> bool {
+    const NEEDED: usize = 8 * 1024;
+    signal::room_on_alternate_stack().is_none_or(|room| room >= NEEDED)
 }
 
 /// How harmful it is to ask a thread.

@@ -309,6 +309,7 @@ pub(crate) fn disposition_has_changed(signal: i32) {
     if !state::is_on_here() {
         return;
     }
+    guard::stand_again(signal);
     if signal == dormant::signal_in_use() {
         wake::signals_have_changed();
     }

@@ -37,6 +37,13 @@ impl<'c> Interrupted<'c> {
         signal::Set(unsafe { core::ptr::from_ref(&self.0.uc_sigmask).cast::<u64>().read() })
     }
 
+    /// The interrupted code blocks `number` from now on.
+    pub(crate) fn block(&mut self, number: i32) {
+        let mask = self.mask().0 | signal::Set::of(&[number]).0;
+        // SAFETY: as above; the kernel takes the mask from here when the handler returns.
+        unsafe { core::ptr::from_mut(&mut self.0.uc_sigmask).cast::<u64>().write(mask) }
+    }
+
     /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well.
     pub(crate) fn go_on(&mut self) {
         let mask = self.mask();

@@ -9,10 +9,13 @@
 //   pending   prints `pending N`: whether SIGABRT waits for the process
 //   vfork     a child of vfork gives SIGSEGV its default action, and ends; prints `vforked`
 //   crash     reads where nothing is
+//   handled   the same, with a handler that wants no other stack than the thread's own, on a thread that has another one, and that
+//             leaps out of it; prints `handled on its own stack` or where else
 //
 // It ends with status 0 at the end of stdin. What is called from outside is below.
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,11 +51,35 @@ int ask_and_touch(volatile char *address) {
     sigaction(SIGSEGV, NULL, &action);
     return action.sa_handler == SIG_DFL ? touch(address) : -1;
 }
+// The disposition is another one by then.
+int set_and_touch(volatile char *address) {
+    signal(SIGSEGV, SIG_DFL);
+    return touch(address);
+}
 int branch(void) { return fork(); }
 int doze(void) {
     int mine = generation;
     while (generation == mine) usleep(2000);
     return 1234;
+}
+
+static char other_stack[64 * 1024];
+static sigjmp_buf before;
+static volatile int is_elsewhere;
+
+static void on_fault(int number) {
+    char here;
+    is_elsewhere = number && &here >= other_stack && &here < other_stack + sizeof other_stack;
+    siglongjmp(before, 1);
+}
+
+static void handled(void) {
+    stack_t stack = { .ss_sp = other_stack, .ss_size = sizeof other_stack };
+    sigaltstack(&stack, NULL);
+    signal(SIGSEGV, on_fault);
+    if (!sigsetjmp(before, 1)) touch((char *)8);
+    signal(SIGSEGV, SIG_DFL);
+    printf("handled on %s stack\n", is_elsewhere ? "the other" : "its own");
 }
 
 static void tidy(void) { unlink(file); }
@@ -81,6 +108,8 @@ int main(int argc, char **argv) {
                 _exit(0);
             }
             printf(waitpid(child, NULL, 0) == child ? "vforked\n" : "no child\n");
+        } else if (!strncmp(line, "handled", 7)) {
+            handled();
         } else if (!strncmp(line, "crash", 5)) {
             touch((char *)8);
         }

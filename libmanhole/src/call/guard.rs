@@ -15,10 +15,10 @@ use core::time::Duration;
 use super::arch::Gate;
 use crate::interrupted::{Interrupted, entry, is_of_agent};
 use crate::snapshot::Registers;
-use crate::state;
 use crate::sys::replaced::Replaced;
-use crate::sys::signal::{self, Action, Set};
+use crate::sys::signal::{self, Action, Set, Silence};
 use crate::sys::{lock, mapping, process};
+use crate::{state, worker};
 
 /// What a fault, or abort(3), raises.
 pub(crate) const SIGNALS: [i32; 7] =
@@ -106,11 +106,32 @@ fn arm(slot: usize, is_armed: bool) {
     }
 }
 
-/// On a host thread that is about to change a disposition: it finds its own. A call that runs is without this guard from here on.
+/// On a host thread that is about to change a disposition: it finds its own. A call that runs is without this guard until [`stand_again`].
 pub(crate) fn step_aside(number: i32) {
     if let Some((_, kept)) = SIGNALS.into_iter().zip(&KEPT).find(|(guarded, _)| *guarded == number) {
         kept.give_back(number);
     }
+}
+
+/// On a host thread that has changed a disposition, or on the agent's thread: a call that runs is guarded again. Not in the child of a vfork(2), which
+/// shares this memory and has dispositions of its own: the caller knows that it is this process.
+pub(crate) fn stand_again(number: i32) {
+    let Some((_, kept)) = SIGNALS.into_iter().zip(&KEPT).find(|(guarded, _)| *guarded == number) else { return };
+    if GUARDED.iter().all(|guarded| guarded.tid.load(SeqCst) == 0) {
+        return;
+    }
+    // A handler that never comes back must not take the lock along; one that has interrupted its holder goes without.
+    let _silence = Silence::begin();
+    if let Some(armed) = ARMED.try_lock()
+        && armed.contains(&true)
+    {
+        kept.take(number);
+    }
+}
+
+/// For the agent's thread, while a call runs: what has stepped aside for a handler of the host's stands again.
+pub(crate) fn stand_fast() {
+    SIGNALS.into_iter().for_each(stand_again);
 }
 
 /// On a host thread that has been told a disposition: the host's, when it is ours that is in its place.
@@ -211,6 +232,12 @@ extern "C" fn on_fault(number: i32, info: *mut libc::siginfo_t, context: *mut li
     let guarded = GUARDED.iter().find(|guarded| guarded.tid.load(SeqCst) == tid && is_own(facts));
     match guarded {
         Some(guarded) => guarded.fail(number, facts, context),
+        None if facts.si_code <= 0 && worker::is_one(tid) => {
+            // Sent to the process, whose own threads all block it: one of them waits for it.
+            // SAFETY: the kernel's third argument.
+            unsafe { Interrupted::from_kernel(context) }.block(number);
+            let _ = process::send_again(number, facts);
+        }
         None => pass_on(number, info, context),
     }
 }
@@ -255,6 +282,15 @@ fn pass_on(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) 
         if unsafe { (*info).si_code } <= 0 {
             return;
         }
+    } else if before.flags & libc::SA_ONSTACK as u64 == 0
+        && before.handler != libc::SIG_DFL
+        && signal::room_on_alternate_stack().is_some()
+    {
+        // The host wants this handler on the thread's own stack: the kernel calls it there.
+        kept.give_back(number);
+        // SAFETY: the kernel passes a valid structure.
+        let _ = process::raise_again(number, unsafe { &*info });
+        return;
     } else if before.handler != libc::SIG_DFL && !is_of_agent(&before) {
         if before.flags & libc::SA_RESETHAND as u64 != 0 {
             kept.before.replace(Action::DEFAULT);
