@@ -47,7 +47,7 @@ mod types;
 pub(crate) mod watch;
 
 pub(crate) use inferior::Journal;
-pub(crate) use session::{Context, Session};
+pub(crate) use session::{Context, Session, forget};
 
 /// What the arguments of a command can be completed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

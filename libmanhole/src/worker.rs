@@ -429,6 +429,7 @@ extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
             _ => break,
         }
     }
+    *worker.job.lock() = None;
     worker.state.store(NONE, SeqCst);
     core::ptr::null_mut()
 }
