@@ -357,6 +357,12 @@ impl<'c, 's> Context<'c, 's> {
         }
     }
 
+    /// The same for a line that is to call nothing.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn without_calls(self) -> Self {
+        Context { calls_nothing: true, ..self }
+    }
+
     /// An error when the client wants the command to end.
     pub(super) fn check(&self) -> Result<(), String> {
         if (self.interrupted)() { Err("interrupted".to_owned()) } else { Ok(()) }
