@@ -21,5 +21,12 @@ if [[ -e dictionaries/$target.txt ]]; then
 fi
 # Compiled by stable Rust: what finds bugs here are checks of overflows and bounds, the time and the memory. The stack is the agent's.
 cargo fuzz build --fuzz-dir . --sanitizer none "$target"
+mkdir -p "artifacts/$target"
+if [[ $target == prompt ]]; then
+  # Something with types and variables to ask about.
+  gcc -shared -fPIC -g seeds/programs/small.c -nostdlib -Wl,--build-id -o target/small.so
+  export LD_PRELOAD=$PWD/target/small.so
+fi
+program=$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(rustc -vV | sed -n 's/^host: //p')/release/$target
 ulimit -S -s 512
-exec cargo fuzz run --fuzz-dir . --sanitizer none "$target" "$corpus" -- "${limits[@]}" -max_total_time="$seconds" "$@"
+exec "$program" "$corpus" "${limits[@]}" -artifact_prefix="artifacts/$target/" -max_total_time="$seconds" "$@"

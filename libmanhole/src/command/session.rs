@@ -117,6 +117,12 @@ impl<'s> Session<'s> {
         self.world = None;
     }
 
+    /// The same, with what this line is to see of the process.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn begin_line_in(&mut self, modules: Modules) {
+        self.world = Some(World { memory: Memory::new(), modules });
+    }
+
     /// Gives back what only the last line needed.
     pub(crate) fn end_line(&mut self) {
         self.world = None;

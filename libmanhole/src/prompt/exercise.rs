@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use super::{Pending, completion, line, obey};
 use crate::command::find::{self, Found};
 use crate::command::{Context, Session};
+use crate::memory::Memory;
+use crate::modules::Modules;
 use crate::symbols::{Store, Symbols};
+use crate::sys::process;
 
 /// Lines of one input that are looked at.
 const LINES: usize = 4;
@@ -19,11 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Lines<'s> {
     store: &'s Store,
     symbols: Symbols<'s>,
+    modules: Modules,
 }
 
 impl<'s> Lines<'s> {
     pub(crate) fn new(store: &'s Store) -> Self {
-        Lines { store, symbols: Symbols::new(store) }
+        // The program and what is installed are large: to look for a name that nobody knows takes a while in them.
+        let mut modules = Modules::read(&Memory::new()).unwrap_or_default();
+        let program = modules.module(process::program_entry()).map(|module| module.start);
+        let is_small = |path: &str| !path.starts_with("/usr/lib") && !path.starts_with("/lib");
+        modules.modules.retain(|module| Some(module.start) != program && is_small(&module.path));
+        Lines { store, symbols: Symbols::new(store), modules }
     }
 
     /// The number of lines that led to no error.
@@ -31,19 +40,20 @@ impl<'s> Lines<'s> {
         let mut session = Session::new(self.store);
         core::mem::swap(&mut session.symbols, &mut self.symbols);
         let lines = text.split('\n').map(str::trim).take(LINES).filter(|line| is_harmless(line));
-        let answers = lines.filter(|line| run(&mut session, line, wants_data)).count();
+        let answers = lines.filter(|line| run(&mut session, &self.modules, line, wants_data)).count();
         core::mem::swap(&mut session.symbols, &mut self.symbols);
         answers
     }
 }
 
-fn run(session: &mut Session<'_>, line: &str, wants_data: bool) -> bool {
+fn run(session: &mut Session<'_>, modules: &Modules, line: &str, wants_data: bool) -> bool {
+    session.begin_line_in(modules.clone());
     for cursor in [line.len(), line.len() / 2] {
         let (start, candidates) = completion::complete(session, line, cursor);
         assert!(start <= line.len() && candidates.len() <= 400, "{line:?}");
     }
     session.remember(line::kept(line));
-    session.begin_line();
+    session.begin_line_in(modules.clone());
     let mut pending: Option<Pending> = None;
     // Nobody waits longer: the client interrupts the line.
     let start = Instant::now();

@@ -52,7 +52,11 @@ pub(crate) fn module(from: (&Modules, &Memory, &Module), file: Option<&[u8]>) ->
         let file = elf::ElfFile::open(path).ok()?;
         table::Table::of_mini(&file, from, |bytes| store.keep(bytes))?.ok()
     });
-    let loaded = table::Table::of_memory(from.0, from.1, from.2, |bytes| store.keep(bytes));
+    let size = from.2.end.wrapping_sub(from.2.start);
+    let loaded = table::Table::of_memory(from.0, from.1, from.2, |bytes| {
+        assert!(bytes.capacity() as u64 <= size, "{} bytes for a module of {size}", bytes.capacity());
+        store.keep(bytes)
+    });
     mini.iter().chain(&loaded).map(answers_of).sum()
 }
 
