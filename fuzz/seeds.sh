@@ -58,7 +58,7 @@ END
 }
 
 case $target in
-  options) lines options <"$here/seeds/options.txt" ;;
+  options) lines options <"$here/../libmanhole/options/src/fuzzing/seeds.txt" ;;
   names) lines names <"$here/seeds/names.txt" ;;
   prompt) sed 's/^/t/; n; s/^/d/' "$here/../libmanhole/src/fuzzing/lines.txt" | sed 's/^d/u/' | lines prompt ;;
   dwarf) programs ;;
