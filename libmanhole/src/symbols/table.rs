@@ -19,6 +19,8 @@ use crate::modules::{Module, Modules};
 const ENTRY: usize = 24;
 /// No object has more symbol or string bytes than this.
 const LIMIT: u64 = 512 << 20;
+/// Nor symbols or strings in memory: what is exported is a part of all.
+const DYNAMIC_LIMIT: u64 = 64 << 20;
 /// A table of symbols shrinks to a fifth or so; more than this is no table.
 const MINI_RATIO: u64 = 64;
 
@@ -204,7 +206,8 @@ fn thread_local(raw: &[u8]) -> Option<ThreadLocal> {
 fn dynamic(modules: &Modules, memory: &Memory, module: &Module) -> Option<(Vec<u8>, Vec<u8>)> {
     let dynamic = Dynamic::read(memory, module)?;
     let size = dynamic.symbol_count(memory, module.end)?.checked_mul(ENTRY as u64)?;
-    let read = |address, size: u64| read_now(address, size.min(mapped_from(modules, module, address)).min(LIMIT));
+    let read =
+        |address, size: u64| read_now(address, size.min(mapped_from(modules, module, address)).min(DYNAMIC_LIMIT));
     Some((read(dynamic.symbols, size)?, read(dynamic.strings, dynamic.strings_size)?))
 }
 
@@ -308,13 +311,13 @@ impl Dynamic {
         };
         let (buckets, first, bloom) = (field(0)?, field(4)?, field(8)?);
         let table = bloom.checked_mul(8)?.checked_add(16)?;
-        let chains = buckets.checked_mul(4)?.checked_add(table).filter(|&size| size <= LIMIT)?;
+        let chains = buckets.checked_mul(4)?.checked_add(table).filter(|&size| size <= DYNAMIC_LIMIT)?;
         let last = (0..buckets).try_fold(0, |last, i| Some(field(table + i * 4)?.max(last)))?;
         let mut count = last;
         if last < first {
             return Some(first);
         }
-        while count < LIMIT {
+        while count < DYNAMIC_LIMIT / ENTRY as u64 {
             let chain = field(chains.checked_add((count - first).checked_mul(4)?)?)?;
             count += 1;
             if chain & 1 == 1 {
