@@ -132,15 +132,10 @@ fn a_call_that_does_not_return_is_a_job() {
     let reply = client.run("doze()");
     assert_eq!(reply.message, "no end after 2 s: doze still runs, as job 1; jobs lists it");
     assert!(began.elapsed() < Duration::from_secs(5));
-    // Ctrl-C.
-    let id = client.ask(json!({"run": "spin() + 1"}));
-    wait_for("the call to run", PATIENCE, || burns(&victim).then_some(()));
-    let reply = interrupt(&mut client, id);
-    assert_eq!(reply.message, "interrupted: spin still runs, as job 2; jobs lists it");
     let jobs = client.data("jobs");
-    assert_eq!(jobs.as_array().unwrap().len(), 2);
+    assert_eq!(jobs.as_array().unwrap().len(), 1);
     assert_eq!(jobs[0]["line"], "doze()");
-    assert!(jobs[0]["runs"] == true && jobs[1]["runs"] == true, "{jobs}");
+    assert!(jobs[0]["runs"] == true, "{jobs}");
     // Other calls work meanwhile, and faults come back.
     assert_eq!(value(&mut client, "add(40, 2)"), "42");
     assert!(client.run("follow(&first)").message.contains("SIGSEGV"));
@@ -149,7 +144,10 @@ fn a_call_that_does_not_return_is_a_job() {
     for _ in 0..8 {
         reasons.push(client.run("doze()").message);
     }
-    assert!(reasons.iter().any(|reason| reason.starts_with("nothing can be called now")), "{reasons:?}");
+    assert!(
+        reasons.iter().any(|reason| reason == "doze cannot be called now: too many jobs run already; jobs lists them"),
+        "{reasons:?}"
+    );
     assert_eq!(client.run("print generation += 1").done, "ok");
     wait_for("the jobs to return", PATIENCE, || {
         let jobs = client.data("jobs");
@@ -178,6 +176,42 @@ fn the_output_of_a_call_comes_to_the_client() {
 }
 
 #[test]
+fn ctrl_c_gives_the_prompt_back() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=60");
+    let mut client = victim.structured();
+    let id = client.ask(json!({"run": "spin() + 1"}));
+    wait_for("the call to run", PATIENCE, || burns(&victim).then_some(()));
+    let reply = interrupt(&mut client, id);
+    assert_eq!(reply.message, "interrupted: spin still runs, as job 1; jobs lists it");
+    assert_eq!(client.data("jobs")[0]["runs"], true);
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    assert_eq!(client.run("print generation += 1").done, "ok");
+    wait_for("the job to return", PATIENCE, || (client.data("jobs")[0]["runs"] == false).then_some(()));
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+#[test]
+fn what_a_line_starts_has_the_signals_of_the_process() {
+    let _turn = turn::shared();
+    let answer = tempfile::NamedTempFile::new().unwrap();
+    let mut victim = Host::new(victims::c_with("starter", &["-O1", "-g"]))
+        .env("ANSWER", answer.path().to_str().unwrap())
+        .options("")
+        .ready();
+    let mut client = victim.structured();
+    let (usr1, usr2) = (1 << (libc::SIGUSR1 - 1), 1 << (libc::SIGUSR2 - 1));
+    for name in ["of_a_thread", "of_a_fork", "of_a_spawn", "of_system", "of_popen"] {
+        assert_eq!(value(&mut client, &format!("{name}()")), usr1.to_string(), "{name}");
+    }
+    assert_eq!(value(&mut client, "of_a_spawn_that_blocks_sigusr2()"), usr2.to_string());
+    assert_eq!(value(&mut client, "status_of_system()"), "23");
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+#[test]
 fn a_process_of_one_thread_stays_one() {
     let _turn = turn::shared();
     let mut victim = Host::new(victims::c_with("served", &["-O1", "-g"])).arg("alone").options("timeout=1").ready();
@@ -200,6 +234,21 @@ fn a_process_of_one_thread_stays_one() {
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
 
+/// Its only thread has to make the thread for the call, in a moment when it holds nothing.
+#[test]
+fn a_process_that_hardly_rests() {
+    let _turn = turn::shared();
+    let mut victim = Host::new(victims::c_with("bursts", &["-O1", "-g"])).options("").ready();
+    for _ in 0..10 {
+        let mut client = victim.structured();
+        assert_eq!(value(&mut client, "add(40, 2)"), "42");
+        drop(client);
+        let workers = || tasks::of(victim.pid()).iter().filter(|task| task.field("Name") == "Manhole-worker").count();
+        wait_for("the end of the worker", Duration::from_secs(10), || (workers() == 0).then_some(()));
+    }
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
 #[test]
 fn what_ends_the_process_needs_to_be_meant() {
     use std::os::unix::process::ExitStatusExt;
@@ -210,6 +259,7 @@ fn what_ends_the_process_needs_to_be_meant() {
         ("execl(\"/bin/false\", \"false\", (char *)0)", Some(1), None),
         ("kill(getpid(), 9)", None, Some(9)),
         ("kill(getpid(), 15)", None, Some(15)),
+        ("raise(15)", None, Some(15)),
     ] {
         let mut victim = served("timeout=1");
         let mut client = victim.structured();

@@ -76,7 +76,7 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
 }
 
 /// What takes the place of the C library's: processes, threads, descriptors, signals, credentials, namespaces.
-const INTERPOSED: [&str; 34] = [
+const INTERPOSED: [&str; 38] = [
     "fork",
     "forkpty",
     "daemon",
@@ -84,6 +84,10 @@ const INTERPOSED: [&str; 34] = [
     "_exit",
     "_Exit",
     "pthread_create",
+    "posix_spawn",
+    "posix_spawnp",
+    "system",
+    "popen",
     "syscall",
     "close",
     "dup2",

@@ -195,6 +195,16 @@ fn of_c_in_every_place_of_debug_information() {
 }
 
 /// What one unit of many defines, and what each of them has of its own. With 255 units of 2900 records it is 500 MB: `big_debug.py`.
+/// The only thread waits in the C library, whose debug information has statics of the same name.
+#[test]
+fn what_is_static_in_a_library_hides_nothing() {
+    let _turn = turn::shared();
+    let victim = Host::new(victims::c_with("starter", &["-O1", "-g"])).options("").ready();
+    let mut client = victim.structured();
+    assert!(client.run("frame").text.contains("libc"), "{}", client.run("frame").text);
+    assert_eq!(comparable(&client.run("print buffer").text), "77");
+}
+
 #[test]
 fn names_of_one_unit_among_many() {
     let _turn = turn::shared();

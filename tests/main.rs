@@ -11,6 +11,7 @@
 
 mod activation;
 mod calls;
+mod calls_aftermath;
 mod descriptors;
 mod dump;
 mod elf;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, turn, victims, wait_for};
+use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, tasks, turn, victims, wait_for};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::redirect::{Before, identities};
@@ -155,15 +156,33 @@ fn the_process_s_own_reader_reads_its_own() {
     assert_eq!(victim.finish().1.code(), Some(3), "its own end is its end");
 }
 
-/// A poll would be woken for its own input and then find the session's pipe in its place, and sleep on.
+/// A poll would be woken for its own input and then find the session's pipe in its place, and sleep on; epoll(7) would tell of its own, and the
+/// read that follows would be of the session's.
 #[test]
 fn who_polls_its_input_keeps_it() {
+    const CALLS: [i64; 6] = [
+        libc::SYS_poll,
+        libc::SYS_select,
+        libc::SYS_pselect6,
+        libc::SYS_epoll_wait,
+        libc::SYS_epoll_pwait,
+        libc::SYS_restart_syscall,
+    ];
     let _turn = turn::shared();
-    for way in ["polls", "selects"] {
+    for (way, is_stopped) in [("polls", false), ("selects", false), ("epolls", false), ("polls", true)] {
         let mut victim = asker(way, "");
-        wait_for_main(victim.pid(), &[libc::SYS_poll, libc::SYS_select, libc::SYS_pselect6]);
+        wait_for_main(victim.pid(), &CALLS);
         let before = Before::of(&victim);
         for round in 1..=10 {
+            if is_stopped {
+                // It goes on by restart_syscall(2), whose arguments are not to be seen.
+                victim.signal(Signal::SIGSTOP);
+                wait_for("the stop", PATIENCE, || {
+                    tasks::of(victim.pid())[0].field("State").starts_with('T').then_some(())
+                });
+                victim.signal(Signal::SIGCONT);
+                wait_for_main(victim.pid(), &[libc::SYS_restart_syscall]);
+            }
             let go = Go::new();
             let (mut client, _) = victim.text();
             client.send(go.line().as_bytes()).unwrap();
@@ -176,11 +195,25 @@ fn who_polls_its_input_keeps_it() {
             client.until_prompt();
             drop(client);
             before.is_again();
-            wait_for_main(victim.pid(), &[libc::SYS_poll, libc::SYS_select, libc::SYS_pselect6]);
+            wait_for_main(victim.pid(), &CALLS);
         }
         let log = victim.log();
         assert!(!log.contains("main: the end") && !log.contains("fails") && !log.contains("finds nothing"), "{log}");
     }
+}
+
+/// Its code does not tell which call it waits in: the C library's syscall(3) takes the number as an argument.
+#[test]
+fn a_bare_call_is_not_disturbed() {
+    let _turn = turn::shared();
+    let victim = asker("waits", "redirect=\"session\"");
+    wait_for_main(victim.pid(), &[libc::SYS_poll]);
+    for _ in 0..20 {
+        let (mut client, _) = victim.text();
+        assert_eq!(client.run("ask\nAnna"), "Your name?\nHello Anna!\n");
+        client.end();
+    }
+    assert!(!victim.log().contains("disturbed"), "{}", victim.log());
 }
 
 #[test]
@@ -202,6 +235,27 @@ fn the_end_of_input_is_not_the_process_s() {
         victim.log_with("main: got second\n");
         assert!(!victim.log().contains("main: the end"), "{}", victim.log());
     }
+}
+
+/// A thread that waits for its own input when the line begins never gets what comes for the line, an end in between or not.
+#[test]
+fn what_comes_after_an_end_is_the_line_s() {
+    let _turn = turn::shared();
+    let mut victim = asker("reads", "");
+    wait_for_main(victim.pid(), &[libc::SYS_read]);
+    let mut client = victim.structured();
+    for round in 1..=10 {
+        client.ask(json!({"run": "twice"}));
+        client.send(&json!({"input_end": true}).to_string());
+        let (all, _) = messages(&mut client, "text");
+        assert!(all.last().is_some_and(|message| message["text"] == "the end\n"), "{all:?}");
+        client.send(&json!({"input": "secret\n"}).to_string());
+        assert_eq!(messages(&mut client, "done").1, "then secret\n");
+        victim.say(&format!("own {round}"));
+        victim.log_with(&format!("main: got own {round}\n"));
+        wait_for_main(victim.pid(), &[libc::SYS_read]);
+    }
+    assert!(!victim.log().contains("secret"), "{}", victim.log());
 }
 
 #[test]

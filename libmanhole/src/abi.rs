@@ -14,6 +14,7 @@ mod forks;
 mod interface;
 mod namespaces;
 mod preload;
+mod programs;
 mod signals;
 mod threads;
 

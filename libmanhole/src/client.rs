@@ -230,36 +230,41 @@ impl Client {
         if hung_up {
             self.gone.set(true);
         }
-        let mut input = self.input.borrow_mut();
-        let mut start = self.searched.get().max(self.taken);
-        while self.structured
-            && let Some(len) = input.get(start..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n'))
-        {
-            let request = input.get(start..start + len).map(wire::parse);
-            match request {
-                Some(Ok(wire::Request::Interrupt { id: meant })) if meant == *id => {
-                    input.drain(start..=start + len);
-                    return true;
-                }
-                // Too much at once stays where it is, and the client's writes wait.
-                Some(Ok(wire::Request::Input { .. })) if self.typed.borrow().len() > LINE => break,
-                Some(Ok(wire::Request::Input { text })) => {
-                    self.typed.borrow_mut().extend_from_slice(text.as_bytes());
-                    self.typed_ended.set(false);
-                    input.drain(start..=start + len);
-                    continue;
-                }
-                Some(Ok(wire::Request::InputEnd)) => {
-                    self.typed_ended.set(true);
-                    input.drain(start..=start + len);
-                    continue;
-                }
-                _ => {}
-            }
-            start += len + 1;
-            self.searched.set(start);
+        if self.structured && self.finds_interrupt(id) {
+            return true;
         }
         self.gone.get() && !self.silent || !state::is_on()
+    }
+
+    /// Goes once through the requests that have come since the last time: takes out what is for the line that runs, and stops behind an
+    /// interrupt of the request `id`.
+    fn finds_interrupt(&self, id: &Value) -> bool {
+        let (mut input, mut typed) = (self.input.borrow_mut(), self.typed.borrow_mut());
+        let mut next = self.searched.get().max(self.taken).min(input.len());
+        let (mut kept, mut is_found) = (next, false);
+        while !is_found
+            && let Some(len) = input.get(next..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n'))
+        {
+            let request = next..next + len + 1;
+            match input.get(next..next + len).map(wire::parse) {
+                Some(Ok(wire::Request::Interrupt { id: meant })) if meant == *id => is_found = true,
+                // Too much at once stays where it is, and the client's writes wait.
+                Some(Ok(wire::Request::Input { .. })) if typed.len() > LINE => break,
+                Some(Ok(wire::Request::Input { text })) => {
+                    typed.extend_from_slice(text.as_bytes());
+                    self.typed_ended.set(false);
+                }
+                Some(Ok(wire::Request::InputEnd)) => self.typed_ended.set(true),
+                _ => {
+                    input.copy_within(request.clone(), kept);
+                    kept += request.len();
+                }
+            }
+            next = request.end;
+        }
+        drop(input.drain(kept..next));
+        self.searched.set(kept);
+        is_found
     }
 
     /// Whether something has come for the line that runs: in the text mode everything that comes while it runs.

@@ -8,15 +8,15 @@
 //! any other call, such as a write that could come back short, is never asked.
 #![allow(unsafe_code)]
 
-use core::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::capture::task::{Look, Task};
 use crate::interrupted::{Interrupted, channels, entry};
 use crate::loan::{self, Loan};
-use crate::snapshot::Syscall;
+use crate::snapshot::{Registers, Syscall};
 use crate::sys::timer::CpuTimer;
-use crate::sys::{directory, process, thread};
+use crate::sys::{directory, process, signal, thread};
 use crate::{hand, state, worker};
 
 entry!(
@@ -32,7 +32,9 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
     let (code, mut interrupted) = unsafe { ((*info).si_code, Interrupted::from_kernel(context)) };
     if state::is_on_here() {
         hand::come();
-        worker::come();
+        if is_where_it_was_seen(&interrupted.registers()) && has_room() {
+            worker::come(interrupted.mask());
+        }
         let _ = BEGINS_ANEW.compare_exchange(process::tid(), 0, SeqCst, SeqCst);
     }
     // As in capture's handler: from Linux 5.10 on the timer's signal interrupts nothing, and an EINTR here is the host's.
@@ -40,6 +42,32 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
     if !by_timer || interrupted.mask().contains(number) {
         interrupted.go_on();
     }
+}
+
+/// Where a thread rests, and holds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) pc: u64,
+    pub(crate) sp: u64,
+}
+
+/// The place of the thread that is asked for a worker.
+static PLACE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// Whether a thread is still in the call that it was seen in, or in it again. Elsewhere it could hold a lock that the C library needs
+/// for a new thread, and would wait for itself.
+fn is_where_it_was_seen(registers: &Registers) -> bool {
+    let [pc, sp] = &PLACE;
+    // The kernel leaves the program counter behind the instruction, or on it for a call that is to begin anew.
+    const INSTRUCTION: u64 = 2;
+    registers.sp() == Some(sp.load(SeqCst))
+        && registers.pc().is_some_and(|now| now.abs_diff(pc.load(SeqCst)) <= INSTRUCTION)
+}
+
+/// Whether this stack has room for what the C library does to create a thread.
+fn has_room() -> bool {
+    const NEEDED: usize = 8 * 1024;
+    signal::room_on_alternate_stack().is_none_or(|room| room >= NEEDED)
 }
 
 /// How harmful it is to ask a thread.
@@ -59,6 +87,17 @@ enum Harm {
 const LIMIT: Duration = Duration::from_millis(1500);
 const PATIENCE: Duration = Duration::from_millis(150);
 
+/// How long one thread has that is asked for a worker: it rests.
+const COMING: Duration = Duration::from_millis(100);
+
+/// Why there is no worker more.
+pub(crate) enum NoWorker {
+    /// No thread of the process is fit at this moment.
+    Now(String),
+    /// There cannot be one.
+    Never(String),
+}
+
 /// Gets a hand.
 pub(crate) fn fetch_hand() -> Result<(), String> {
     if hand::is_there() {
@@ -74,26 +113,30 @@ pub(crate) fn fetch_hand() -> Result<(), String> {
     result
 }
 
-/// Gets a worker more. `is_fit` says of a thread whether it may create one where it is: whether it holds nothing that this needs.
-pub(crate) fn fetch_worker(is_fit: &dyn Fn(i32) -> bool) -> Result<(), String> {
-    let loan = loan()?;
-    let mut are_full = false;
+/// Gets a worker more. `place_of` says of a thread where it is, if it may create one there: if it holds nothing that this needs.
+pub(crate) fn fetch_worker(place_of: &dyn Fn(i32) -> Option<Place>) -> Result<(), NoWorker> {
+    let loan = loan().map_err(NoWorker::Never)?;
     for most in [Harm::None, Harm::StartsOver] {
         for tid in directory::numbers(c"/proc/self/task").unwrap_or_default() {
             let task = Task::new(tid);
             let is_ours = tid == process::tid() || tid == thread::hand() || worker::is_one(tid);
-            if is_ours || harm_of(&task) != most || !task.may_be_asked(loan.number()) || !is_fit(tid) || !rests(&task) {
+            if is_ours || harm_of(&task) != most || !task.may_be_asked(loan.number()) || !rests(&task) {
                 continue;
             }
-            are_full = !worker::want(tid);
-            if are_full {
-                break;
+            let Some(place) = place_of(tid) else { continue };
+            for (slot, value) in PLACE.iter().zip([place.pc, place.sp]) {
+                slot.store(value, SeqCst);
+            }
+            if !worker::want(tid) {
+                return Err(NoWorker::Never("too many jobs run already; jobs lists them".to_owned()));
             }
             let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
             let start = process::monotonic();
-            while is_sent && process::monotonic().saturating_sub(start) < LIMIT {
+            while is_sent && process::monotonic().saturating_sub(start) < COMING {
                 match worker::has_come() {
-                    Some(result) => return result.map_err(|error| format!("no thread could be made ({error})")),
+                    Some(result) => {
+                        return result.map_err(|error| NoWorker::Never(format!("no thread could be made ({error})")));
+                    }
                     None => process::sleep(Duration::from_micros(50)),
                 }
             }
@@ -103,13 +146,11 @@ pub(crate) fn fetch_worker(is_fit: &dyn Fn(i32) -> bool) -> Result<(), String> {
             }
         }
     }
-    Err(if are_full {
-        "too many jobs run already; jobs lists them".to_owned()
-    } else {
+    Err(NoWorker::Now(
         "there is no thread of the process that could create the thread for it: each runs, blocks the signal, or is inside the \
          allocator or the loader"
-            .to_owned()
-    })
+            .to_owned(),
+    ))
 }
 
 /// In a forked child: a signal that the parent has on loan is given back here as well.

@@ -78,13 +78,19 @@ struct Slot {
     pipe: Identity,
     /// The pipes of earlier redirections, the last one first: the descriptors of a fork may be older than its memory by so many.
     pipes_before: [Identity; 7],
-    /// The number that the pipe has on its way to its place.
+    /// The number that the pipe has on its way to its place; -1 for none, [`SOMEWHERE`] while it is being opened.
     passing: AtomicI32,
     /// The agent's number of the pipe's end that is to be installed.
     end: AtomicI32,
     /// The agent's number of a copy of the original; -1 for none.
     copy: AtomicI32,
 }
+
+/// A number that is not known yet.
+const SOMEWHERE: i32 = -2;
+
+/// Up to which number a forked child looks for a pipe that was being opened: a new one gets the lowest that is free.
+const SEARCHED: i32 = 4096;
 
 struct Identity([AtomicU64; 2]);
 
@@ -278,6 +284,7 @@ pub(crate) fn install(pieces: &[Piece<'_>]) -> sys::Result<()> {
         for (number, slot) in chosen(which) {
             let piece = pieces.iter().find(|piece| piece.number == number);
             slot.end.store(piece.map_or(-1, |piece| piece.end.number()), SeqCst);
+            slot.expect(piece.and_then(|piece| piece.end.stat().ok()).map_or((0, 0), |stat| stat.identity));
             slot.copy.store(piece.and_then(|piece| piece.copy).map_or(-1, Fd::number), SeqCst);
         }
     });
@@ -350,6 +357,12 @@ pub(crate) fn holds(number: i32) -> bool {
     slot.is_some_and(|slot| slot.state.load(SeqCst) == INSTALLED && host_fd::identity(number) == Some(slot.pipe.get()))
 }
 
+/// On a thread that has the host's table: whether a pipe of ours is at `number`.
+pub(crate) fn has_put(number: i32) -> bool {
+    let slot = usize::try_from(number).ok().and_then(|number| SLOTS.get(number));
+    slot.is_some_and(|slot| slot.has_pipe_at(number))
+}
+
 /// Where descriptor `number` of the host's is for as long as it is redirected.
 pub(crate) fn place_of(number: i32) -> i32 {
     let slot = usize::try_from(number).ok().and_then(|number| SLOTS.get(number));
@@ -385,9 +398,12 @@ pub(crate) fn forget() {
             // The redirection had just ended, but for the copy.
             slot.close_saved();
         }
-        let passing = slot.passing.swap(-1, SeqCst);
-        if slot.pipe.is_at(passing) {
-            drop(Fd::adopt(passing));
+        let places = match slot.passing.swap(-1, SeqCst) {
+            SOMEWHERE => 3..SEARCHED,
+            passing => passing..passing + 1,
+        };
+        for place in places.filter(|&place| slot.pipe.is_at(place)) {
+            drop(Fd::adopt(place));
         }
         slot.pipe.set((0, 0));
         slot.pipes_before.iter().for_each(|pipe| pipe.set((0, 0)));
@@ -405,7 +421,7 @@ impl Slot {
     /// On the hand: keeps what is at `number` and puts the pipe there; or puts it in the place of the pipe that is there.
     fn install(&self, number: i32) -> sys::Result<()> {
         let is_exchange = self.state.load(SeqCst) == INSTALLED;
-        if is_exchange && !self.pipe.is_at(number) {
+        if is_exchange && !self.has_pipe_at(number) {
             // The host has put something else there, which stays.
             return Err(Errno(libc::EBADF));
         }
@@ -413,30 +429,38 @@ impl Slot {
         let closes = fd::is_closed_on_exec(number)?;
         // The host's own flags: who writes to a descriptor that does not wait expects to be told that it is full.
         let flags = way(number) | status & libc::O_NONBLOCK;
-        let pipe = host_fd::open_of(AGENT.load(SeqCst), self.end.load(SeqCst), flags)?;
+        // A child that is forked from here on finds the pipe by what it is.
+        self.passing.store(SOMEWHERE, SeqCst);
+        let result = host_fd::open_of(AGENT.load(SeqCst), self.end.load(SeqCst), flags).and_then(|pipe| {
+            self.passing.store(pipe.number(), SeqCst);
+            if !is_exchange {
+                self.keep(number, original, closes)?;
+            }
+            self.put(&pipe, number, closes)
+        });
+        self.passing.store(-1, SeqCst);
+        result
+    }
+
+    /// Notes which pipe comes next.
+    fn expect(&self, pipe: (u64, u64)) {
         for (earlier, later) in self.pipes_before.iter().zip(self.pipes_before.iter().skip(1)).rev() {
             later.set(earlier.get());
         }
         let [last, ..] = &self.pipes_before;
         last.set(self.pipe.get());
-        self.pipe.set(pipe.stat()?.identity);
-        self.passing.store(pipe.number(), SeqCst);
-        if is_exchange {
-            let result = self.put(&pipe, number, closes);
-            drop(pipe);
-            self.passing.store(-1, SeqCst);
-            return result;
-        }
+        self.pipe.set(pipe);
+    }
+
+    /// On the hand: keeps what is at `number`.
+    fn keep(&self, number: i32, original: (u64, u64), closes: bool) -> sys::Result<()> {
         let saved = HIGH.iter().find_map(|&lowest| fd::duplicate_from(number, lowest).ok());
         let saved = saved.ok_or(Errno(libc::EMFILE))?;
         self.original.set(original);
         self.closes.store(closes, SeqCst);
         self.saved.store(saved.into_number(), SeqCst);
         self.state.store(INSTALLED, SeqCst);
-        let result = self.put(&pipe, number, closes);
-        drop(pipe);
-        self.passing.store(-1, SeqCst);
-        result
+        Ok(())
     }
 
     /// On the hand: puts the pipe in its place, unless the order was cancelled meanwhile.

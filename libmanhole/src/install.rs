@@ -15,7 +15,7 @@ use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
-use crate::sys::{self, fd, process, thread};
+use crate::sys::{self, fd, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
     app, arena, capture, credentials, descendants, dormant, dump, listener, log, redirect, serve, snapshot, state,
@@ -201,7 +201,6 @@ fn settled(options: &Options) -> Settings {
         daemon_connection: options.daemon_connection,
         children: options.children,
         dump_on: options.dump_on.map_or(0, Signal::number),
-        strict: options.strict,
         thread: options.thread,
         activate_on: options.activate_on.map_or(0, Signal::number),
         oneshot_on: options.oneshot_on.map_or(0, Signal::number),
@@ -310,6 +309,7 @@ pub(crate) fn disposition_has_changed(signal: i32) {
     if !state::is_on_here() {
         return;
     }
+    guard::stand_again(signal);
     if signal == dormant::signal_in_use() {
         wake::signals_have_changed();
     }
@@ -319,7 +319,14 @@ pub(crate) fn disposition_has_changed(signal: i32) {
     }
 }
 
-/// The calling thread asks for the disposition of a signal, or is about to change it: it finds its own.
+/// The calling thread has been told that `handler`, which is ours, has a signal: handler, flags and mask that are the host's there.
+pub(crate) fn disposition_of_host(signal: i32, handler: usize) -> (usize, i32, Set) {
+    const SA_RESTORER: u64 = 0x0400_0000;
+    let hidden = guard::hidden(signal, handler).filter(|hidden| !own_image::contains(hidden.handler));
+    hidden.map_or((libc::SIG_DFL, 0, Set(0)), |own| (own.handler, (own.flags & !SA_RESTORER) as i32, own.mask))
+}
+
+/// The calling thread is about to change the disposition of a signal: it finds its own.
 pub(crate) fn disposition_is_wanted(signal: i32) {
     guard::step_aside(signal);
 }

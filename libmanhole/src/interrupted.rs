@@ -10,6 +10,9 @@ pub(crate) mod channels;
 use crate::snapshot::Registers;
 use crate::sys::{own_image, signal};
 
+#[cfg(not(test))]
+pub(crate) use arch::NUMBER_FOLLOWS;
+
 /// The context that the kernel has saved.
 pub(crate) struct Interrupted<'c>(&'c mut libc::ucontext_t);
 
@@ -32,6 +35,13 @@ impl<'c> Interrupted<'c> {
     pub(crate) fn mask(&self) -> signal::Set {
         // SAFETY: the first word of the set is the kernel's mask; it is initialised by the kernel.
         signal::Set(unsafe { core::ptr::from_ref(&self.0.uc_sigmask).cast::<u64>().read() })
+    }
+
+    /// The interrupted code blocks `number` from now on.
+    pub(crate) fn block(&mut self, number: i32) {
+        let mask = self.mask().0 | signal::Set::of(&[number]).0;
+        // SAFETY: as above; the kernel takes the mask from here when the handler returns.
+        unsafe { core::ptr::from_mut(&mut self.0.uc_sigmask).cast::<u64>().write(mask) }
     }
 
     /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well.

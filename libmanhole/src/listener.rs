@@ -220,9 +220,10 @@ pub(crate) fn unlink_own() {
     bound.unlink();
 }
 
-/// The socket's file, which was given to another user.
+/// The socket's file, which was given to another user, by a descriptor in the host's table: others may close what they do not know, and use
+/// its number.
 pub(crate) struct GivenAway {
-    file: Fd,
+    file: Option<Fd>,
     identity: (u64, u64),
     /// Whose it was.
     owner: u32,
@@ -230,11 +231,26 @@ pub(crate) struct GivenAway {
 
 impl GivenAway {
     /// Takes it back, wherever its name is now.
-    pub(crate) fn take_back(self) {
-        // The number is one of the host's table, where others may close what they do not know.
-        if self.file.stat().is_ok_and(|now| now.identity == self.identity) {
-            let _ = self.file.set_owner(self.owner);
+    pub(crate) fn take_back(mut self) {
+        if let Some(file) = self.take() {
+            let _ = file.set_owner(self.owner);
         }
+    }
+
+    /// The descriptor, if it is still this file's.
+    fn take(&mut self) -> Option<Fd> {
+        let file = self.file.take()?;
+        if file.stat().is_ok_and(|now| now.identity == self.identity) {
+            return Some(file);
+        }
+        file.into_number();
+        None
+    }
+}
+
+impl Drop for GivenAway {
+    fn drop(&mut self) {
+        drop(self.take());
     }
 }
 
@@ -247,7 +263,7 @@ pub(crate) fn give_away(uid: u32) -> Option<GivenAway> {
     let file = Fd::open(bound.path.as_c_str(), libc::O_PATH | libc::O_NOFOLLOW).ok()?;
     let now = file.stat().ok().filter(|now| now.is_socket() && now.identity == bound.identity)?;
     let is_given = now.uid != uid && file.set_owner(uid).is_ok();
-    is_given.then_some(GivenAway { file, identity: now.identity, owner: now.uid })
+    is_given.then_some(GivenAway { file: Some(file), identity: now.identity, owner: now.uid })
 }
 
 /// Forgets the parent's socket. Called by the only thread of a freshly forked child.

@@ -25,7 +25,6 @@ pub(crate) fn event(message: Arguments<'_>) {
 }
 
 /// Says that the manhole is not open yet, `waited` after its start.
-#[allow(dead_code, reason = "whoever waits for the start is not there yet")]
 pub(crate) fn late_start(waited: Duration) {
     line(format_args!("WARNING: Waited {} seconds but Manhole thread didn't start yet :(", Seconds(waited)));
 }

@@ -26,7 +26,6 @@ pub(crate) enum Destination {
 }
 
 /// What the agent needs of the options.
-#[allow(dead_code, reason = "some fields wait for their readers")]
 #[derive(Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) verbose: bool,
@@ -42,8 +41,6 @@ pub(crate) struct Settings {
     pub(crate) dump_on: i32,
     /// Whether exec'ed programs inherit the preload.
     pub(crate) children: bool,
-    /// Whether a second installation is refused; otherwise it replaces the first.
-    pub(crate) strict: bool,
     /// Whether a thread of ours listens.
     pub(crate) thread: Thread,
     /// The signal that opens the manhole; 0 for none.
@@ -79,7 +76,6 @@ impl Settings {
         daemon_connection: false,
         dump_on: 0,
         children: true,
-        strict: true,
         thread: Thread::Auto,
         activate_on: 0,
         oneshot_on: 0,

@@ -12,14 +12,15 @@
 mod jobs;
 
 use core::ffi::{c_char, c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::app::Function;
 use crate::call::{Call, guard};
+use crate::capture::task::Task as Thread;
 use crate::sys::lock::{self, Lock};
 use crate::sys::signal::{self, Set};
-use crate::sys::{Errno, next, process, thread};
+use crate::sys::{Errno, directory, next, process, stdio, thread};
 use crate::{redirect, state};
 
 pub(crate) use jobs::{Done, Job, Outcome, Refusal, Task, Ticket, each_job, give_up, outcome, start, tid};
@@ -71,6 +72,9 @@ static WORKERS: [Worker; guard::CALLS] = [const {
     }
 }; guard::CALLS];
 
+/// What the thread that has created the last worker blocks otherwise: the host's own threads have signals open, ours have not.
+static HOST_MASK: AtomicU64 = AtomicU64::new(0);
+
 /// Who makes the application's worker or lets it end. Host threads only ever try it.
 static CHANGING: Lock<()> = Lock::new(());
 
@@ -81,8 +85,8 @@ static ASKED: AtomicI32 = AtomicI32::new(0);
 /// What has become of the wish: an error number, or 0, or -1 as long as nobody has come by.
 static RESULT: AtomicI32 = AtomicI32::new(-1);
 
-/// Makes sure that there is a worker for the application's commands. The calling thread blocks all signals.
-pub(crate) fn ensure() -> Result<(), Errno> {
+/// Makes sure that there is a worker for the application's commands. The calling thread blocks all signals, and otherwise `mask`.
+pub(crate) fn ensure(mask: Set) -> Result<(), Errno> {
     let Some(_one) = CHANGING.try_lock() else { return Err(Errno(libc::EBUSY)) };
     let [worker, ..] = &WORKERS;
     worker.is_application_s.store(true, SeqCst);
@@ -92,17 +96,17 @@ pub(crate) fn ensure() -> Result<(), Errno> {
         let _ = worker.state.compare_exchange(LAST, BUSY, SeqCst, SeqCst);
         return Ok(());
     }
-    create(0)
+    create(0, mask)
 }
 
 /// Creates the worker of a place whose state says already that it is there.
-fn create(slot: usize) -> Result<(), Errno> {
+fn create(slot: usize, mask: Set) -> Result<(), Errno> {
     let Some(worker) = WORKERS.get(slot) else { return Err(Errno(libc::EINVAL)) };
     worker.tid.store(0, SeqCst);
+    HOST_MASK.store(mask.0, SeqCst);
     let mut attributes = core::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     let mut id: libc::pthread_t = 0;
-    // What a fault raises is never blocked on a worker.
-    let before = signal::exchange_mask(Set(signal::BLOCKED.0 & !Set::of(&guard::SIGNALS).0));
+    let before = signal::block_all();
     // SAFETY: the C library fills the attributes before they are used, and the thread's function has the right type. The new
     // thread inherits the mask.
     let error = unsafe {
@@ -132,8 +136,8 @@ pub(crate) fn want(tid: i32) -> bool {
     true
 }
 
-/// On the host thread that was asked: creates the worker that is wanted.
-pub(crate) fn come() {
+/// On the host thread that was asked, whose interrupted code blocks `mask`: creates the worker that is wanted.
+pub(crate) fn come(mask: Set) {
     let wanted = WANTED.load(SeqCst);
     if wanted == 0
         || ASKED.load(SeqCst) != process::tid()
@@ -144,7 +148,7 @@ pub(crate) fn come() {
     let slot = wanted as usize - 1;
     let is_free =
         WORKERS.get(slot).is_some_and(|worker| worker.state.compare_exchange(NONE, IDLE, SeqCst, SeqCst).is_ok());
-    let result = if is_free { create(slot) } else { Ok(()) };
+    let result = if is_free { create(slot, mask) } else { Ok(()) };
     RESULT.store(result.err().map_or(0, |error| error.0), SeqCst);
 }
 
@@ -210,6 +214,13 @@ pub(crate) fn is_one(tid: i32) -> bool {
     WORKERS.iter().any(|worker| worker.tid.load(SeqCst) == tid && worker.state.load(SeqCst) != NONE)
 }
 
+/// On a worker: what a thread of the host's own blocks in its place. `None` on all other threads, at the price of a few loads while there
+/// is no worker.
+pub(crate) fn host_mask() -> Option<Set> {
+    let is_worker = WORKERS.iter().any(|worker| worker.state.load(SeqCst) != NONE) && is_one(process::tid());
+    is_worker.then(|| Set(HOST_MASK.load(SeqCst)))
+}
+
 impl Worker {
     /// Whether the thread that has said its id is no thread any more.
     fn is_gone(&self) -> bool {
@@ -264,6 +275,9 @@ impl Worker {
     /// What the job calls may be called.
     unsafe fn work(&self, slot: usize, process: i32) -> bool {
         let Some(work) = self.take() else { return true };
+        // What a fault raises is not blocked while a job runs, whatever the last one has left. Without one, what is sent to the process is for
+        // threads that the host knows: one that waits for it with the signal blocked would miss it.
+        signal::exchange_mask(Set(signal::BLOCKED.0 & !Set::of(&guard::SIGNALS).0));
         let is_redirected = self.pass_gate();
         let input = redirect::input::before_line();
         // SAFETY: the caller's word.
@@ -275,6 +289,7 @@ impl Worker {
             redirect::flush_stdio();
             redirect::input::after_line(input);
         }
+        signal::block_all();
         // SAFETY: the function has returned.
         self.finish(unsafe { done.of(work) });
         true
@@ -349,10 +364,15 @@ impl Work {
             Work::Call(call) => {
                 // SAFETY: the call is this thread's alone until it has returned; the person at the prompt has asked for it.
                 unsafe {
+                    let mask = (*call).opens_signals.then(|| signal::exchange_mask(Set(HOST_MASK.load(SeqCst))));
                     guard::begin(slot, (*call).gate());
                     (*call).pass();
+                    guard::end(slot);
+                    mask.map(signal::exchange_mask);
+                    if (*call).is_abandoned() {
+                        stdio::unlock_standard_streams();
+                    }
                 }
-                guard::end(slot);
                 Ran::Call
             }
         }
@@ -376,6 +396,18 @@ impl Ran {
     }
 }
 
+/// In a forked child whose function has come back here: a child without another thread of the host's ends at once. To return would be
+/// exit(3) in the C library's eyes, with the parent's handlers: they remove files and write out buffers that are the parent's.
+fn leave_child() {
+    let own = process::tid();
+    let is_ours = |tid: i32| Thread::new(tid).identity().is_none_or(|task| task.name.starts_with("Manhole"));
+    let mut others = directory::numbers(c"/proc/self/task").unwrap_or_default();
+    others.retain(|&tid| tid != own && !is_ours(tid));
+    if others.is_empty() {
+        next::exit_now(0);
+    }
+}
+
 /// A worker's life.
 extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
     let slot = slot as usize;
@@ -390,6 +422,7 @@ extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
                 // SAFETY: what the job calls was given for this by the application, or by the person at the prompt.
                 let is_process = unsafe { worker.work(slot, process) };
                 if !is_process {
+                    leave_child();
                     return core::ptr::null_mut();
                 }
             }

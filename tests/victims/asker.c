@@ -1,8 +1,8 @@
 /*
  * A program whose commands read standard input, and whose main thread may read it as well. Preloaded; it finds the interface by weak symbols.
  *
- * argv[1]: what the main thread does: "rests"; "reads" by read(2); "polls" or "selects" before it reads; "deaf": as "reads", with all signals
- * blocked. What it reads, and an end, go to a copy of stderr (descriptor 9), so that they never count as output. At the end of its
+ * argv[1]: what the main thread does: "rests"; "reads" by read(2); "polls", "selects" or "epolls" before it reads; "deaf": as "reads", with all signals
+ * blocked; "waits" by a bare poll(2) of nothing, which nothing may end. What it reads, and an end, go to a copy of stderr (descriptor 9), so that they never count as output. At the end of its
  * input it exits with 3.
  */
 #define _GNU_SOURCE
@@ -16,9 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,6 +77,20 @@ static int raw(int argc, char **argv, void *context)
     (void)context;
     got = read(0, bytes, size);
     printf("raw %zd %.*s\n", got, got > 0 && got < 100 ? (int)strcspn(bytes, "\n") : 0, bytes);
+    return 0;
+}
+
+/* By read(2): until the end, and then once more. */
+static int twice(int argc, char **argv, void *context)
+{
+    char bytes[256];
+    ssize_t got;
+    (void)argc, (void)argv, (void)context;
+    while ((got = read(0, bytes, sizeof bytes)) > 0) {}
+    printf("the end\n");
+    fflush(stdout);
+    got = read(0, bytes, sizeof bytes);
+    printf("then %.*s", got > 0 ? (int)got : 0, bytes);
     return 0;
 }
 
@@ -137,6 +153,8 @@ static void on_signal(int number)
     signalled = number;
 }
 
+static int events;
+
 /* A signal lets it look again. */
 static void look(const char *way)
 {
@@ -144,6 +162,7 @@ static void look(const char *way)
     while (found < 0) {
         struct pollfd polled = {0, POLLIN, 0};
         fd_set set;
+        struct epoll_event event;
         FD_ZERO(&set);
         FD_SET(0, &set);
         signalled = 0;
@@ -151,6 +170,8 @@ static void look(const char *way)
             found = poll(&polled, 1, -1);
         else if (!strcmp(way, "selects"))
             found = select(1, &set, NULL, NULL, NULL);
+        else if (!strcmp(way, "epolls"))
+            found = epoll_wait(events, &event, 1, -1);
         else
             return;
         if (found < 0 && !(errno == EINTR && signalled))
@@ -192,6 +213,7 @@ int main(int argc, char **argv)
     manhole_add_command("count", "count the bytes of the input", count, NULL);
     manhole_add_command("letter", "take one letter by stdio", letter, NULL);
     manhole_add_command("raw", "read once", raw, NULL);
+    manhole_add_command("twice", "read twice", twice, NULL);
     manhole_add_command("waits", "wait for a file", waits, NULL);
     manhole_add_command("runs", "run a shell's line", runs, NULL);
     manhole_add_command("forks", "make children", forks, NULL);
@@ -202,8 +224,17 @@ int main(int argc, char **argv)
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, NULL);
     }
+    if (!strcmp(way, "epolls")) {
+        struct epoll_event event = {.events = EPOLLIN};
+        events = epoll_create1(EPOLL_CLOEXEC);
+        epoll_ctl(events, EPOLL_CTL_ADD, 0, &event);
+    }
     printf("ready\n");
     fflush(stdout);
+    while (!strcmp(way, "waits")) {
+        syscall(SYS_poll, NULL, 0, -1);
+        dprintf(9, "main: disturbed: %m\n");
+    }
     if (strcmp(way, "rests"))
         reads(way);
     for (;;)

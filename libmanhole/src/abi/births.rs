@@ -2,7 +2,9 @@
 //!
 //! Context: host threads. A fixed table, no allocation: a thread for which there is no place gets no stack for handlers.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::sys::signal::Set;
 
 /// Threads that are being created at the same moment.
 const PLACES: usize = 256;
@@ -11,26 +13,41 @@ struct Place {
     /// The function; 0 is free, 1 is being filled.
     function: AtomicUsize,
     argument: AtomicUsize,
+    /// What the thread is to block; [`INHERITED`] for what its creator blocks.
+    mask: AtomicU64,
 }
 
-static TABLE: [Place; PLACES] =
-    [const { Place { function: AtomicUsize::new(0), argument: AtomicUsize::new(0) } }; PLACES];
+/// No mask that a thread can have: SIGKILL cannot be blocked (signal(7)).
+const INHERITED: u64 = u64::MAX;
 
-/// Keeps a function and its argument; the number is for [`take`].
-pub(super) fn keep(function: usize, argument: usize) -> Option<usize> {
+static TABLE: [Place; PLACES] =
+    [const { Place { function: AtomicUsize::new(0), argument: AtomicUsize::new(0), mask: AtomicU64::new(INHERITED) } };
+        PLACES];
+
+/// How a thread is to begin.
+pub(super) struct Birth {
+    pub(super) function: usize,
+    pub(super) argument: usize,
+    pub(super) mask: Option<Set>,
+}
+
+/// Keeps it; the number is for [`take`].
+pub(super) fn keep(birth: &Birth) -> Option<usize> {
     let (number, place) = TABLE
         .iter()
         .enumerate()
         .find(|(_, place)| place.function.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok())?;
-    place.argument.store(argument, Ordering::Release);
-    place.function.store(function, Ordering::Release);
+    place.argument.store(birth.argument, Ordering::Release);
+    place.mask.store(birth.mask.map_or(INHERITED, |mask| mask.0), Ordering::Release);
+    place.function.store(birth.function, Ordering::Release);
     Some(number)
 }
 
-/// Takes them out.
-pub(super) fn take(number: usize) -> (usize, usize) {
-    TABLE.get(number).map_or((0, 0), |place| {
-        let argument = place.argument.load(Ordering::Acquire);
-        (place.function.swap(0, Ordering::AcqRel), argument)
-    })
+/// Takes it out.
+pub(super) fn take(number: usize) -> Option<Birth> {
+    let place = TABLE.get(number)?;
+    let argument = place.argument.load(Ordering::Acquire);
+    let mask = place.mask.load(Ordering::Acquire);
+    let function = place.function.swap(0, Ordering::AcqRel);
+    Some(Birth { function, argument, mask: (mask != INHERITED).then_some(Set(mask)) })
 }

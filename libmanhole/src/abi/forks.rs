@@ -5,8 +5,9 @@
 use core::ffi::{c_char, c_int};
 
 use super::guarded;
-use crate::install;
+use crate::sys::signal::{self, Set};
 use crate::sys::{next, own_image, process};
+use crate::{install, worker};
 
 /// Where the host's fork is not ours, because the library was dlopened: the C library tells of forks.
 pub(super) fn follow_without_interposition() {
@@ -21,27 +22,37 @@ pub(super) fn follow_without_interposition() {
     }
 }
 
-/// What a fork has given, after which parent and child are told.
-fn followed(name: &str, pid: libc::pid_t) -> libc::pid_t {
+/// Forks, after which parent and child are told.
+fn followed(name: &str, fork: impl FnOnce() -> libc::pid_t) -> libc::pid_t {
+    let mask = worker::host_mask();
+    let pid = fork();
     match pid {
-        0 => guarded(name, install::process_is_forked),
+        0 => guarded(name, || born(mask)),
         1.. => guarded(name, || install::child_is_born(pid)),
         _ => {}
     }
     pid
 }
 
+/// In a child of a thread that has blocked all signals for us if there is a `mask`, which is the host's.
+fn born(mask: Option<Set>) {
+    if let Some(mask) = mask {
+        signal::exchange_mask(mask);
+    }
+    install::process_is_forked();
+}
+
 /// fork(2): the child gets a manhole of its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn fork() -> libc::pid_t {
-    followed("fork", next::fork())
+    followed("fork", next::fork)
 }
 
 /// `_Fork`(3), the async-signal-safe fork.
 #[unsafe(no_mangle)]
 pub extern "C" fn _Fork() -> libc::pid_t {
     // SAFETY: no arguments.
-    followed("_Fork", unsafe { next::function::_Fork() })
+    followed("_Fork", || unsafe { next::function::_Fork() })
 }
 
 /// forkpty(3): the child gets a manhole of its own.
@@ -56,17 +67,17 @@ pub unsafe extern "C" fn forkpty(
     size: *const libc::winsize,
 ) -> libc::pid_t {
     // SAFETY: the caller's arguments, passed on as they are.
-    followed("forkpty", unsafe { next::function::forkpty(terminal, name, attributes, size) })
+    followed("forkpty", || unsafe { next::function::forkpty(terminal, name, attributes, size) })
 }
 
 /// daemon(3): it forks inside the C library and goes on in the child, which gets a manhole of its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn daemon(keep_directory: c_int, keep_descriptors: c_int) -> c_int {
-    let before = process::pid();
+    let (before, mask) = (process::pid(), worker::host_mask());
     // SAFETY: numbers only.
     let result = unsafe { next::function::daemon(keep_directory, keep_descriptors) };
     if process::pid() != before {
-        guarded("daemon", install::process_is_forked);
+        guarded("daemon", || born(mask));
     }
     result
 }

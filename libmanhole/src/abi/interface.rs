@@ -102,7 +102,7 @@ pub unsafe extern "C" fn manhole_install(options: *const c_char) -> c_int {
             install::install(options.to_bytes(), blocked)?;
             // A command that cannot run says so at the prompt.
             if app::all().next().is_some() {
-                let _ = worker::ensure();
+                let _ = worker::ensure(blocked);
             }
             Ok(())
         })?;
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn manhole_add_command(
         }
         install::notice_fork();
         state::own();
-        in_peace(|_| {
+        in_peace(|blocked| {
             if !arena::has_room() || help.to_bytes().len() > arena::ROOM / 8 {
                 return Err(Code::NoMemory);
             }
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn manhole_add_command(
                 Refusal::Exists => Code::Exists,
                 Refusal::Busy => Code::Busy,
             })?;
-            worker::ensure().map_err(Code::from)
+            worker::ensure(blocked).map_err(Code::from)
         })
     })
 }

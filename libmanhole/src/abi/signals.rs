@@ -10,19 +10,24 @@ use crate::sys::next::function as next;
 use crate::sys::own_image;
 use crate::sys::signal::Set;
 
-/// sigaction(2). A handler of ours is shown as what the host has left there: the default.
+/// sigaction(2). A handler of ours is shown as what the host has left there.
 ///
 /// # Safety
 /// As the C library's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
-    install::disposition_is_wanted(signal);
+    if !new.is_null() {
+        install::disposition_is_wanted(signal);
+    }
     // SAFETY: the caller's arguments, passed on as they are.
     let result = unsafe { next::sigaction(signal, new, old) };
     // SAFETY: when it is not null, the C library has filled it.
     if let Some(old) = unsafe { old.as_mut() }.filter(|old| result == 0 && own_image::contains(old.sa_sigaction)) {
-        old.sa_sigaction = libc::SIG_DFL;
-        old.sa_flags = 0;
+        let (handler, flags, mask) = install::disposition_of_host(signal, old.sa_sigaction);
+        old.sa_sigaction = handler;
+        old.sa_flags = flags;
+        // SAFETY: the first word of the C library's set is the kernel's.
+        unsafe { core::ptr::from_mut(&mut old.sa_mask).cast::<u64>().write(mask.0) };
     }
     if result == 0 && !new.is_null() {
         guarded("sigaction", || install::disposition_has_changed(signal));
@@ -55,7 +60,7 @@ fn shown(signal: c_int, before: usize) -> usize {
         return before;
     }
     guarded("signal", || install::disposition_has_changed(signal));
-    if own_image::contains(before) { libc::SIG_DFL } else { before }
+    if own_image::contains(before) { install::disposition_of_host(signal, before).0 } else { before }
 }
 
 /// sigprocmask(2).

@@ -5,9 +5,11 @@
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{births, guarded};
+use super::births::{self, Birth};
+use super::guarded;
 use crate::sys::next::function as next;
-use crate::{install, sys};
+use crate::sys::signal;
+use crate::{install, interrupted, sys, worker};
 
 /// pthread_create(3).
 ///
@@ -21,12 +23,11 @@ pub unsafe extern "C" fn pthread_create(
     argument: *mut c_void,
 ) -> c_int {
     guarded("pthread_create", install::host_has_threads);
-    if !install::wants_stacks() {
+    let mask = worker::host_mask();
+    let birth = Birth { function: start as usize, argument: argument as usize, mask };
+    let is_ours = mask.is_some() || install::wants_stacks();
+    let Some(birth) = is_ours.then(|| births::keep(&birth)).flatten() else {
         // SAFETY: the caller's arguments, passed on as they are.
-        return unsafe { next::pthread_create(thread, attributes, start, argument) };
-    }
-    let Some(birth) = births::keep(start as usize, argument as usize) else {
-        // SAFETY: as above.
         return unsafe { next::pthread_create(thread, attributes, start, argument) };
     };
     let begin = begin as *const () as *mut c_void;
@@ -38,8 +39,8 @@ pub unsafe extern "C" fn pthread_create(
     result
 }
 
-/// Where a new thread begins when post-mortems are wanted: it gets a stack for handlers, and goes on in the host's function as
-/// if that had been called directly, so that no frame of ours is on its stack.
+/// Where a new thread begins when post-mortems are wanted, or when a line of the prompt has made it: it gets a stack for handlers and the
+/// host's mask, and goes on in the host's function as if that had been called directly, so that no frame of ours is on its stack.
 #[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 unsafe extern "C" fn begin(_: *mut c_void) {
@@ -54,13 +55,21 @@ struct Start {
 }
 
 extern "C" fn prepare(birth: *mut c_void) -> Start {
-    guarded("pthread_create", install::provide_stack);
-    let (function, argument) = births::take(birth as usize);
-    Start { function, argument }
+    let birth = births::take(birth as usize);
+    guarded("pthread_create", || {
+        if install::wants_stacks() {
+            install::provide_stack();
+        }
+        if let Some(mask) = birth.as_ref().and_then(|birth| birth.mask) {
+            signal::exchange_mask(mask);
+        }
+    });
+    birth.map_or(Start { function: 0, argument: 0 }, |Birth { function, argument, .. }| Start { function, argument })
 }
 
 /// syscall(2): a thread that ends by the bare call is told of, since it may be the host's last. Everything else goes on to the
-/// C library's at once, with all registers as they are.
+/// C library's at once, with all registers as they are; the number stays below the stack pointer, in the red zone (System V ABI), where
+/// [`crate::interrupted`] finds it: the C library's function keeps nothing there, and the kernel puts no signal's frame there.
 ///
 /// # Safety
 /// As the C library's.
@@ -72,6 +81,10 @@ pub unsafe extern "C" fn syscall() {
         "cmp rdi, {exit}",
         "je 3f",
         "2:",
+        "mov rax, {mark}",
+        "xor rax, rsp",
+        "mov [rsp - 16], rax",
+        "mov [rsp - 24], rdi",
         "mov rax, [rip + {next}]",
         "test rax, rax",
         "jz 4f",
@@ -102,8 +115,11 @@ pub unsafe extern "C" fn syscall() {
         "pop rdx",
         "pop rsi",
         "pop rdi",
+        "test rax, rax",
+        "jnz 2b",
         "jmp rax",
         exit = const libc::SYS_exit,
+        mark = const interrupted::NUMBER_FOLLOWS,
         next = sym NEXT_SYSCALL,
         ends = sym thread_ends,
         look_up = sym look_up,

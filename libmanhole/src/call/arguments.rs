@@ -25,6 +25,8 @@ pub(crate) struct Call {
     returns: TypeId,
     result: Passing,
     result_size: usize,
+    /// Whether the call runs with the signals open that the host's own threads have open: what it raises in its own thread arrives.
+    pub(crate) opens_signals: bool,
 }
 
 impl Call {
@@ -52,6 +54,7 @@ impl Call {
             returns,
             result,
             result_size,
+            opens_signals: false,
         };
         let mut registers = Registers::default();
         match call.result {

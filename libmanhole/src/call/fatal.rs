@@ -5,7 +5,7 @@
 use manhole_expressions::value::{Content, Value};
 
 /// Functions that never come back to the process as it was.
-const ENDING: [&str; 26] = [
+const ENDING: [&str; 32] = [
     "exit",
     "_exit",
     "_Exit",
@@ -27,11 +27,17 @@ const ENDING: [&str; 26] = [
     "pthread_exit",
     "thrd_exit",
     "longjmp",
+    "__longjmp_chk",
     "_longjmp",
     "siglongjmp",
     "reboot",
     "std::terminate",
     "err",
+    "errx",
+    "verr",
+    "verrx",
+    "daemon",
+    "vfork",
 ];
 
 /// Functions that send a signal: the name, which argument is the process (or `None`: this thread), and which the signal.
@@ -47,8 +53,8 @@ const SIGNALLING: [(&str, Option<usize>, usize); 7] = [
 
 /// Why a call of the function needs `-f`; `None` when it does not. `pid` is this process.
 pub(crate) fn reason(name: &str, arguments: &[Value], pid: i32) -> Option<String> {
-    let bare = name.strip_prefix("__GI_").unwrap_or(name).split('@').next().unwrap_or(name);
-    if ENDING.contains(&bare) {
+    let bare = plain(name);
+    if ENDING.into_iter().any(|known| plain(known) == bare) {
         return Some(format!("{bare} would end the process, or the thread that calls it"));
     }
     let (_, process, signal) = SIGNALLING.into_iter().find(|(known, ..)| *known == bare)?;
@@ -56,6 +62,13 @@ pub(crate) fn reason(name: &str, arguments: &[Value], pid: i32) -> Option<String
     let is_here = process.is_none_or(|at| number(at).is_none_or(|target| target == pid || target <= 0));
     // Signal 0 only asks whether there is such a process (kill(2)).
     (is_here && number(signal) != Some(0)).then(|| format!("{bare} would send the process a signal"))
+}
+
+/// A name without what the C library puts before it inside itself: an address has several names, and any of them may be told.
+fn plain(name: &str) -> &str {
+    let bare = name.split('@').next().unwrap_or(name).trim_start_matches('_');
+    let bare = bare.strip_prefix("GI_").unwrap_or(bare).trim_start_matches('_');
+    bare.strip_prefix("libc_").unwrap_or(bare)
 }
 
 fn integer(value: &Value) -> Option<i32> {
@@ -78,7 +91,15 @@ mod tests {
 
     #[test]
     fn what_needs_to_be_meant() {
-        for name in ["exit", "abort", "execve", "pthread_exit"] {
+        for name in [
+            "exit",
+            "abort",
+            "execve",
+            "__GI___pthread_exit",
+            "__libc_siglongjmp",
+            "__libc_vfork",
+            "_exit@@GLIBC_2.2.5",
+        ] {
             assert!(asks(name, &[0]), "{name}");
         }
         assert!(asks("kill", &[77, 9]) && asks("kill", &[0, 15]) && asks("kill", &[-1, 15]) && asks("raise", &[6]));

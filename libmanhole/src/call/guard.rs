@@ -15,10 +15,10 @@ use core::time::Duration;
 use super::arch::Gate;
 use crate::interrupted::{Interrupted, entry, is_of_agent};
 use crate::snapshot::Registers;
-use crate::state;
 use crate::sys::replaced::Replaced;
-use crate::sys::signal::{self, Action, Set};
+use crate::sys::signal::{self, Action, Set, Silence};
 use crate::sys::{lock, mapping, process};
+use crate::{state, worker};
 
 /// What a fault, or abort(3), raises.
 pub(crate) const SIGNALS: [i32; 7] =
@@ -75,14 +75,13 @@ pub(crate) struct Fault {
     pub(crate) registers: Registers,
 }
 
-/// One of the host's dispositions, kept while ours is in its place.
+/// One of the host's dispositions, kept while ours is in its place. Whether it is, the kernel alone knows: a word in memory would be shared
+/// with the child of a vfork(2), which has dispositions of its own.
 struct Kept {
-    is_ours: AtomicU32,
     before: Replaced<Action>,
 }
 
-static KEPT: [Kept; SIGNALS.len()] =
-    [const { Kept { is_ours: AtomicU32::new(0), before: Replaced::new(Action::DEFAULT) } }; SIGNALS.len()];
+static KEPT: [Kept; SIGNALS.len()] = [const { Kept { before: Replaced::new(Action::DEFAULT) } }; SIGNALS.len()];
 
 /// Which workers have guarded calls. Taken by workers and the agent's thread, for a few system calls.
 static ARMED: lock::Lock<[bool; CALLS]> = lock::Lock::new([false; CALLS]);
@@ -107,11 +106,38 @@ fn arm(slot: usize, is_armed: bool) {
     }
 }
 
-/// On a host thread that asks for a disposition, or changes it: the host finds its own. A call that runs is without this guard from here on.
+/// On a host thread that is about to change a disposition: it finds its own. A call that runs is without this guard until [`stand_again`].
 pub(crate) fn step_aside(number: i32) {
     if let Some((_, kept)) = SIGNALS.into_iter().zip(&KEPT).find(|(guarded, _)| *guarded == number) {
         kept.give_back(number);
     }
+}
+
+/// On a host thread that has changed a disposition, or on the agent's thread: a call that runs is guarded again. Not in the child of a vfork(2), which
+/// shares this memory and has dispositions of its own: the caller knows that it is this process.
+pub(crate) fn stand_again(number: i32) {
+    let Some((_, kept)) = SIGNALS.into_iter().zip(&KEPT).find(|(guarded, _)| *guarded == number) else { return };
+    if GUARDED.iter().all(|guarded| guarded.tid.load(SeqCst) == 0) {
+        return;
+    }
+    // A handler that never comes back must not take the lock along; one that has interrupted its holder goes without.
+    let _silence = Silence::begin();
+    if let Some(armed) = ARMED.try_lock()
+        && armed.contains(&true)
+    {
+        kept.take(number);
+    }
+}
+
+/// For the agent's thread, while a call runs: what has stepped aside for a handler of the host's stands again.
+pub(crate) fn stand_fast() {
+    SIGNALS.into_iter().for_each(stand_again);
+}
+
+/// On a host thread that has been told a disposition: the host's, when it is ours that is in its place.
+pub(crate) fn hidden(number: i32, handler: usize) -> Option<Action> {
+    let (_, kept) = SIGNALS.into_iter().zip(&KEPT).find(|(guarded, _)| *guarded == number)?;
+    (handler == fault_entry as *const () as usize).then(|| *kept.before.get())
 }
 
 /// In a freshly forked child: no call is guarded there, but for the one that has forked.
@@ -137,22 +163,15 @@ impl Kept {
         if is_handler {
             ours.flags |= before.flags & (libc::SA_NODEFER | libc::SA_RESTART) as u64;
         }
-        self.is_ours.store(1, SeqCst);
-        match signal::set_action(number, &ours) {
-            Ok(was) if was == before => {}
+        if let Ok(was) = signal::set_action(number, &ours)
+            && was != before
+        {
             // The host was quicker: it keeps what it has just set.
-            Ok(was) => {
-                self.is_ours.store(0, SeqCst);
-                let _ = signal::set_action(number, &was);
-            }
-            Err(_) => self.is_ours.store(0, SeqCst),
+            let _ = signal::set_action(number, &was);
         }
     }
 
     fn give_back(&self, number: i32) {
-        if self.is_ours.swap(0, SeqCst) == 0 {
-            return;
-        }
         let is_ours = |action: &Action| action.handler == fault_entry as *const () as usize;
         if !signal::action(number).is_ok_and(|now| is_ours(&now)) {
             return;
@@ -213,6 +232,12 @@ extern "C" fn on_fault(number: i32, info: *mut libc::siginfo_t, context: *mut li
     let guarded = GUARDED.iter().find(|guarded| guarded.tid.load(SeqCst) == tid && is_own(facts));
     match guarded {
         Some(guarded) => guarded.fail(number, facts, context),
+        None if facts.si_code <= 0 && worker::is_one(tid) => {
+            // Sent to the process, whose own threads all block it: one of them waits for it.
+            // SAFETY: the kernel's third argument.
+            unsafe { Interrupted::from_kernel(context) }.block(number);
+            let _ = process::send_again(number, facts);
+        }
         None => pass_on(number, info, context),
     }
 }
@@ -257,6 +282,15 @@ fn pass_on(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) 
         if unsafe { (*info).si_code } <= 0 {
             return;
         }
+    } else if before.flags & libc::SA_ONSTACK as u64 == 0
+        && before.handler != libc::SIG_DFL
+        && signal::room_on_alternate_stack().is_some()
+    {
+        // The host wants this handler on the thread's own stack: the kernel calls it there.
+        kept.give_back(number);
+        // SAFETY: the kernel passes a valid structure.
+        let _ = process::raise_again(number, unsafe { &*info });
+        return;
     } else if before.handler != libc::SIG_DFL && !is_of_agent(&before) {
         if before.flags & libc::SA_RESETHAND as u64 != 0 {
             kept.before.replace(Action::DEFAULT);

@@ -11,6 +11,9 @@ pub(super) const INTEGERS: usize = 6;
 /// Vector registers that carry arguments: xmm0 to xmm7.
 pub(super) const VECTORS: usize = 8;
 
+/// Bytes of the stack between the gate's own words, by which it returns, and the function's: a multiple of 16.
+const MARGIN: usize = 64 << 10;
+
 /// A call: what goes in, and what comes out.
 #[repr(C)]
 #[derive(Clone, Debug, Default)]
@@ -99,6 +102,8 @@ unsafe extern "C-unwind" fn pass(gate: *mut Gate) {
         "mov [rbx + {own_end}], rax",
         "stmxcsr [rbx + {control_words}]",
         "fnstcw [rbx + {control_words} + 4]",
+        // What a function writes behind the end of its variables finds nothing of ours.
+        "sub rsp, {margin}",
         // The words of the stack, in place below a multiple of 16: their number is even.
         "mov rcx, [rbx + {stack_words}]",
         "mov rsi, [rbx + {stack}]",
@@ -138,10 +143,11 @@ unsafe extern "C-unwind" fn pass(gate: *mut Gate) {
         // An abandoned call goes on here, with rbx and rsp as they were before it.
         "2:",
         "mov qword ptr [rbx + {is_abandoned}], 1",
+        "3:",
+        // The next call finds the floating-point units as this one has found them.
         "fninit",
         "fldcw [rbx + {control_words} + 4]",
         "ldmxcsr [rbx + {control_words}]",
-        "3:",
         "cld",
         "mov rsp, [rbx + {own_stack}]",
         "add rsp, 8",
@@ -154,6 +160,7 @@ unsafe extern "C-unwind" fn pass(gate: *mut Gate) {
         ".cfi_def_cfa rsp, 8",
         "ret",
         ".cfi_endproc",
+        margin = const MARGIN,
         function = const offset_of!(Gate, function),
         integers = const offset_of!(Gate, integers),
         vectors_used = const offset_of!(Gate, vectors_used),

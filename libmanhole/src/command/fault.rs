@@ -47,8 +47,9 @@ impl Session<'_> {
         let frames = called.iter().filter_map(|level| level.location());
         let frames = frames.map(|at| (at.function.as_deref().unwrap_or_default(), at.object.as_str()));
         if let Some((room, function)) = inside::of_frames(frames) {
+            let which = if room == inside::Room::Stdio { ", but for the standard streams," } else { "" };
             report.push_str(&format!(
-                "\nIt was inside {}, in {function}: what that has locked stays locked, and threads that need it will wait for ever.",
+                "\nIt was inside {}, in {function}: what that has locked{which} stays locked, and threads that need it will wait for ever.",
                 room.name()
             ));
         }

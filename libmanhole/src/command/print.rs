@@ -30,7 +30,8 @@ pub(super) static CALL: Command = Command {
     arguments: "[-f] EXPRESSION",
     summary: "evaluate an expression that calls a function",
     help: "As print, but nothing is shown for void. A call runs on a thread of its own, and is given up after the option timeout or by\n\
-           Ctrl-C: it then runs on as a job. -f calls even what could end the process or hang.",
+           Ctrl-C: it then runs on as a job. -f calls even what could end the process or hang, with\n\
+           the signals open that the process has open.",
     takes: Takes::Symbols,
     run: |context, arguments| {
         let arguments = match arguments.strip_prefix("-f").filter(|rest| rest.starts_with(char::is_whitespace)) {

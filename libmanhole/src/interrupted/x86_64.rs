@@ -39,7 +39,7 @@ pub(crate) fn registers(context: &libc::ucontext_t) -> Registers {
 /// If the signal has interrupted a system call that fails with EINTR because of it, lets the call begin anew.
 ///
 /// Only calls that have done nothing when they give EINTR are begun anew, and only when the number is certain: it is read
-/// from the `mov $number,%eax` before the `syscall` instruction. `host_signal_waits` says that the host's own signal is
+/// from the `mov $number,%eax` before the `syscall` instruction, or from where our syscall(3) has left it. `host_signal_waits` says that the host's own signal is
 /// about to be handled: then the EINTR is the host's, and stays.
 pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnOnce() -> bool) {
     let gregs = &mut context.uc_mcontext.gregs;
@@ -53,7 +53,8 @@ pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
     if own_memory::read((rip as u64).wrapping_sub(CODE as u64), &mut code) != Ok(CODE) {
         return;
     }
-    let number = number_before(&code).or_else(|| futex_by_number(&code, gregs));
+    let number = number_before(&code)
+        .or_else(|| is_syscall_3(&code).then(|| number_left(gregs).or_else(|| futex_by_number(gregs))).flatten());
     let Some(number) = number.filter(|&number| may_begin_anew(number)) else { return };
     if host_signal_waits() {
         return;
@@ -83,19 +84,31 @@ fn number_before(code: &[u8]) -> Option<i64> {
     })
 }
 
-/// A futex(2) wait that was made through libc's syscall(3), as Rust's std and libstdc++ make theirs. That function takes the
-/// number as an argument and does not keep it, so three things have to agree: its code, `mov $202,%edi` shortly before the call,
-/// and arguments that only a wait has.
-fn futex_by_number(code: &[u8; CODE], gregs: &[i64]) -> Option<i64> {
+/// Whether `code` is the end of libc's syscall(3), which takes the number as an argument and does not keep it.
+fn is_syscall_3(code: &[u8; CODE]) -> bool {
     // mov %rdi,%rax; mov %rsi,%rdi; mov %rdx,%rsi; mov %rcx,%rdx; mov %r8,%r10; mov %r9,%r8; mov 8(%rsp),%r9; syscall
-    const SYSCALL_3: [u8; CODE] = [
+    const END: [u8; CODE - 1] = [
         0xf8, 0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6, 0x48, 0x89, 0xca, 0x4d, 0x89, 0xc2, 0x4d, 0x89, 0xc8, 0x4c, 0x8b,
-        0x4c, 0x24, 0x08, 0x0f, 0x05, 0,
+        0x4c, 0x24, 0x08, 0x0f, 0x05,
     ];
-    let (head, tail) = (SYSCALL_3.get(..CODE - 1)?, code.get(1..)?);
-    if head != tail {
-        return None;
-    }
+    code.ends_with(&END)
+}
+
+/// What our syscall(3) writes below its stack pointer, exclusive or that stack pointer, above the number. No pointer and no small number.
+pub(crate) const NUMBER_FOLLOWS: u64 = 0x9d3c_51b2_e6f0_a847;
+
+/// The number that our syscall(3) has left before it went on to libc's, which neither moves the stack pointer nor writes there.
+fn number_left(gregs: &[i64]) -> Option<i64> {
+    let sp = *gregs.get(libc::REG_RSP as usize)? as u64;
+    let mut left = [0u8; 16];
+    own_memory::read(sp.wrapping_sub(24), &mut left).ok().filter(|&n| n == left.len())?;
+    let (number, mark) = left.split_first_chunk::<8>()?;
+    (mark == (NUMBER_FOLLOWS ^ sp).to_le_bytes()).then(|| i64::from_le_bytes(*number))
+}
+
+/// A futex(2) wait through libc's own syscall(3) alone, as Rust's std and libstdc++ make theirs, begun before this library was there. Two things
+/// have to agree: `mov $202,%edi` shortly before the call, and arguments that only a wait has.
+fn futex_by_number(gregs: &[i64]) -> Option<i64> {
     let register = |name: i32| gregs.get(name as usize).map(|&value| value as u64);
     let (word, operation) = (register(libc::REG_RDI)?, register(libc::REG_RSI)? as i32);
     let is_wait = matches!(

@@ -15,6 +15,9 @@ use crate::sys::process;
 use crate::worker::{self, Outcome, Task, Ticket};
 use crate::{log, redirect, state};
 
+/// How often it is looked whether the thread of a job is still there.
+const TICK: Duration = Duration::from_millis(100);
+
 /// A request that is answered when its job has ended, or is given up.
 pub(crate) struct Pending {
     /// The request's id in the structured mode.
@@ -162,7 +165,8 @@ impl Prompt<'_> {
             Work::Watch(watch) => return Some(watch.time()),
         };
         let until = until.map(|until| until.saturating_sub(process::monotonic()));
-        [until, redirect::input::time()].into_iter().flatten().min()
+        // A thread that ends tells nobody.
+        [until, redirect::input::time(), Some(TICK)].into_iter().flatten().min()
     }
 }
 

@@ -69,8 +69,8 @@ static ROOM: Lock<Room> = Lock::new(Room::EMPTY);
 static LINE: AtomicU32 = AtomicU32::new(0);
 static LINES: AtomicU32 = AtomicU32::new(0);
 
-/// What stdio had read ahead when the line ended: it comes before what is in the pipe.
-static READ_AHEAD: Lock<Vec<u8>> = Lock::new(Vec::new());
+/// What stdio had read ahead when the line ended, and which line that was: it comes before what is in the pipe.
+static READ_AHEAD: Lock<(u32, Vec<u8>)> = Lock::new((0, Vec::new()));
 
 /// Puts the session's input in the place of the host's, for a line whose output is redirected. Without it the line reads what
 /// the host reads.
@@ -156,14 +156,19 @@ pub(crate) fn end() -> Vec<u8> {
     let mut room = ROOM.lock();
     let Some(input) = room.input.take() else { return Vec::new() };
     let result = hand::put_back_one(0);
-    LINE.store(0, SeqCst);
-    let mut rest = core::mem::take(&mut *READ_AHEAD.lock());
+    let line = LINE.swap(0, SeqCst);
+    let (whose, ahead) = core::mem::take(&mut *READ_AHEAD.lock());
+    let mut rest = if whose == line { ahead } else { Vec::new() };
     let mut piece = [0; PIPE];
     while let Ok(count @ 1..) = input.reader.read(&mut piece) {
         rest.extend_from_slice(piece.get(..count).unwrap_or_default());
     }
-    let Input { before, reader, writer, .. } = input;
+    let Input { before, reader, writer, original, .. } = input;
     drop(reader);
+    if hand::is_late() {
+        // It may have to put back what the host has closed.
+        room.held.extend(original);
+    }
     match result {
         Ok(()) => room.late.extend(close(writer, &before)),
         Err(error) => {
@@ -219,7 +224,7 @@ pub(super) fn wait_for(waited: &mut Vec<Waited>) {
 pub(super) fn forget() {
     LINE.store(0, SeqCst);
     ROOM.forget(Room::EMPTY);
-    READ_AHEAD.forget(Vec::new());
+    READ_AHEAD.forget((0, Vec::new()));
 }
 
 /// On the host thread that runs the line, before it: how stdio's standard input stands.
@@ -234,9 +239,11 @@ pub(crate) fn after_line(before: Option<(u32, stdio::Input)>) {
     let Some((line, before)) = before else { return };
     // One that was given up has read the process's own by now, perhaps, but the end that it has seen is ours.
     let was_given_up = LINE.load(SeqCst) != line;
-    let rest = stdio::settle_standard_input(&before, !was_given_up);
+    // What a command has put in the place of the session's input itself is its own.
+    let is_the_session_s = !was_given_up && hand::has_put(0);
+    let rest = stdio::settle_standard_input(&before, is_the_session_s);
     if !rest.is_empty() {
-        READ_AHEAD.lock().extend_from_slice(&rest);
+        *READ_AHEAD.lock() = (line, rest);
     }
 }
 

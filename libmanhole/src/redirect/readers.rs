@@ -8,9 +8,11 @@
 use core::time::Duration;
 
 use crate::capture::task::{Look, Task};
+use crate::interrupted::channels;
 use crate::loan::Loan;
 use crate::snapshot::{RunStamp, Syscall};
-use crate::sys::{directory, own_memory, process, thread};
+use crate::sys::{directory, fd, own_memory, process, thread};
+use crate::text::Text;
 use crate::{errand, worker};
 
 /// How often the threads are looked at: one that was running may have been on its way into the call.
@@ -18,6 +20,9 @@ const LOOKS: usize = 5;
 
 /// How long they have in between.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// How long threads that do not come by are waited for, all together: nobody is served meanwhile.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A thread that waited for the host's own input before the session's came into its place, and its stamp: until it runs again it holds
 /// the original, and to send it away would give it what is not its own.
@@ -48,15 +53,21 @@ pub(super) fn waiting() -> Option<Before> {
     Some(found)
 }
 
+/// The calls that read a descriptor which is their first argument.
+const READING: [i64; 6] =
+    [libc::SYS_read, libc::SYS_readv, libc::SYS_preadv, libc::SYS_preadv2, libc::SYS_splice, libc::SYS_tee];
+
 /// Whether the thread, which waits for standard input, does so by another call than one that reads it.
 fn polls(task: &Task) -> bool {
-    const READING: [i64; 5] = [libc::SYS_read, libc::SYS_readv, libc::SYS_preadv2, libc::SYS_splice, libc::SYS_tee];
     match task.look() {
-        Look::Blocked(position) => {
-            position.syscall.is_none_or(|call| !READING.contains(&i64::try_from(call.number).unwrap_or(-1)))
-        }
-        Look::Running | Look::Refused | Look::NoPosition | Look::Gone => false,
+        Look::Blocked(position) => position.syscall.is_none_or(|call| !READING.contains(&number_of(&call))),
+        Look::Refused => !reads_a_pipe(&task.wait_channel()),
+        Look::Running | Look::NoPosition | Look::Gone => false,
     }
+}
+
+fn number_of(call: &Syscall) -> i64 {
+    i64::try_from(call.number).unwrap_or(-1)
 }
 
 fn is_ours(tid: i32) -> bool {
@@ -67,7 +78,8 @@ fn is_ours(tid: i32) -> bool {
 /// is then left is the line's own: its thread, and programs that it has started. `before`: who has the host's own. False when a thread could not
 /// be asked.
 pub(super) fn send_away(is_left: impl Fn() -> bool, before: &Before) -> bool {
-    let mut loan = None;
+    let (mut loan, start) = (None, process::monotonic());
+    let is_time = || process::monotonic().saturating_sub(start) < PATIENCE;
     let mut sent: Vec<i32> = Vec::new();
     let mut stuck = false;
     for _ in 0..LOOKS {
@@ -87,7 +99,7 @@ pub(super) fn send_away(is_left: impl Fn() -> bool, before: &Before) -> bool {
                     if loan.is_none() {
                         loan = errand::loan().ok();
                     }
-                    if loan.as_ref().is_some_and(|loan| asked(&task, loan)) {
+                    if is_time() && loan.as_ref().is_some_and(|loan| asked(&task, loan)) {
                         sent.push(tid);
                     } else {
                         stuck = true;
@@ -113,9 +125,13 @@ fn asked(task: &Task, loan: &Loan) -> bool {
 fn waits(task: &Task) -> Option<bool> {
     match task.look() {
         Look::Running => None,
-        Look::Blocked(position) => Some(position.syscall.is_some_and(|call| is_about_input(&call))),
-        // A process that may not look at itself: whoever reads some pipe. It begins anew exactly.
-        Look::Refused => Some(reads_a_pipe(&task.wait_channel())),
+        Look::Blocked(position) => Some(position.syscall.is_some_and(|call| match number_of(&call) {
+            // Its arguments are gone; the kernel's function tells whether it was a poll that was stopped and continued.
+            libc::SYS_restart_syscall => polls_something(&task.wait_channel()),
+            _ => is_about_input(task.tid(), &call),
+        })),
+        // A process that may not look at itself: whoever reads some pipe, which begins anew exactly, or polls something.
+        Look::Refused => Some(reads_a_pipe(&task.wait_channel()) || polls_something(&task.wait_channel())),
         Look::NoPosition | Look::Gone => Some(false),
     }
 }
@@ -125,8 +141,7 @@ pub(super) fn line_waits() -> bool {
     let task = Task::new(worker::tid());
     match task.look() {
         Look::Blocked(position) => position.syscall.is_some_and(|call| {
-            let number = i64::try_from(call.number).unwrap_or(-1);
-            matches!(number, libc::SYS_wait4 | libc::SYS_waitid) || is_about_input(&call)
+            matches!(number_of(&call), libc::SYS_wait4 | libc::SYS_waitid) || is_about_input(task.tid(), &call)
         }),
         Look::Refused => reads_a_pipe(&task.wait_channel()) || task.wait_channel().starts_with("do_wait"),
         Look::Running | Look::NoPosition | Look::Gone => false,
@@ -134,15 +149,19 @@ pub(super) fn line_waits() -> bool {
 }
 
 fn reads_a_pipe(channel: &str) -> bool {
-    ["pipe_read", "anon_pipe_read", "pipe_wait", "pipe_wait_readable"]
-        .contains(&channel.split('.').next().unwrap_or(""))
+    ["pipe_read", "anon_pipe_read", "pipe_wait", "pipe_wait_readable"].contains(&channels::function(channel))
 }
 
-/// Whether the call reads descriptor 0, or waits until it can be read.
-fn is_about_input(call: &Syscall) -> bool {
+fn polls_something(channel: &str) -> bool {
+    ["ep_poll", "poll_schedule_timeout", "do_poll", "do_sys_poll", "do_select"].contains(&channels::function(channel))
+}
+
+/// Whether the call, which thread `tid` is in, reads descriptor 0, or waits until it can be read.
+fn is_about_input(tid: i32, call: &Syscall) -> bool {
     let [first, second, ..] = call.arguments;
-    match i64::try_from(call.number).unwrap_or(-1) {
-        libc::SYS_read | libc::SYS_readv | libc::SYS_preadv2 | libc::SYS_splice | libc::SYS_tee => first as u32 == 0,
+    match number_of(call) {
+        number if READING.contains(&number) => first as u32 == 0,
+        libc::SYS_epoll_wait | libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => watches_input(tid, first as i32),
         libc::SYS_poll | libc::SYS_ppoll => polls_input(first, second),
         // The lowest bit of the first set (select(2)).
         libc::SYS_select | libc::SYS_pselect6 => {
@@ -151,6 +170,16 @@ fn is_about_input(call: &Syscall) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether descriptor 0 is among those that the epoll descriptor `number` of thread `tid` watches (proc_pid_fdinfo(5)).
+fn watches_input(tid: i32, number: i32) -> bool {
+    const MOST: usize = 256 * 1024;
+    let mut path = Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{tid}/fdinfo/{number}"));
+    let text = fd::read_file(path.as_c_str(), MOST).unwrap_or_default();
+    let watched = |line: &str| line.strip_prefix("tfd:")?.split_whitespace().next()?.parse::<i32>().ok();
+    String::from_utf8_lossy(&text).lines().any(|line| watched(line) == Some(0))
 }
 
 /// Whether descriptor 0 is among the `count` that stand at `address` (poll(2)).
@@ -169,7 +198,7 @@ mod tests {
     #[test]
     fn calls_that_are_about_descriptor_0() {
         let is = |number: i64, first: u64, second: u64| {
-            is_about_input(&Syscall { number: number as u64, arguments: [first, second, 0, 0, 0, 0] })
+            is_about_input(process::tid(), &Syscall { number: number as u64, arguments: [first, second, 0, 0, 0, 0] })
         };
         assert!(is(libc::SYS_read, 0, 0) && is(libc::SYS_readv, 1 << 32, 0));
         assert!(!is(libc::SYS_read, 1, 0) && !is(libc::SYS_write, 0, 0) && !is(libc::SYS_poll, 0, 0));

@@ -38,6 +38,13 @@ impl Missing for usize {
     }
 }
 
+impl Missing for *mut libc::FILE {
+    fn missing() -> *mut libc::FILE {
+        c_int::missing();
+        core::ptr::null_mut()
+    }
+}
+
 impl Missing for () {
     fn missing() {}
 }
@@ -95,6 +102,10 @@ functions! {
     daemon(keep_directory: c_int, keep_descriptors: c_int) -> c_int;
     _exit(status: c_int) -> ();
     pthread_create(thread: *mut libc::pthread_t, attributes: *const libc::pthread_attr_t, start: *mut c_void, argument: *mut c_void) -> c_int;
+    posix_spawn(pid: *mut libc::pid_t, path: *const c_char, actions: *const libc::posix_spawn_file_actions_t, attributes: *const libc::posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    posix_spawnp(pid: *mut libc::pid_t, file: *const c_char, actions: *const libc::posix_spawn_file_actions_t, attributes: *const libc::posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    system(command: *const c_char) -> c_int;
+    popen(command: *const c_char, mode: *const c_char) -> *mut libc::FILE;
     close(fd: c_int) -> c_int;
     dup2(from: c_int, to: c_int) -> c_int;
     dup3(from: c_int, to: c_int, flags: c_int) -> c_int;

@@ -112,7 +112,6 @@ pub(crate) fn queue_to_thread(tid: i32, signal: i32, value: u64) -> Result<()> {
         value: u64,
         rest: [u64; 12],
     }
-    const SI_QUEUE: i32 = -1;
     let info = Info { signo: signal, errno: 0, code: SI_QUEUE, pad: 0, pid: pid(), uid: euid(), value, rest: [0; 12] };
     const { assert!(size_of::<Info>() == 128) };
     // SAFETY: the kernel copies the 128 bytes of the structure (rt_tgsigqueueinfo(2)).
@@ -137,6 +136,21 @@ pub(crate) fn raise_again(signal: i32, info: &libc::siginfo_t) -> Result<()> {
     }
     .map(drop)
 }
+
+/// Sends `signal` to the process, from who has sent it before. The kernel lets only the first thread say that it was sent by kill(2), so
+/// it is sigqueue(3) by whose hand it comes.
+pub(crate) fn send_again(signal: i32, info: &libc::siginfo_t) -> Result<()> {
+    let mut info = *info;
+    if info.si_code >= 0 || info.si_code == libc::SI_TKILL {
+        info.si_code = SI_QUEUE;
+    }
+    // SAFETY: the kernel copies the structure.
+    unsafe { call(libc::SYS_rt_sigqueueinfo, [pid() as usize, signal as usize, core::ptr::from_ref(&info) as usize]) }
+        .map(drop)
+}
+
+/// What sigqueue(3) says (sigaction(2)).
+const SI_QUEUE: i32 = -1;
 
 /// Whether thread `tid` of this process exists; one that has just ended may stay for a moment.
 pub(crate) fn has_thread(tid: i32) -> bool {

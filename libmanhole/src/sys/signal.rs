@@ -181,6 +181,15 @@ pub(crate) fn alternate_stack() -> Result<Option<usize>> {
     Ok((has.ss_flags & libc::SS_DISABLE == 0).then_some(has.ss_sp as usize))
 }
 
+/// How many bytes of the alternate stack are left, for a handler that runs on it; `None` for code that does not.
+pub(crate) fn room_on_alternate_stack() -> Option<usize> {
+    let mut has = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    // SAFETY: the kernel fills the structure.
+    unsafe { call(libc::SYS_sigaltstack, [0, core::ptr::from_mut(&mut has) as usize]) }.ok()?;
+    let here = core::ptr::from_ref(&has) as usize;
+    (has.ss_flags & libc::SS_ONSTACK != 0).then(|| here.saturating_sub(has.ss_sp as usize))
+}
+
 /// Gives the calling thread an alternate stack for handlers (sigaltstack(2)).
 pub(crate) fn provide_alternate_stack(start: *mut u8, size: usize) -> Result<()> {
     let ours = libc::stack_t { ss_sp: start.cast(), ss_flags: 0, ss_size: size };

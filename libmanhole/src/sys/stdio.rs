@@ -7,6 +7,7 @@ use core::ffi::c_int;
 unsafe extern "C" {
     static stdin: *mut libc::FILE;
     static stdout: *mut libc::FILE;
+    static stderr: *mut libc::FILE;
     fn clearerr_unlocked(stream: *mut libc::FILE);
     fn feof_unlocked(stream: *mut libc::FILE) -> c_int;
     fn fwide(stream: *mut libc::FILE, mode: c_int) -> c_int;
@@ -37,6 +38,41 @@ pub(crate) fn flush_standard_output() -> bool {
         super::thread::give_way();
     }
     false
+}
+
+/// Where a stream's lock is: `_lock` of struct _IO_FILE, as the C library's public header has it.
+const LOCK: usize = 136;
+
+/// What it points to: `_IO_lock_t` of glibc, unchanged since 2.3.
+#[repr(C)]
+struct StreamLock {
+    word: c_int,
+    count: c_int,
+    owner: *const core::ffi::c_void,
+}
+
+/// Gives back the locks of the standard streams that the calling thread has: a function of stdio that was left in its middle has not.
+pub(crate) fn unlock_standard_streams() {
+    // SAFETY: the C library's variables.
+    for stream in unsafe { [stdin, stdout, stderr] } {
+        // It may be taken several times over.
+        for _ in 0..16 {
+            if stream.is_null() || !is_locked_here(stream) {
+                break;
+            }
+            // SAFETY: a stream of the C library, which this thread has locked.
+            unsafe { funlockfile(stream) };
+        }
+    }
+}
+
+/// Whether the calling thread has the stream's lock.
+fn is_locked_here(stream: *mut libc::FILE) -> bool {
+    // SAFETY: a stream of the C library; its lock stays as long as the stream. Only this thread writes its own identity there.
+    unsafe {
+        let lock = stream.byte_add(LOCK).cast::<*const StreamLock>().read();
+        !lock.is_null() && (&raw const (*lock).owner).read_volatile() as usize == libc::pthread_self() as usize
+    }
 }
 
 /// The beginning of struct _IO_FILE as the C library's public header has it (bits/types/struct_FILE.h): what was read and not yet taken

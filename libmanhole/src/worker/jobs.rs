@@ -185,8 +185,15 @@ pub(crate) fn outcome(ticket: &Ticket) -> Outcome {
         Some(Done::Taken) => Outcome::Vanished,
         None => match guard::fault(ticket.slot) {
             Some(fault) => Outcome::Faulted(Box::new(fault)),
-            None if !worker.is_gone() => Outcome::Running,
-            None => Outcome::Vanished,
+            None if !worker.is_gone() => {
+                guard::stand_fast();
+                Outcome::Running
+            }
+            None => {
+                // What was guarded for it is the host's again.
+                worker.look();
+                Outcome::Vanished
+            }
         },
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Context: the agent's thread, which starts a call and never waits for it.
 
+use core::time::Duration;
 use std::rc::Rc;
 
 use manhole_expressions::Target;
@@ -16,10 +17,11 @@ use crate::call::{Call, fatal};
 use crate::capture::Wanted;
 use crate::command::session::Session;
 use crate::command::stacks::Look;
+use crate::errand::{self, NoWorker, Place};
+use crate::redirect;
 use crate::render::{Stack, quote};
 use crate::sys::process;
 use crate::worker::{self, Refusal, Task, Ticket};
-use crate::{errand, redirect};
 
 /// How often threads are looked at until it is said that one is stuck.
 const LOOKS: usize = 3;
@@ -118,7 +120,8 @@ impl Inferior<'_, '_> {
         }
     }
 
-    fn start(&mut self, call: Call, name: &str, look: &Look, stuck: Option<&str>) -> Result<Value, Stop> {
+    fn start(&mut self, mut call: Call, name: &str, look: &Look, stuck: Option<&str>) -> Result<Value, Stop> {
+        call.opens_signals = self.insists;
         let started = self.session.start_job(Task::Call(Box::new(call)), name, self.line, Some((look, stuck)));
         self.session.started = Some(started.map_err(Stop::Error)?);
         Err(Stop::Suspended)
@@ -138,33 +141,53 @@ impl Session<'_> {
         if is_redirected {
             redirect::expect_hand();
         }
-        let mut task = task;
-        for _ in 0..2 {
+        let (mut task, start) = (task, process::monotonic());
+        let (mut seen, mut own) = (seen, None);
+        loop {
             match worker::start(task, name, line, is_redirected) {
                 Ok(ticket) => return Ok(ticket),
                 Err(Refusal::Ending) => return Err("the manhole is being taken out".to_owned()),
                 Err(Refusal::NoWorker(back)) => task = back,
             }
-            let own =
-                if seen.is_none() { Some(self.look_apart(Wanted::Except(worker::is_one), &|| false)) } else { None };
+            let (look, stuck) = match seen.take() {
+                Some((look, stuck)) => (look, stuck),
+                None => (&*own.insert(self.look_apart(Wanted::Except(worker::is_one), &|| false)), None),
+            };
             // The C library allocates for a new thread: whoever creates it would wait for ever, and is the host's.
             let is_critical = |stack: &Rc<Stack>| room(stack).is_some_and(|(room, _)| room != Room::Stdio);
-            let busy = own.as_ref().is_some_and(|look| look.stacks.iter().any(is_critical));
-            if let Some(stuck) =
-                seen.and_then(|(_, stuck)| stuck).or(busy.then_some("a thread is inside the allocator or the loader"))
-            {
-                return Err(format!("{name} cannot be called now, as there is no thread for it yet: {stuck}"));
-            }
-            let look = seen.map(|(look, _)| look).or(own.as_ref());
-            let is_fit = |tid: i32| {
-                look.and_then(|look| look.stack(tid)).is_some_and(|stack| {
-                    stack.problem.is_none() && room(stack).is_none_or(|(room, _)| room == Room::Stdio)
-                })
+            let busy = stuck.is_none() && look.stacks.iter().any(is_critical);
+            let fetched = match stuck.or(busy.then_some("a thread is inside the allocator or the loader")) {
+                Some(stuck) => Err(NoWorker::Now(format!("there is no thread for it yet, and {stuck}"))),
+                None => errand::fetch_worker(&|tid| place_in(look, tid)),
             };
-            errand::fetch_worker(&is_fit).map_err(|reason| format!("{name} cannot be called now: {reason}"))?;
+            let is_time = process::monotonic().saturating_sub(start) < PATIENCE;
+            match fetched {
+                // The thread has ended already, or has got something else to do.
+                Ok(()) if !is_time => {
+                    return Err(format!("{name} cannot be called now: the thread for it has not begun"));
+                }
+                Err(NoWorker::Now(reason)) if stuck.is_some() || !is_time => {
+                    return Err(format!("{name} cannot be called now: {reason}"));
+                }
+                Err(NoWorker::Never(reason)) => return Err(format!("{name} cannot be called now: {reason}")),
+                Ok(()) => {}
+                // A thread that runs comes to rest.
+                Err(NoWorker::Now(_)) => process::sleep(PAUSE),
+            }
         }
-        Err(format!("{name} cannot be called now: the thread for it has not begun"))
     }
+}
+
+/// How long a thread that may create a worker is looked for, and how long the threads have between two looks.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Where thread `tid` is, if it may create a thread there.
+fn place_in(look: &Look, tid: i32) -> Option<Place> {
+    let stack = look.stack(tid).filter(|stack| stack.problem.is_none())?;
+    let registers = &stack.frames.first()?.registers;
+    let place = Place { pc: registers.pc()?, sp: registers.sp()? };
+    room(stack).is_none_or(|(room, _)| room == Room::Stdio).then_some(place)
 }
 
 /// Whether the call flushes all streams (`fflush(NULL)`): it would wait for the one that a thread reads from, and hold the list of

@@ -29,11 +29,18 @@ impl Inferior<'_, '_> {
         if let Some(text) = path.single().and_then(|name| self.session.local(name)) {
             return Ok(Found::Expression(text.to_owned()));
         }
-        // A name of the frame's own module hides those of others, as does the program's those of its libraries.
-        for near in self.session.nearness(self.interrupted) {
-            if let Some(found) = self.global(path, &near)? {
-                return Ok(found);
+        // A name of the frame's own module hides those of others, as does the program's those of its libraries. What is some other unit's own
+        // there hides nothing: a program that waits in the C library means its own names.
+        let mut others_own = None;
+        for (distance, near) in self.session.nearness(self.interrupted).iter().enumerate() {
+            match self.global(path, near)? {
+                Some((found, Reach::OtherUnit)) if distance == 0 => others_own = Some(found),
+                Some((found, _)) => return Ok(found),
+                None => {}
             }
+        }
+        if let Some(found) = others_own {
+            return Ok(found);
         }
         let (_, debug, _) = self.session.all_parts();
         let gave_up = debug.take_gave_up();
@@ -46,7 +53,7 @@ impl Inferior<'_, '_> {
     }
 
     /// What a name stands for in some modules; `None` when it is none of theirs.
-    fn global(&mut self, path: &Path, near: &Modules) -> Result<Option<Found>, Stop> {
+    fn global(&mut self, path: &Path, near: &Modules) -> Result<Option<(Found, Reach)>, Stop> {
         let view = self.view();
         let here = view.as_ref().map(|view| &view.here);
         let (symbols, debug, world) = self.session.all_parts();
@@ -91,13 +98,19 @@ impl Inferior<'_, '_> {
                 return Ok(Some(overloads(functions.into_iter().filter(|it| it.matched == matched).collect())));
             }
             if let Some(enumerator) = enumerators.first().filter(|it| it.matched == matched) {
-                return Ok(Some(Found::Enumerator { type_id: enumerator.type_id, value: enumerator.value }));
+                let found = Found::Enumerator { type_id: enumerator.type_id, value: enumerator.value };
+                return Ok(Some((found, Reach::All)));
             }
         }
-        Ok(debug.find_type(look, None, path, here).map(Found::Type))
+        Ok(debug.find_type(look, None, path, here).map(|found| (Found::Type(found), Reach::All)))
     }
 
-    fn variable(&mut self, mut found: Vec<FoundVariable>) -> Result<Found, Stop> {
+    fn variable(&mut self, found: Vec<FoundVariable>) -> Result<(Found, Reach), Stop> {
+        let reach = Reach::of(found.iter().any(|it| it.is_here || it.is_external));
+        self.one_of(found).map(|found| (found, reach))
+    }
+
+    fn one_of(&mut self, mut found: Vec<FoundVariable>) -> Result<Found, Stop> {
         // The frame's own unit, or what all units share, is meant; else nothing tells them apart.
         let nearest = found.first().is_some_and(|it| it.is_here || it.is_external || it.matched != Match::Exact);
         if nearest {
@@ -185,7 +198,26 @@ impl Inferior<'_, '_> {
 }
 
 /// The functions of one name.
-fn overloads(found: Vec<FoundFunction>) -> Found {
+/// From where a name that was found is to be seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    All,
+    /// It is static in a unit that is not the frame's.
+    OtherUnit,
+}
+
+impl Reach {
+    fn of(is_for_all: bool) -> Reach {
+        if is_for_all { Reach::All } else { Reach::OtherUnit }
+    }
+}
+
+fn overloads(found: Vec<FoundFunction>) -> (Found, Reach) {
+    let reach = Reach::of(found.iter().any(|it| it.is_here || it.is_external));
+    (one_or_all(found), reach)
+}
+
+fn one_or_all(found: Vec<FoundFunction>) -> Found {
     let mut all: Vec<Overload> = found
         .into_iter()
         .filter_map(|it| {

@@ -1,0 +1,135 @@
+//! The interposed functions that start programs: one that is started by a line of the prompt gets the signals that the host's own
+//! threads have open.
+//!
+//! Context: host threads. A worker blocks all signals, so that the host's handlers run where the host expects them; what it starts must not
+//! inherit that: nobody could end it by SIGTERM. On all other threads these go on to the C library at once.
+
+use core::ffi::{c_char, c_int};
+use core::mem::MaybeUninit;
+
+use crate::sys::next::function as next;
+use crate::sys::signal::{self, Set};
+use crate::worker;
+
+type Actions = *const libc::posix_spawn_file_actions_t;
+type Attributes = *const libc::posix_spawnattr_t;
+type Strings = *const *mut c_char;
+
+/// Attributes as the caller's, with `mask` where those leave the mask as it is.
+///
+/// # Safety
+/// `given` is null or initialised.
+unsafe fn with_mask(given: Attributes, mask: Set) -> libc::posix_spawnattr_t {
+    let mut attributes = MaybeUninit::<libc::posix_spawnattr_t>::zeroed();
+    // SAFETY: glibc's attributes are plain data without pointers (spawn.h), which an initialisation fills; the set's first word is the
+    // kernel's mask.
+    unsafe {
+        if given.is_null() {
+            libc::posix_spawnattr_init(attributes.as_mut_ptr());
+        } else {
+            attributes.write(given.read());
+        }
+        let mut flags = 0;
+        libc::posix_spawnattr_getflags(attributes.as_ptr(), &mut flags);
+        if c_int::from(flags) & libc::POSIX_SPAWN_SETSIGMASK == 0 {
+            let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+            set.as_mut_ptr().cast::<u64>().write(mask.0);
+            libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), set.as_ptr());
+            libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), flags | libc::POSIX_SPAWN_SETSIGMASK as i16);
+        }
+        attributes.assume_init()
+    }
+}
+
+/// posix_spawn(3).
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn posix_spawn(
+    pid: *mut libc::pid_t,
+    path: *const c_char,
+    actions: Actions,
+    attributes: Attributes,
+    arguments: Strings,
+    environment: Strings,
+) -> c_int {
+    let Some(mask) = worker::host_mask() else {
+        // SAFETY: the caller's arguments, passed on as they are.
+        return unsafe { next::posix_spawn(pid, path, actions, attributes, arguments, environment) };
+    };
+    // SAFETY: as above, with attributes like the caller's.
+    unsafe { next::posix_spawn(pid, path, actions, &with_mask(attributes, mask), arguments, environment) }
+}
+
+/// posix_spawnp(3).
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn posix_spawnp(
+    pid: *mut libc::pid_t,
+    file: *const c_char,
+    actions: Actions,
+    attributes: Attributes,
+    arguments: Strings,
+    environment: Strings,
+) -> c_int {
+    let Some(mask) = worker::host_mask() else {
+        // SAFETY: the caller's arguments, passed on as they are.
+        return unsafe { next::posix_spawnp(pid, file, actions, attributes, arguments, environment) };
+    };
+    // SAFETY: as above, with attributes like the caller's.
+    unsafe { next::posix_spawnp(pid, file, actions, &with_mask(attributes, mask), arguments, environment) }
+}
+
+/// system(3). On a worker the host's dispositions of SIGINT and SIGQUIT stay what they are.
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
+    unsafe extern "C" {
+        static environ: Strings;
+    }
+    let mask = worker::host_mask();
+    let Some(mask) = mask.filter(|_| !command.is_null()) else {
+        // SAFETY: the caller's argument, passed on as it is.
+        return unsafe { next::system(command) };
+    };
+    let arguments = [c"sh".as_ptr().cast_mut(), c"-c".as_ptr().cast_mut(), command.cast_mut(), core::ptr::null_mut()];
+    let (mut pid, mut status) = (0, 0);
+    // SAFETY: a path, attributes and an array of strings that ends with null; the program that is started does not change them.
+    let error = unsafe {
+        let attributes = with_mask(core::ptr::null(), mask);
+        next::posix_spawn(&mut pid, c"/bin/sh".as_ptr(), core::ptr::null(), &attributes, arguments.as_ptr(), environ)
+    };
+    if error != 0 {
+        // As of a shell that could not be executed (system(3)).
+        return 127 << 8;
+    }
+    loop {
+        // SAFETY: the status is ours; errno is the calling thread's.
+        let (result, errno) = unsafe { (libc::waitpid(pid, &mut status, 0), *libc::__errno_location()) };
+        match result {
+            -1 if errno == libc::EINTR => {}
+            -1 => return -1,
+            _ => return status,
+        }
+    }
+}
+
+/// popen(3). On a worker the signals are open for the moment of the start: the C library keeps what pclose(3) needs to itself.
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn popen(command: *const c_char, mode: *const c_char) -> *mut libc::FILE {
+    let before = worker::host_mask().map(signal::exchange_mask);
+    // SAFETY: the caller's arguments, passed on as they are.
+    let stream = unsafe { next::popen(command, mode) };
+    if let Some(before) = before {
+        signal::exchange_mask(before);
+    }
+    stream
+}
