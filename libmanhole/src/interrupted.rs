@@ -10,7 +10,7 @@ pub(crate) mod channels;
 use crate::snapshot::Registers;
 use crate::sys::{own_image, signal};
 
-#[cfg(not(test))]
+#[cfg(not(any(test, fuzzing)))]
 pub(crate) use arch::NUMBER_FOLLOWS;
 
 /// The context that the kernel has saved.

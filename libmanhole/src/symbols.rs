@@ -23,6 +23,8 @@ mod elf;
 mod compressed;
 mod crc32;
 mod regular_file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod exercise;
 
 pub(crate) use dwarf::{Dwarf, Part, SplitType};
 pub(crate) use reader::Reader;

@@ -33,7 +33,9 @@ mod type_names;
 mod vectors;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+#[cfg(all(fuzzing, not(test)))]
+pub(crate) mod tests;
 
 pub(crate) use classes::path_of;
 pub use names::TargetNames;

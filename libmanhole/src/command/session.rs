@@ -118,6 +118,12 @@ impl<'s> Session<'s> {
         self.world = None;
     }
 
+    /// The same, with what this line is to see of the process.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn begin_line_in(&mut self, modules: Modules) {
+        self.world = Some(World { memory: Memory::new(), modules });
+    }
+
     /// Gives back what only the last line needed.
     pub(crate) fn end_line(&mut self) {
         self.world = None;
@@ -366,6 +372,12 @@ impl<'c, 's> Context<'c, 's> {
             insists: false,
             calls_nothing: false,
         }
+    }
+
+    /// The same for a line that is to call nothing.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn without_calls(self) -> Self {
+        Context { calls_nothing: true, ..self }
     }
 
     /// An error when the client wants the command to end.

@@ -5,3 +5,8 @@ mod fuzz;
 mod language;
 mod reader;
 mod world;
+
+/// What the tables ask about, C and C++.
+pub(crate) fn worlds() -> [(crate::testing::Fake, super::Variables); 2] {
+    [language::world(), classes::world()].map(|world| (world.fake, world.variables))
+}
