@@ -253,6 +253,30 @@ fn of_cpp() {
 }
 
 #[test]
+fn of_pointers_to_members() {
+    let _turn = turn::shared();
+    if !requires::installed("gdb", "gdb") {
+        return;
+    }
+    for version in ["-gdwarf-5", "-gdwarf-4"] {
+        let Some(program) = victims::cpp("members", &["-O0", version, "-no-pie"]) else { return };
+        compare("members.txt", &program, "hold", None);
+    }
+}
+
+/// Old versions of DWARF count the bits of a field from the other end.
+#[test]
+fn of_numbers_and_layouts() {
+    let _turn = turn::shared();
+    if !requires::installed("gdb", "gdb") {
+        return;
+    }
+    for version in ["-gdwarf-5", "-gdwarf-4", "-gdwarf-2"] {
+        compare("numbers.txt", &victims::c_with("numbers", &["-O0", version, "-no-pie", "-lm"]), "hold", None);
+    }
+}
+
+#[test]
 fn of_containers() {
     let _turn = turn::shared();
     if !requires::installed("gdb", "gdb") {

@@ -3,5 +3,6 @@
 mod classes;
 mod fuzz;
 mod language;
+mod members_and_complex;
 mod reader;
 mod world;
