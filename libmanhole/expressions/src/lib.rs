@@ -23,5 +23,5 @@ mod printers;
 #[cfg(test)]
 mod testing;
 
-pub use parse::{Names, expression, type_name};
+pub use parse::{Names, expression, expressions, type_name};
 pub use target::Target;

@@ -44,6 +44,20 @@ pub fn expression(text: &str, names: &mut dyn Names) -> Result<Expression, Strin
     })
 }
 
+/// The expressions that the text is, with commas between them.
+pub fn expressions(text: &str, names: &mut dyn Names) -> Result<Vec<Expression>, String> {
+    let tokens = lex::tokens(text)?;
+    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0, steps: 0, doubt: None, names };
+    let mut all = Vec::new();
+    while parser.peek().is_some() {
+        all.push(parser.assign()?);
+        if !parser.take(",") {
+            parser.end()?;
+        }
+    }
+    Ok(all)
+}
+
 /// The type that the text names.
 pub fn type_name(text: &str, names: &mut dyn Names) -> Result<TypeName, String> {
     let tokens = lex::tokens(text)?;
