@@ -37,6 +37,7 @@ pub(crate) mod print;
 mod procfs;
 mod quit;
 mod redirect;
+mod say;
 mod session;
 mod sockets;
 pub(crate) mod stacks;
@@ -97,6 +98,9 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &info_registers::COMMAND,
     &print::COMMAND,
     &print::CALL,
+    &say::OUTPUT,
+    &say::PRINTF,
+    &say::ECHO,
     &types::WHATIS,
     &types::PTYPE,
     &set::VAR,

@@ -29,5 +29,5 @@ pub mod fuzzing;
 #[cfg(any(test, fuzzing))]
 mod testing;
 
-pub use parse::{Names, expression, type_name};
+pub use parse::{Names, expression, expressions, type_name};
 pub use target::Target;

@@ -44,6 +44,20 @@ pub fn expression(text: &str, names: &mut dyn Names) -> Result<Expression, Strin
     })
 }
 
+/// The expressions that the text is, with commas between them.
+pub fn expressions(text: &str, names: &mut dyn Names) -> Result<Vec<Expression>, String> {
+    let tokens = lex::tokens(text)?;
+    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0, steps: 0, doubt: None, names };
+    let mut all = Vec::new();
+    while parser.peek().is_some() {
+        all.push(parser.assign()?);
+        if !parser.take(",") {
+            parser.end()?;
+        }
+    }
+    Ok(all)
+}
+
 /// The type that the text names.
 pub fn type_name(text: &str, names: &mut dyn Names) -> Result<TypeName, String> {
     let tokens = lex::tokens(text)?;
@@ -429,10 +443,30 @@ impl Parser<'_, '_> {
                     value = Expression::Unary(operator, Box::new(value));
                 }
                 ".*" | "->*" => {
-                    return Err(format!(
-                        "pointers to members are shown, but not followed, at {}: cast the address",
-                        self.rest()
-                    ));
+                    let through_pointer = *sign == "->*";
+                    self.at += 1;
+                    // Binds as tightly as `.` does, as gdb has it: `-a.*p` is `-(a.*p)`; its right side takes all that follows.
+                    let mut pointer = self.deeper(Self::prefix)?;
+                    // But `++` and `--` behind it step what it points to.
+                    let mut steps = Vec::new();
+                    let mut end = self.at;
+                    while let (Some(Token::Operator("++" | "--")), Expression::Unary(step, inner)) = (
+                        end.checked_sub(1).and_then(|last| self.tokens.get(last)).map(|last| &last.token),
+                        &mut pointer,
+                    ) {
+                        steps.push(*step);
+                        pointer = core::mem::replace(inner, Expression::NullPointer);
+                        end -= 1;
+                    }
+                    let member = Expression::ThroughMember {
+                        object: Box::new(value),
+                        pointer: Box::new(pointer),
+                        through_pointer,
+                    };
+                    return Ok(steps
+                        .into_iter()
+                        .rev()
+                        .fold(member, |inner, step| Expression::Unary(step, Box::new(inner))));
                 }
                 _ => return Ok(value),
             }
@@ -463,6 +497,11 @@ impl Parser<'_, '_> {
         match token {
             Token::Integer(value, builtin) => self.literal(Expression::Integer(value, builtin)),
             Token::Floating(text, builtin) => self.literal(Expression::Floating(text, builtin)),
+            Token::Imaginary(number) => match *number {
+                Token::Integer(value, builtin) => self.imaginary(Expression::Integer(value, builtin)),
+                Token::Floating(text, builtin) => self.imaginary(Expression::Floating(text, builtin)),
+                _ => Err(format!("{} is no number", self.rest())),
+            },
             Token::Character(code, builtin) => self.literal(Expression::Character(code, builtin)),
             Token::String(bytes, builtin) => self.string(bytes, builtin),
             Token::Dollar(name) => self.literal(dollar(name)),
@@ -487,6 +526,10 @@ impl Parser<'_, '_> {
             Token::Operator(_) => Err(format!("a value is expected before {}", self.rest())),
             Token::Digits(digits) => Err(format!("{} stands where no value can", shown(&digits))),
         }
+    }
+
+    fn imaginary(&mut self, number: Expression) -> Parsed {
+        self.literal(Expression::Imaginary(Box::new(number)))
     }
 
     fn literal(&mut self, expression: Expression) -> Parsed {

@@ -3,6 +3,7 @@
 mod classes;
 mod fuzz;
 mod language;
+mod members_and_complex;
 mod reader;
 mod world;
 
