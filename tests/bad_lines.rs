@@ -8,12 +8,18 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use manhole_tests::victim::{Host, Victim, descriptors_of};
 use manhole_tests::{PATIENCE, StructuredClient, tasks, turn, victims, wait_for};
 
 const LINES: usize = 10_000;
+
+/// Connections that the program may have at one moment.
+const REQUESTS: usize = 2;
+
+/// What a session may take beside what the process has, in KiB.
+const SESSION: usize = 128 << 10;
 
 /// What the soup is made of. Nothing here calls what would end the program, or changes what it needs.
 const WORDS: [&str; 78] = [
@@ -310,10 +316,36 @@ fn expected(number: usize) -> String {
     format!("{number}={} {}\n", number * (number + 1) / 2, "l".repeat(number))
 }
 
-/// Descriptors, threads and mappings.
-fn possessions(pid: i32) -> [usize; 3] {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("the victim's mappings");
-    [descriptors_of(pid).len(), tasks::of(pid).len(), maps.lines().count()]
+/// What a process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Possessions {
+    descriptors: usize,
+    threads: usize,
+    mappings: usize,
+    /// Memory that no file backs, in KiB.
+    memory: usize,
+}
+
+impl Possessions {
+    fn of(pid: i32) -> Possessions {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("the victim's mappings");
+        let tasks = tasks::of(pid);
+        let memory = tasks.first().map(|task| task.field("RssAnon")).unwrap_or_default();
+        Possessions {
+            descriptors: descriptors_of(pid).len(),
+            threads: tasks.len(),
+            mappings: maps.lines().count(),
+            memory: memory.trim_end_matches(" kB").parse().expect("a number of KiB"),
+        }
+    }
+
+    /// Whether this is no more than `other`, but for what the program itself may need more or less of.
+    fn is_like(self, other: Possessions) -> bool {
+        self.descriptors <= other.descriptors + REQUESTS
+            && self.threads <= other.threads
+            && self.mappings <= other.mappings + 8
+            && self.memory <= other.memory + 384
+    }
 }
 
 /// Says some of the lines; each gets an answer, and those whose answer is known get that.
@@ -358,6 +390,8 @@ fn say(lines: std::ops::Range<usize>, client: &mut StructuredClient, victim: &Vi
         if at % 1000 == 999 {
             assert!(load.served() > last, "nobody was served during the last lines before {at}; {}", victim.log());
             last = load.served();
+            let memory = Possessions::of(victim.pid()).memory;
+            assert!(memory < SESSION, "{memory} KiB before line {at}");
         }
     }
     assert_eq!(client.run("print generation += 1").done, "ok");
@@ -370,17 +404,39 @@ fn ten_thousand_while_it_serves() {
     let mut victim = Host::new(victims::c_with("served", &["-O1", "-g"])).options("timeout=0.2").ready();
     let port = u16::try_from(victim.told("port")).unwrap();
     let load = Load::on(port);
-    // What the first session needs stays: the stacks that the C library keeps, its arenas, what is known of symbols.
-    let sessions = [0..LINES / 2, LINES / 2..LINES].map(|lines| {
+    // What is made once stays: the C library's stacks and arenas for as many threads as there can be, the disassembler's tables.
+    let mut client = victim.structured();
+    for line in ["disassemble", "x/4i add", "dive(0)", "give_up()", "bt all"] {
+        client.run(line);
+    }
+    for _ in 0..9 {
+        client.run("doze()");
+    }
+    assert_eq!(client.run("print generation += 1").done, "ok");
+    leave(client, &victim);
+    let idle = settled(&victim);
+    for lines in [0..LINES / 2, LINES / 2..LINES] {
         let mut client = victim.structured();
         say(lines, &mut client, &victim, &load);
+        // One call has not come back when the client leaves, and has a string of the session: that stays as long as the call.
+        for _ in 0..20 {
+            assert_eq!(client.run(&format!("touch(\"{}\")", "s".repeat(60_000))).done, "ok");
+        }
+        assert!(client.run("doze()").message.contains("no end after 0.2 s"));
         drop(client);
-        wait_for("the end of the workers", PATIENCE, || workers(&victim).is_empty().then_some(()));
-        possessions(victim.pid())
-    });
-    let [before, after] = sessions;
-    for ((was, is), slack) in before.into_iter().zip(after).zip([4, 1, 30]) {
-        assert!(is <= was + slack, "descriptors, threads, mappings: {before:?} before, {after:?} after");
+        let mut client = victim.structured();
+        assert_eq!(client.run("print generation += 1").done, "ok");
+        leave(client, &victim);
+        let mut now = idle;
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            now = Possessions::of(victim.pid());
+            if now.is_like(idle) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(now.is_like(idle), "{now:?} after the session, {idle:?} before");
     }
 
     let served = load.served();
@@ -390,6 +446,23 @@ fn ten_thousand_while_it_serves() {
     assert_eq!(status.code(), Some(0), "{}", victim.log());
     let told = rest.iter().find_map(|line| line.strip_prefix("served=")?.parse::<usize>().ok());
     assert!(told.is_some_and(|told| told >= served), "{rest:?}, and {served} were served");
+}
+
+/// The session ends, and so do the threads of its calls.
+fn leave(client: StructuredClient, victim: &Victim) {
+    drop(client);
+    wait_for("the end of the workers", PATIENCE, || workers(victim).is_empty().then_some(()));
+}
+
+/// What the program has when the session's end is over: memory is given back piece by piece.
+fn settled(victim: &Victim) -> Possessions {
+    let mut seen = Vec::new();
+    wait_for("the end of the session", PATIENCE, || {
+        seen.push(Possessions::of(victim.pid()));
+        std::thread::sleep(Duration::from_millis(20));
+        let last = seen.iter().rev().take(20);
+        (last.len() == 20 && last.clone().all(|one| one.is_like(seen[seen.len() - 1]))).then(|| seen[seen.len() - 1])
+    })
 }
 
 fn workers(victim: &Victim) -> Vec<i32> {

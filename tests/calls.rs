@@ -84,6 +84,32 @@ fn a_fault_inside_malloc_tells_what_may_stay_locked() {
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
 
+/// The C library finds its heap torn while it has the lock of it.
+#[test]
+fn a_lock_of_malloc_that_a_fault_has_left_locked_is_told() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=0.5");
+    let mut client = victim.structured();
+    let line = "$block = (char *)malloc(104), *(long *)($block + 104) = 8";
+    assert_eq!(client.run(line).done, "ok");
+    let torn = client.run("malloc(100000)");
+    assert!(torn.message.contains("was ended by SIGABRT: it has called abort"), "{torn:?}");
+    assert!(torn.message.contains("inside the allocator, in ") && torn.message.contains("stays locked"), "{torn:?}");
+    // The same thread, and so the same lock.
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    let waits = client.run("malloc(100000)");
+    assert!(waits.message.starts_with("no end after 0.5 s: "), "{waits:?}");
+    assert!(
+        waits.message.contains("still runs, as job 1; jobs lists it; it waits for a lock inside the allocator, in ")
+    );
+    assert!(waits.message.ends_with(", where a call was ended before"), "{waits:?}");
+    // Others have locks of their own.
+    assert_eq!(value(&mut client, "*(int *)memset(malloc(100000), 0, 4)"), "0");
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
 #[test]
 fn the_programs_own_handler_sees_its_own_faults() {
     let _turn = turn::shared();
@@ -260,6 +286,7 @@ fn what_ends_the_process_needs_to_be_meant() {
         ("kill(getpid(), 9)", None, Some(9)),
         ("kill(getpid(), 15)", None, Some(15)),
         ("raise(15)", None, Some(15)),
+        ("syscall(231, 5)", Some(5), None),
     ] {
         let mut victim = served("timeout=1");
         let mut client = victim.structured();
@@ -275,6 +302,29 @@ fn what_ends_the_process_needs_to_be_meant() {
         let status = victim.ended();
         assert_eq!((status.code(), status.signal()), (code, signal), "{line}: {}", victim.log());
     }
+    // The same by the rest of the family, which is asked for only.
+    let mut victim = served("timeout=1");
+    let mut client = victim.structured();
+    for line in [
+        "_Exit(1)",
+        "quick_exit(1)",
+        "execv(\"/bin/false\", 0)",
+        "execve(\"/bin/false\", 0, 0)",
+        "execvp(\"false\", 0)",
+        "((int (*)(int))_exit)(1)",
+        "kill(0, 9)",
+        "kill(-1, 9)",
+        "tgkill(getpid(), getpid(), 9)",
+        "syscall(60, 1)",
+        "vfork()",
+        "pthread_exit(0)",
+    ] {
+        let reply = client.run(&format!("print (int){line}"));
+        assert!(reply.message.contains("; call -f insists"), "{line}: {reply:?}");
+    }
+    assert_eq!(value(&mut client, "kill(getpid(), 0)"), "0");
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
     // abort is a fault like any other: it comes back.
     let mut victim = served("timeout=1");
     let mut client = victim.structured();

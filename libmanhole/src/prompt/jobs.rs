@@ -124,10 +124,10 @@ impl Prompt<'_> {
                 Answer { error: Some(error), ..Answer::default() }
             }
             Outcome::Running if job.failure.is_some() => return Followed::Waits,
-            Outcome::Running if interrupted() => given_up(&job.ticket, "interrupted"),
+            Outcome::Running if interrupted() => self.session.given_up(&job.ticket, "interrupted"),
             Outcome::Running if job.until.is_some_and(|until| until <= process::monotonic()) => {
                 let limit = job.limit.unwrap_or_default().as_secs_f64();
-                given_up(&job.ticket, &format!("no end after {limit} s"))
+                self.session.given_up(&job.ticket, &format!("no end after {limit} s"))
             }
             Outcome::Running => return Followed::Waits,
         };
@@ -170,8 +170,11 @@ impl Prompt<'_> {
     }
 }
 
-fn given_up(ticket: &Ticket, reason: &str) -> Answer {
-    let number = worker::give_up(ticket);
-    let error = format!("{reason}: {} still runs, as job {number}; jobs lists it", ticket.name);
-    Answer { data: json!({ "job": number }), error: Some(error), ..Answer::default() }
+impl Session<'_> {
+    fn given_up(&mut self, ticket: &Ticket, reason: &str) -> Answer {
+        let number = worker::give_up(ticket);
+        let lock = self.lock_waited_for(ticket).map(|lock| format!("; {lock}")).unwrap_or_default();
+        let error = format!("{reason}: {} still runs, as job {number}; jobs lists it{lock}", ticket.name);
+        Answer { data: json!({ "job": number }), error: Some(error), ..Answer::default() }
+    }
 }
