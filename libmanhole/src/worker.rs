@@ -12,7 +12,7 @@
 mod jobs;
 
 use core::ffi::{c_char, c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::app::Function;
@@ -58,6 +58,10 @@ struct Worker {
     is_application_s: AtomicBool,
     /// Before a job: whether its output goes to the client, for which the worker lends the hand and waits for the agent's thread.
     permission: AtomicU32,
+    /// Where its stack begins, and goes down from.
+    stack: AtomicUsize,
+    /// What a thread of the host's own would block in the place of the job that runs.
+    mask: AtomicU64,
     /// The job that runs, or the last one.
     job: Lock<Option<Job>>,
 }
@@ -68,12 +72,16 @@ static WORKERS: [Worker; guard::CALLS] = [const {
         tid: AtomicI32::new(0),
         is_application_s: AtomicBool::new(false),
         permission: AtomicU32::new(OPEN),
+        stack: AtomicUsize::new(0),
+        mask: AtomicU64::new(0),
         job: Lock::new(None),
     }
 }; guard::CALLS];
 
-/// What the thread that has created the last worker blocks otherwise: the host's own threads have signals open, ours have not.
-static HOST_MASK: AtomicU64 = AtomicU64::new(0);
+/// What the thread that has created the last worker blocks otherwise: the host's own threads have signals open, ours have not. No mask that
+/// there can be as long as there was no worker: SIGKILL cannot be blocked.
+static HOST_MASK: AtomicU64 = AtomicU64::new(NO_MASK);
+const NO_MASK: u64 = u64::MAX;
 
 /// Who makes the application's worker or lets it end. Host threads only ever try it.
 static CHANGING: Lock<()> = Lock::new(());
@@ -217,8 +225,52 @@ pub(crate) fn is_one(tid: i32) -> bool {
 /// On a worker: what a thread of the host's own blocks in its place. `None` on all other threads, at the price of a few loads while there
 /// is no worker.
 pub(crate) fn host_mask() -> Option<Set> {
-    let is_worker = WORKERS.iter().any(|worker| worker.state.load(SeqCst) != NONE) && is_one(process::tid());
-    is_worker.then(|| Set(HOST_MASK.load(SeqCst)))
+    here().map(|worker| Set(worker.mask.load(SeqCst)))
+}
+
+/// The worker that the calling thread is.
+fn here() -> Option<&'static Worker> {
+    if WORKERS.iter().all(|worker| worker.state.load(SeqCst) == NONE) {
+        return None;
+    }
+    let own = process::tid();
+    WORKERS.iter().find(|worker| worker.tid.load(SeqCst) == own && worker.state.load(SeqCst) != NONE)
+}
+
+/// The calling thread has changed its mask (sigprocmask(2)). What a job blocks is blocked already; what it starts must have it blocked
+/// all the same.
+pub(crate) fn mask_has_changed(how: c_int, set: Set) {
+    let Some(worker) = here() else { return };
+    let before = worker.mask.load(SeqCst);
+    let now = match how {
+        libc::SIG_BLOCK => before | set.0,
+        libc::SIG_UNBLOCK => before & !set.0,
+        // The mask that it has found is put back.
+        libc::SIG_SETMASK if set == at_work() => HOST_MASK.load(SeqCst),
+        libc::SIG_SETMASK => set.0,
+        _ => before,
+    };
+    worker.mask.store(now, SeqCst);
+}
+
+/// Before the calling thread executes a program: what that is to block instead, if the thread has the mask of a worker that has a job. It may
+/// be the child of a vfork(2), which has the worker's stack, or one that has put back the mask that it has found before its fork: no other
+/// thread has that mask.
+pub(crate) fn mask_of_program() -> Option<Set> {
+    let host = HOST_MASK.load(SeqCst);
+    if host == NO_MASK || signal::mask() != at_work() {
+        return None;
+    }
+    let here = core::ptr::from_ref(&host) as usize;
+    let is_on = |worker: &&Worker| (1..STACK).contains(&worker.stack.load(SeqCst).wrapping_sub(here));
+    let worker = WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE).find(is_on);
+    Some(Set(worker.map_or(host, |worker| worker.mask.load(SeqCst))))
+}
+
+/// What a worker blocks while it has a job, as the kernel tells it: what a fault raises is open, and two cannot be blocked.
+fn at_work() -> Set {
+    let open = Set::of(&guard::SIGNALS).0 | Set::of(&[libc::SIGKILL, libc::SIGSTOP]).0;
+    Set(signal::BLOCKED.0 & !open)
 }
 
 impl Worker {
@@ -277,7 +329,8 @@ impl Worker {
         let Some(work) = self.take() else { return true };
         // What a fault raises is not blocked while a job runs, whatever the last one has left. Without one, what is sent to the process is for
         // threads that the host knows: one that waits for it with the signal blocked would miss it.
-        signal::exchange_mask(Set(signal::BLOCKED.0 & !Set::of(&guard::SIGNALS).0));
+        signal::exchange_mask(at_work());
+        self.mask.store(HOST_MASK.load(SeqCst), SeqCst);
         let is_redirected = self.pass_gate();
         let input = redirect::input::before_line();
         // SAFETY: the caller's word.
@@ -412,6 +465,7 @@ fn leave_child() {
 extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
     let slot = slot as usize;
     let Some(worker) = WORKERS.get(slot) else { return core::ptr::null_mut() };
+    worker.stack.store(core::ptr::from_ref(&slot) as usize, SeqCst);
     worker.tid.store(process::tid(), SeqCst);
     thread::set_name(c"Manhole-worker");
     let process = process::pid();
