@@ -66,7 +66,7 @@ fn is_where_it_was_seen(registers: &Registers) -> bool {
 
 /// Whether this stack has room for what the C library does to create a thread.
 fn has_room() -> bool {
-    const NEEDED: usize = 8 * 1024;
+    const NEEDED: usize = 3 * 1024;
     signal::room_on_alternate_stack().is_none_or(|room| room >= NEEDED)
 }
 
