@@ -34,6 +34,7 @@ mod redirect;
 mod redirect_input;
 mod run_cli;
 mod storms_of_signals;
+mod thread_call;
 mod thread_free;
 mod truth;
 mod undisturbed;

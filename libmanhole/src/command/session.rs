@@ -338,6 +338,8 @@ pub(crate) struct Context<'c, 's> {
     pub(super) insists: bool,
     /// Whether nothing is called at all.
     pub(super) calls_nothing: bool,
+    /// The thread that calls functions; `None` for a worker.
+    pub(super) on: Option<i32>,
 }
 
 impl<'c, 's> Context<'c, 's> {
@@ -354,6 +356,7 @@ impl<'c, 's> Context<'c, 's> {
             line: line.to_owned(),
             insists: false,
             calls_nothing: false,
+            on: None,
         }
     }
 
