@@ -37,6 +37,7 @@ fn ends_well(victim: &mut Victim, kind: &str) {
     assert!(said.starts_with(&format!("ended {kind} result={result} ")), "{kind} ({number}): {said}");
     let (errno, mine) = (text::value(&said, "errno"), text::value(&said, "mine"));
     assert!(errno.is_some() && errno == mine, "{said}");
+    assert_eq!(text::value(&said, "stack"), Some(i64::from(kind == "alternate")), "{said}");
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn the_thread_itself_makes_the_call() {
         let told = victim.ask("tell");
         assert_eq!(text::value(&told, "last"), Some(tid), "{kind}: {told}");
     }
-    assert_eq!(victim.ask("tell"), format!("noted calls={} last={}", 2 * FIT.len(), victim.told("signalled")));
+    assert_eq!(victim.ask("tell"), format!("noted calls={} last={} stack=0", 2 * FIT.len(), victim.told("signalled")));
     // Without a thread: a worker.
     let worker: i64 = value(&mut client, "kernel_id()").parse().unwrap();
     assert!(FIT.iter().all(|kind| victim.told(kind) != worker));
@@ -100,8 +101,9 @@ fn a_fault_comes_back_and_the_thread_goes_on() {
     let _turn = turn::shared();
     let mut victim = visited("timeout=5");
     let mut client = victim.structured();
-    for kind in FIT {
-        let tid = victim.told(kind);
+    let main = i64::from(victim.pid());
+    for (kind, tid) in FIT.map(|kind| (kind, victim.told(kind))).into_iter().chain([("main", main)]) {
+        assert_eq!(value(&mut client, &format!("thread {tid} print note(1)")), "2", "{kind}");
         let message = refused(&mut client, &format!("thread {tid} call touch((char *)0x5008)"));
         for part in [
             "the call of touch was ended by SIGSEGV: address 0x5008 is not mapped",
@@ -144,7 +146,7 @@ fn who_cannot_make_a_call_says_why() {
     }
     let message = refused(&mut client, &format!("thread {} call exit(0)", victim.told("read")));
     assert!(message.contains("would end the process"), "{message}");
-    assert_eq!(victim.ask("tell"), "noted calls=0 last=0");
+    assert_eq!(victim.ask("tell"), "noted calls=0 last=0 stack=0");
     // Whoever insists gets it where only a stream is held, which is the thread's own.
     assert_eq!(value(&mut client, &format!("thread {} call -f note(1)", victim.told("stream"))), "2");
     ends_well(&mut victim, "stream");

@@ -43,11 +43,12 @@ impl<'c> Interrupted<'c> {
         arch::resume(self.0, || waiting_for_host(mask).next().is_some());
     }
 
-    /// The alternate stack for handlers that the interrupted code has, be it in use or not.
-    pub(crate) fn alternate_stack(&self) -> Option<core::ops::Range<u64>> {
+    /// The alternate stack for handlers that the interrupted code has, be it in use or not, as the kernel has noted it: start, flags,
+    /// size. A size of 0 stands for none.
+    pub(crate) fn alternate_stack(&self) -> [usize; 3] {
         let stack = &self.0.uc_stack;
-        let start = stack.ss_sp as u64;
-        (stack.ss_flags & libc::SS_DISABLE == 0).then(|| start..start.saturating_add(stack.ss_size as u64))
+        let size = if stack.ss_flags & libc::SS_DISABLE == 0 { stack.ss_size } else { 0 };
+        [stack.ss_sp as usize, stack.ss_flags as usize, size]
     }
 
     /// After a handler that has taken its time: a system call that the kernel was about to begin anew because of our signal fails with

@@ -5,11 +5,11 @@
 // Prints `ready pid=N` when all threads rest. Each thread has a kind, a thread-local `mine` and an errno of 1000 + the number of its kind. A line
 // of stdin:
 //
-//   end KIND   lets the thread's call come to its end; answers `ended KIND result=R errno=E mine=M took_ms=T`: the errno is the one before the call
-//              when that has not failed
+//   end KIND   lets the thread's call come to its end; answers `ended KIND result=R errno=E mine=M stack=S took_ms=T`: the errno is the one before the call
+//              when that has not failed; stack is 1 where the thread has the alternate stack that it has given itself, 0 where it has none
 //   sleep      a thread sleeps for 1500 ms; answers `sleeps`, and later `ended nanosleep ...`
 //   alarm      SIGUSR1 for the process: every thread but `signalled` blocks it; answers `sent`. `signalled` then ends: its read has failed, or not
-//   tell       what the functions below have noted: `noted calls=N last=TID`
+//   tell       what the functions below have noted: `noted calls=N last=TID stack=S`, that of the main thread
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -57,6 +57,14 @@ void leave_thread(void) { pthread_exit(NULL); }
 
 static void own_signal(int number) { (void)number; }
 
+static __thread stack_t given = {.ss_flags = SS_DISABLE};
+// 1 for the one that was given, 0 for none, -1 for somebody else's.
+static int alternate(void) {
+    stack_t stack;
+    sigaltstack(NULL, &stack);
+    return stack.ss_flags & SS_DISABLE ? 0 : stack.ss_sp == given.ss_sp && stack.ss_size == given.ss_size ? 1 : -1;
+}
+
 static long now_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -75,8 +83,8 @@ static void *live(void *argument) {
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (kind == SIGNALLED) pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     if (kind == ALTERNATE) {
-        stack_t stack = {.ss_sp = malloc(1 << 16), .ss_size = 1 << 16};
-        sigaltstack(&stack, NULL);
+        given = (stack_t){.ss_sp = malloc(1 << 16), .ss_size = 1 << 16};
+        sigaltstack(&given, NULL);
     }
     seat->self = pthread_self();
     seat->tid = kernel_id();
@@ -107,7 +115,8 @@ static void *live(void *argument) {
     case SPIN: while (spins) result = 1; break;
     default: result = read(seat->pipe[0], &byte, 1);
     }
-    printf("ended %s result=%ld errno=%d mine=%d took_ms=%ld\n", names[kind], result, errno, mine, now_ms() - began);
+    int error = errno;
+    printf("ended %s result=%ld errno=%d mine=%d stack=%d took_ms=%ld\n", names[kind], result, error, mine, alternate(), now_ms() - began);
     fflush(stdout);
     return NULL;
 }
@@ -176,7 +185,7 @@ int main(void) {
             kill(getpid(), SIGUSR1);
             printf("sent\n");
         } else if (!strncmp(line, "tell", 4)) {
-            printf("noted calls=%d last=%d\n", noted_calls, noted_last);
+            printf("noted calls=%d last=%d stack=%d\n", noted_calls, noted_last, alternate());
         }
         fflush(stdout);
     }

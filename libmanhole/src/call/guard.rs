@@ -207,7 +207,7 @@ pub(crate) fn enter(slot: usize, gate: &Gate) {
     let Some(guarded) = GUARDED.get(slot) else { return };
     let stack = guarded.stack.load(SeqCst);
     if stack != 0 {
-        // A worker has none of its own; a host thread gets its own back from the kernel when the handler returns that made the call.
+        // A worker has none of its own; a host thread gets its own back at the end of its visit.
         let _ = signal::provide_alternate_stack(stack as *mut u8, STACK);
     }
     guarded.state.store(RUNNING, SeqCst);

@@ -52,6 +52,8 @@ struct Visit {
     call: AtomicPtr<Call>,
     /// What the thread blocks otherwise.
     mask: AtomicU64,
+    /// Its alternate stack: start, flags, size.
+    alternate: [AtomicUsize; 3],
     /// As a worker's.
     permission: AtomicU32,
     /// When it ended, in nanoseconds of the monotonic clock.
@@ -68,6 +70,7 @@ static VISITS: [Visit; guard::VISITS] = [const {
         stack: AtomicUsize::new(0),
         call: AtomicPtr::new(core::ptr::null_mut()),
         mask: AtomicU64::new(0),
+        alternate: [const { AtomicUsize::new(0) }; 3],
         permission: AtomicU32::new(OPEN),
         end: AtomicU64::new(0),
         job: Lock::new(None),
@@ -206,7 +209,9 @@ pub(crate) fn come(interrupted: &mut Interrupted<'_>) {
     let kept = Kept::keep();
     let before = process::pid();
     let alternate = interrupted.alternate_stack();
-    let is_alternate = |address: u64| alternate.as_ref().is_some_and(|stack| stack.contains(&address));
+    visit.alternate.iter().zip(alternate).for_each(|(slot, part)| slot.store(part, SeqCst));
+    let [start, _, size] = alternate;
+    let is_alternate = |address: u64| (address as usize).wrapping_sub(start) < size;
     let top = match visit.own_stack.load(SeqCst) && !is_alternate(place.sp) {
         true if is_alternate(core::ptr::from_ref(&kept) as u64) => place.sp - RED_ZONE,
         // The handler stands on it already.
@@ -240,6 +245,7 @@ extern "C-unwind" fn run(number: usize) {
         signal::exchange_mask(handler);
     }
     guard::leave(slot_of(number));
+    let _ = signal::put_back_alternate_stack(visit.alternate.each_ref().map(|part| part.load(SeqCst)));
     if is_redirected && process::pid() == before {
         redirect::flush_stdio();
     }
