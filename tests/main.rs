@@ -20,6 +20,7 @@ mod expressions;
 mod fork;
 mod hostile;
 mod interface;
+mod jit;
 mod listening;
 mod loading;
 mod locals;

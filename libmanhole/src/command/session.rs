@@ -225,8 +225,6 @@ impl<'s> Session<'s> {
     /// The symbol that covers the address.
     pub(super) fn symbol_at(&mut self, address: u64) -> Option<Symbol> {
         let (symbols, world) = self.parts();
-        // An address outside every object has no symbol, and no table needs to be loaded to know that.
-        world.modules.module(address)?;
         symbols.symbol_at(&world.modules, &world.memory, address)
     }
 
