@@ -18,6 +18,7 @@ mod exec_handler;
 mod exit;
 mod expressions;
 mod fork;
+mod go_names;
 mod hostile;
 mod interface;
 mod jit;

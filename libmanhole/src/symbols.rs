@@ -23,6 +23,7 @@ mod elf;
 mod compressed;
 mod crc32;
 mod regular_file;
+mod go_functions;
 mod jit;
 
 pub(crate) use dwarf::{Dwarf, Part, SplitType};
@@ -341,6 +342,15 @@ fn load<'a, 's>(
         {
             match mini {
                 Ok(mini) => table = Some(mini),
+                Err(problem) => drop(problems.insert(format!("{}: {problem}", main.shown()))),
+            }
+        }
+        if table.is_none()
+            && let Some(main) = &files.main
+            && let Some(go) = table::Table::of_go(main, (modules, memory, module), |bytes| store.keep(bytes))
+        {
+            match go {
+                Ok(go) => table = Some(go),
                 Err(problem) => drop(problems.insert(format!("{}: {problem}", main.shown()))),
             }
         }
