@@ -13,6 +13,9 @@ pub(super) struct Function {
     pub(super) name: u32,
 }
 
+/// The functions, and the names.
+type Found = (Vec<Function>, Vec<u8>);
+
 /// More functions than any program has.
 const MOST: u64 = 8 << 20;
 
@@ -21,10 +24,7 @@ const LIMIT: u64 = 512 << 20;
 
 /// The functions of the file, and the names, each ended by a zero; `None` where it is no program of Go's. `word` reads a word of the
 /// program's memory by its address in the file: what the loader has moved is right there only.
-pub(super) fn read(
-    file: &ElfFile,
-    word: &dyn Fn(u64) -> Option<u64>,
-) -> Option<Result<(Vec<Function>, Vec<u8>), String>> {
+pub(super) fn read(file: &ElfFile, word: &dyn Fn(u64) -> Option<u64>) -> Option<Result<Found, String>> {
     // The linker of C puts the table of a program that is placed anywhere among what is read-only after relocation.
     let is_go = file.section(b".go.buildinfo").is_some() || file.section(b".note.go.buildid").is_some();
     let named = [b".gopclntab".as_slice(), b".data.rel.ro.gopclntab"].into_iter().find_map(|name| file.section(name));
@@ -53,7 +53,7 @@ fn beginning(data: &[u8]) -> Option<usize> {
 }
 
 /// `text` is where the code begins, should the table not say so; `moved` gives a word of the table as it is in memory.
-fn parse(table: &[u8], text: u64, moved: &dyn Fn(u64) -> Option<u64>) -> Option<(Vec<Function>, Vec<u8>)> {
+fn parse(table: &[u8], text: u64, moved: &dyn Fn(u64) -> Option<u64>) -> Option<Found> {
     let (magic, sizes) = (u32_at(table, 0)?, table.get(4..8)?);
     // Two zeros, the least length of an instruction, the size of a pointer.
     if sizes != [0, 0, 1, 8] {
@@ -162,8 +162,7 @@ mod tests {
         bytes
     }
 
-    fn names(bytes: &[u8], found: &(Vec<Function>, Vec<u8>)) -> Vec<(u64, u64, String)> {
-        let _ = bytes;
+    fn names(found: &Found) -> Vec<(u64, u64, String)> {
         let name = |at: u32| found.1[at as usize..].split(|byte| *byte == 0).next().unwrap().to_vec();
         found.0.iter().map(|it| (it.address, it.size, String::from_utf8(name(it.name)).unwrap())).collect()
     }
@@ -175,11 +174,11 @@ mod tests {
         };
         for magic in [0xffff_fff0, 0xffff_fff1] {
             let bytes = table(magic, 0x1000);
-            assert_eq!(names(&bytes, &parse(&bytes, 0, &|_| None).unwrap()), expected(0x1000));
+            assert_eq!(names(&parse(&bytes, 0, &|_| None).unwrap()), expected(0x1000));
             // As the loader has moved it; and where the table does not say where the code begins.
-            assert_eq!(names(&bytes, &parse(&bytes, 0, &|_| Some(0x5000)).unwrap()), expected(0x5000));
+            assert_eq!(names(&parse(&bytes, 0, &|_| Some(0x5000)).unwrap()), expected(0x5000));
             let bytes = table(magic, 0);
-            assert_eq!(names(&bytes, &parse(&bytes, 0x7000, &|_| None).unwrap()), expected(0x7000));
+            assert_eq!(names(&parse(&bytes, 0x7000, &|_| None).unwrap()), expected(0x7000));
         }
     }
 
@@ -197,7 +196,7 @@ mod tests {
             bytes.extend(word.to_le_bytes());
         }
         let found = parse(&bytes, 0, &|_| None).unwrap();
-        assert_eq!(names(&bytes, &found), [(0x2000, 0x100, "main.(*Pool).Run".to_owned())]);
+        assert_eq!(names(&found), [(0x2000, 0x100, "main.(*Pool).Run".to_owned())]);
     }
 
     #[test]
