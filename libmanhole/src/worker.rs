@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 mod jobs;
+pub(crate) mod visits;
 
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
@@ -202,11 +203,13 @@ pub(crate) fn forget() {
     WANTED.store(0, SeqCst);
     CHANGING.forget(());
     jobs::forget();
+    visits::forget();
 }
 
-/// Whether any worker has a job.
+/// Whether any worker has a job, or a thread of the host's a visit.
 pub(crate) fn is_busy() -> bool {
-    WORKERS.iter().any(|worker| matches!(worker.state.load(SeqCst), BUSY | LAST) && !worker.is_gone())
+    visits::is_any()
+        || WORKERS.iter().any(|worker| matches!(worker.state.load(SeqCst), BUSY | LAST) && !worker.is_gone())
 }
 
 /// Whether a thread is a worker.
@@ -214,11 +217,11 @@ pub(crate) fn is_one(tid: i32) -> bool {
     WORKERS.iter().any(|worker| worker.tid.load(SeqCst) == tid && worker.state.load(SeqCst) != NONE)
 }
 
-/// On a worker: what a thread of the host's own blocks in its place. `None` on all other threads, at the price of a few loads while there
-/// is no worker.
+/// On a worker: what a thread of the host's own blocks in its place; on a host thread that has a visit, what it blocks otherwise. `None` on
+/// all other threads, at the price of a few loads while there is neither.
 pub(crate) fn host_mask() -> Option<Set> {
     let is_worker = WORKERS.iter().any(|worker| worker.state.load(SeqCst) != NONE) && is_one(process::tid());
-    is_worker.then(|| Set(HOST_MASK.load(SeqCst)))
+    is_worker.then(|| Set(HOST_MASK.load(SeqCst))).or_else(visits::host_mask)
 }
 
 impl Worker {
@@ -246,27 +249,6 @@ impl Worker {
         lock::wake(&self.state, u32::MAX >> 1);
     }
 
-    /// On the worker: lends the hand and waits for the redirection, if that is wanted. Whether it was.
-    fn pass_gate(&self) -> bool {
-        if self.permission.load(SeqCst) != HAND_WANTED {
-            return false;
-        }
-        redirect::lend_a_hand();
-        redirect::flush_stdio();
-        self.permission.store(HAND_LENT, SeqCst);
-        state::poke();
-        let start = process::monotonic();
-        while self.permission.load(SeqCst) == HAND_LENT {
-            let left = REDIRECTION.saturating_sub(process::monotonic().saturating_sub(start));
-            if left.is_zero() {
-                break;
-            }
-            lock::wait(&self.permission, HAND_LENT, Some(left));
-        }
-        self.permission.store(OPEN, SeqCst);
-        true
-    }
-
     /// Does the job. False when the function has come back in a forked child, whose business this is not.
     ///
     /// A function may end its thread (pthread_exit) or throw: nothing in this frame needs to be cleaned up then.
@@ -278,7 +260,7 @@ impl Worker {
         // What a fault raises is not blocked while a job runs, whatever the last one has left. Without one, what is sent to the process is for
         // threads that the host knows: one that waits for it with the signal blocked would miss it.
         signal::exchange_mask(Set(signal::BLOCKED.0 & !Set::of(&guard::SIGNALS).0));
-        let is_redirected = self.pass_gate();
+        let is_redirected = pass_gate(&self.permission);
         let input = redirect::input::before_line();
         // SAFETY: the caller's word.
         let done = unsafe { work.run(slot) };
@@ -327,6 +309,27 @@ impl Worker {
         let _ = self.state.compare_exchange(LAST, ENDING, SeqCst, SeqCst);
         state::poke();
     }
+}
+
+/// On the thread that runs the host's code: lends the hand and waits for the redirection, if that is wanted. Whether it was.
+fn pass_gate(permission: &AtomicU32) -> bool {
+    if permission.load(SeqCst) != HAND_WANTED {
+        return false;
+    }
+    redirect::lend_a_hand();
+    redirect::flush_stdio();
+    permission.store(HAND_LENT, SeqCst);
+    state::poke();
+    let start = process::monotonic();
+    while permission.load(SeqCst) == HAND_LENT {
+        let left = REDIRECTION.saturating_sub(process::monotonic().saturating_sub(start));
+        if left.is_zero() {
+            break;
+        }
+        lock::wait(permission, HAND_LENT, Some(left));
+    }
+    permission.store(OPEN, SeqCst);
+    true
 }
 
 /// The arguments as C has them. The function may change them.

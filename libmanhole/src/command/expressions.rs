@@ -49,6 +49,7 @@ impl Context<'_, '_> {
             interrupted: self.interrupted,
             insists: self.insists,
             calls_nothing: self.calls_nothing,
+            on: self.on,
             line: &self.line,
         };
         variables.language = inferior.language();
