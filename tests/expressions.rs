@@ -23,7 +23,7 @@ fn table(name: &str) -> Vec<Row> {
     for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
         let last = rows.last_mut();
         if let Some(ours) = line.strip_prefix("= ") {
-            last.expect("an answer belongs to a line").ours = Some(ours.replace("\\n", "\n"));
+            last.expect("an answer belongs to a line").ours = Some(ours.replace("\\n", "\n").replace("\\t", "\t"));
         } else if let Some(reason) = line.strip_prefix("because ") {
             last.expect("a reason belongs to a line").reason = Some(reason.to_owned());
         } else {
@@ -250,6 +250,40 @@ fn of_cpp() {
     }
     let Some(program) = victims::cpp("values", &["-O0", "-g", "-no-pie"]) else { return };
     compare("cpp.txt", &program, "Holder::hold", None);
+}
+
+#[test]
+fn of_pointers_to_members() {
+    let _turn = turn::shared();
+    if !requires::installed("gdb", "gdb") {
+        return;
+    }
+    for version in ["-gdwarf-5", "-gdwarf-4"] {
+        let Some(program) = victims::cpp("members", &["-O0", version, "-no-pie"]) else { return };
+        compare("members.txt", &program, "hold", None);
+    }
+}
+
+/// Old versions of DWARF count the bits of a field from the other end.
+#[test]
+fn of_numbers_and_layouts() {
+    let _turn = turn::shared();
+    if !requires::installed("gdb", "gdb") {
+        return;
+    }
+    for version in ["-gdwarf-5", "-gdwarf-4", "-gdwarf-2"] {
+        compare("numbers.txt", &victims::c_with("numbers", &["-O0", version, "-no-pie", "-lm"]), "hold", None);
+    }
+}
+
+/// `x`, `printf`, `output`, `echo`.
+#[test]
+fn of_commands() {
+    let _turn = turn::shared();
+    if !requires::installed("gdb", "gdb") {
+        return;
+    }
+    compare("commands.txt", &victims::c_with("values", &["-O0", "-g", "-no-pie", "-lm"]), "hold", None);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! on any thread. Nothing here waits, but the destructor where `daemon_connection=False` asks for it.
 #![allow(unsafe_code)]
 #![allow(unreachable_pub, reason = "the loader sees them")]
-#![cfg(not(test))]
+#![cfg(not(any(test, fuzzing)))]
 
 mod births;
 mod credentials;

@@ -37,6 +37,7 @@ pub(crate) mod print;
 mod procfs;
 mod quit;
 mod redirect;
+mod say;
 mod session;
 mod sockets;
 pub(crate) mod stacks;
@@ -47,7 +48,7 @@ mod types;
 pub(crate) mod watch;
 
 pub(crate) use inferior::Journal;
-pub(crate) use session::{Context, Session};
+pub(crate) use session::{Context, Session, forget};
 
 /// What the arguments of a command can be completed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,9 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &info_registers::COMMAND,
     &print::COMMAND,
     &print::CALL,
+    &say::OUTPUT,
+    &say::PRINTF,
+    &say::ECHO,
     &types::WHATIS,
     &types::PTYPE,
     &set::VAR,

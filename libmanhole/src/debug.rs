@@ -33,6 +33,8 @@ mod candidates;
 mod image;
 mod entry;
 mod source;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod exercise;
 
 #[cfg(test)]
 mod tests;

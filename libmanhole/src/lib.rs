@@ -1,7 +1,7 @@
 //! The agent: a shared object for `LD_PRELOAD` that opens a manhole in the process.
 //!
 //! Data flows one way; a module knows only modules further down this list. ARCHITECTURE.md is the map.
-#![cfg_attr(test, allow(dead_code, reason = "tests leave out `abi`, from which everything hangs"))]
+#![cfg_attr(any(test, fuzzing), allow(dead_code, reason = "tests leave out `abi`, from which everything hangs"))]
 
 mod abi;
 mod children;
@@ -42,3 +42,5 @@ mod settings;
 mod arena;
 mod sys;
 mod text;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

@@ -76,6 +76,11 @@ impl Modules {
         const LIMIT: usize = 256 << 20;
         // Not `self`: that is the main thread, and once it has ended its list is empty.
         let text = fd::read_file(c"/proc/thread-self/maps", LIMIT)?;
+        Ok(Modules::of_text(&text, memory))
+    }
+
+    /// What a text of this form says.
+    pub(crate) fn of_text(text: &[u8], memory: &Memory) -> Modules {
         let mappings: Vec<Mapping> = text.split(|&byte| byte == b'\n').filter_map(parse).collect();
         let mut modules: Vec<Module> = mappings
             .iter()
@@ -93,7 +98,7 @@ impl Modules {
             })
             .collect();
         modules.sort_by_key(|module| module.start);
-        Ok(Modules { mappings, modules })
+        Modules { mappings, modules }
     }
 
     /// The mapping that holds the address.

@@ -6,6 +6,8 @@ mod completion;
 mod jobs;
 mod line;
 mod python;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod exercise;
 
 use jobs::Job;
 pub(crate) use jobs::{Followed, Pending, Work};

@@ -5,6 +5,7 @@
 pub(crate) mod dump;
 pub(crate) mod frames;
 pub(crate) mod names;
+pub(crate) mod printf;
 pub(crate) mod quote;
 pub(crate) mod words;
 #[cfg_attr(target_arch = "x86_64", path = "render/x86_64.rs")]

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 mod jobs;
+pub(crate) mod visits;
 
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -210,11 +211,13 @@ pub(crate) fn forget() {
     WANTED.store(0, SeqCst);
     CHANGING.forget(());
     jobs::forget();
+    visits::forget();
 }
 
-/// Whether any worker has a job.
+/// Whether any worker has a job, or a thread of the host's a visit.
 pub(crate) fn is_busy() -> bool {
-    WORKERS.iter().any(|worker| matches!(worker.state.load(SeqCst), BUSY | LAST) && !worker.is_gone())
+    visits::is_any()
+        || WORKERS.iter().any(|worker| matches!(worker.state.load(SeqCst), BUSY | LAST) && !worker.is_gone())
 }
 
 /// Whether a thread is a worker.
@@ -222,10 +225,10 @@ pub(crate) fn is_one(tid: i32) -> bool {
     WORKERS.iter().any(|worker| worker.tid.load(SeqCst) == tid && worker.state.load(SeqCst) != NONE)
 }
 
-/// On a worker: what a thread of the host's own blocks in its place. `None` on all other threads, at the price of a few loads while there
-/// is no worker.
+/// On a worker: what a thread of the host's own blocks in its place; on a host thread that has a visit, what it blocks otherwise. `None` on
+/// all other threads, at the price of a few loads while there is neither.
 pub(crate) fn host_mask() -> Option<Set> {
-    here().map(|worker| Set(worker.mask.load(SeqCst)))
+    here().map(|worker| Set(worker.mask.load(SeqCst))).or_else(visits::host_mask)
 }
 
 /// The worker that the calling thread is.
@@ -298,27 +301,6 @@ impl Worker {
         lock::wake(&self.state, u32::MAX >> 1);
     }
 
-    /// On the worker: lends the hand and waits for the redirection, if that is wanted. Whether it was.
-    fn pass_gate(&self) -> bool {
-        if self.permission.load(SeqCst) != HAND_WANTED {
-            return false;
-        }
-        redirect::lend_a_hand();
-        redirect::flush_stdio();
-        self.permission.store(HAND_LENT, SeqCst);
-        state::poke();
-        let start = process::monotonic();
-        while self.permission.load(SeqCst) == HAND_LENT {
-            let left = REDIRECTION.saturating_sub(process::monotonic().saturating_sub(start));
-            if left.is_zero() {
-                break;
-            }
-            lock::wait(&self.permission, HAND_LENT, Some(left));
-        }
-        self.permission.store(OPEN, SeqCst);
-        true
-    }
-
     /// Does the job. False when the function has come back in a forked child, whose business this is not.
     ///
     /// A function may end its thread (pthread_exit) or throw: nothing in this frame needs to be cleaned up then.
@@ -331,7 +313,7 @@ impl Worker {
         // threads that the host knows: one that waits for it with the signal blocked would miss it.
         signal::exchange_mask(at_work());
         self.mask.store(HOST_MASK.load(SeqCst), SeqCst);
-        let is_redirected = self.pass_gate();
+        let is_redirected = pass_gate(&self.permission);
         let input = redirect::input::before_line();
         // SAFETY: the caller's word.
         let done = unsafe { work.run(slot) };
@@ -380,6 +362,27 @@ impl Worker {
         let _ = self.state.compare_exchange(LAST, ENDING, SeqCst, SeqCst);
         state::poke();
     }
+}
+
+/// On the thread that runs the host's code: lends the hand and waits for the redirection, if that is wanted. Whether it was.
+fn pass_gate(permission: &AtomicU32) -> bool {
+    if permission.load(SeqCst) != HAND_WANTED {
+        return false;
+    }
+    redirect::lend_a_hand();
+    redirect::flush_stdio();
+    permission.store(HAND_LENT, SeqCst);
+    state::poke();
+    let start = process::monotonic();
+    while permission.load(SeqCst) == HAND_LENT {
+        let left = REDIRECTION.saturating_sub(process::monotonic().saturating_sub(start));
+        if left.is_zero() {
+            break;
+        }
+        lock::wait(permission, HAND_LENT, Some(left));
+    }
+    permission.store(OPEN, SeqCst);
+    true
 }
 
 /// The arguments as C has them. The function may change them.
@@ -483,6 +486,7 @@ extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
             _ => break,
         }
     }
+    *worker.job.lock() = None;
     worker.state.store(NONE, SeqCst);
     core::ptr::null_mut()
 }

@@ -99,6 +99,8 @@ pub struct TypeName {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TypeBase {
     Builtin(Builtin),
+    /// `_Complex double`.
+    Complex(Builtin),
     /// `struct conn`, `enum color`.
     Tagged(Tag, Path),
     /// A typedef, a C++ or a Rust type.
@@ -131,6 +133,8 @@ pub enum Expression {
     Integer(u128, Builtin),
     /// The text is kept (`1.5e3`, `0x1p-3`), since a `long double` is wider than `f64`; without its suffix.
     Floating(String, Builtin),
+    /// GNU C's `2i`: the number before the suffix.
+    Imaginary(Box<Expression>),
     /// `'A'`, `L'x'`, `u'x'`, `U'x'`: its code, and its type.
     Character(u32, Builtin),
     /// The bytes of the elements without the NUL at the end, and the type of an element.
@@ -164,6 +168,12 @@ pub enum Expression {
     Member {
         object: Box<Expression>,
         name: Path,
+        through_pointer: bool,
+    },
+    /// `a.*p`, or `a->*p` with `through_pointer`.
+    ThroughMember {
+        object: Box<Expression>,
+        pointer: Box<Expression>,
         through_pointer: bool,
     },
     Call {

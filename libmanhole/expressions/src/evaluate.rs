@@ -16,10 +16,13 @@ mod calls;
 mod casts;
 mod classes;
 mod comparison;
+pub(crate) mod complex;
 mod convenience;
 mod expansions;
 mod floats;
+mod functions;
 mod literals;
+mod member_pointers;
 mod members;
 mod names;
 mod native;
@@ -33,7 +36,9 @@ mod type_names;
 mod vectors;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+#[cfg(all(fuzzing, not(test)))]
+pub(crate) mod tests;
 
 pub(crate) use classes::path_of;
 pub use names::TargetNames;
@@ -121,6 +126,10 @@ impl<'a> Evaluator<'a> {
         match expression {
             Expression::Integer(integer, builtin) => Ok(self.builtin(*builtin, *integer as i128)),
             Expression::Floating(text, builtin) => self.floating(text, *builtin),
+            Expression::Imaginary(number) => {
+                let number = self.value(number)?;
+                self.imaginary(number)
+            }
             Expression::Character(code, builtin) => Ok(self.builtin(*builtin, i128::from(*code))),
             Expression::String(bytes, builtin) => Ok(self.string(bytes, *builtin)),
             Expression::Truth(truth) => Ok(self.builtin(Builtin::Bool, i128::from(*truth))),
@@ -148,6 +157,9 @@ impl<'a> Evaluator<'a> {
             Expression::Index(array, index) => self.index_expression(array, index),
             Expression::Member { object, name, through_pointer } => {
                 self.member_expression(object, name, *through_pointer)
+            }
+            Expression::ThroughMember { object, pointer, through_pointer } => {
+                self.through_member(object, pointer, *through_pointer)
             }
             Expression::Call { function, arguments } => self.call_expression(function, arguments, None),
             Expression::Repeat(first, count) => self.repeat_expression(first, count),

@@ -155,7 +155,8 @@ impl Format {
                 (_, false) => Unpacked::Nan(is_negative, fraction),
             };
         }
-        if explicit && exponent != 0 && fraction & leading == 0 {
+        // As gdb has it: a number with the lowest exponent is one without a leading bit, and all others have it.
+        if explicit && (exponent != 0) != (fraction & leading != 0) {
             return Unpacked::Invalid;
         }
         let mantissa = if explicit || exponent == 0 { fraction } else { fraction | leading };

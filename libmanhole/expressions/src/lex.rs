@@ -21,6 +21,8 @@ pub(crate) enum Token {
     /// The digits of a tuple's member: Rust's `pair.0`.
     Digits(String),
     Floating(String, Builtin),
+    /// GNU C's `2i`.
+    Imaginary(Box<Token>),
     Character(u32, Builtin),
     String(Vec<u8>, Builtin),
     Name(String),

@@ -4,6 +4,10 @@
 //! system calls, no locks, no thread-locals, no panics; recursion and the length of every answer are bounded.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    fuzzing,
+    allow(dead_code, unused_imports, reason = "of the unit tests, the fuzzer needs what they ask about")
+)]
 
 // In the order of the flow.
 #[allow(missing_docs, reason = "the names are C's own")]
@@ -20,8 +24,10 @@ pub mod evaluate;
 pub mod print;
 mod printers;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+#[cfg(any(test, fuzzing))]
 mod testing;
 
-pub use parse::{Names, expression, type_name};
+pub use parse::{Names, expression, expressions, type_name};
 pub use target::Target;

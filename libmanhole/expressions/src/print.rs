@@ -15,7 +15,9 @@ mod rust;
 mod scalars;
 mod strings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+#[cfg(all(fuzzing, not(test)))]
+pub(crate) mod tests;
 
 use std::rc::Rc;
 

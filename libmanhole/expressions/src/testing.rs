@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::ast::{Path, Tag};
 use crate::target::{Found, Stop, SymbolAt, Target};
@@ -9,7 +10,7 @@ use crate::types::{Type, TypeId};
 use crate::value::Value;
 
 /// What a test has laid down.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Fake {
     pub(crate) memory: BTreeMap<u64, u8>,
     pub(crate) types: Vec<Rc<Type>>,
@@ -24,6 +25,8 @@ pub(crate) struct Fake {
     /// What each call returns, last one first.
     pub(crate) answers: Vec<Value>,
     pub(crate) allocated: u64,
+    /// When nobody waits any more.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Fake {
@@ -116,6 +119,9 @@ impl Target for Fake {
     }
 
     fn check(&mut self) -> Result<(), Stop> {
-        Ok(())
+        match self.deadline {
+            Some(deadline) if Instant::now() > deadline => Err(Stop::Error("interrupted".to_owned())),
+            _ => Ok(()),
+        }
     }
 }

@@ -80,6 +80,8 @@ pub enum Encoding {
     Float,
     /// Two floats.
     ComplexFloat,
+    /// GNU C's: two integers.
+    ComplexInteger,
     /// A code point of Unicode: `char8_t`, `char16_t`, `char32_t`, Rust's `char`.
     Utf,
 }

@@ -10,6 +10,8 @@
 mod arguments;
 mod convert;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod literal;
 mod number;
 mod options;

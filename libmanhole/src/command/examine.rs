@@ -3,9 +3,12 @@
 //! Context: the agent's thread. Memory is read now, by checked copies: it is what it is at this moment, while the threads
 //! run.
 
+use manhole_expressions::print::Options;
+use manhole_expressions::types::{Base, Encoding, Type};
 use serde_json::{Value, json};
 
 use super::disassemble::{self, Names};
+use super::expressions::examined_type;
 use super::instructions::Disassembler;
 use super::session::no_access;
 use super::{Command, Context, Takes};
@@ -40,11 +43,15 @@ pub(crate) struct Kept {
     kind: Kind,
     size: usize,
     next: Option<u64>,
+    /// How many were asked for: a bare `x` shows as many again.
+    count: i64,
+    /// The unit that was shown last in this line, for `$_`.
+    last: Option<u64>,
 }
 
 impl Default for Kept {
     fn default() -> Self {
-        Kept { kind: Kind::Word(Format::Hexadecimal), size: 4, next: None }
+        Kept { kind: Kind::Word(Format::Hexadecimal), size: 4, next: None, count: 1, last: None }
     }
 }
 
@@ -104,7 +111,7 @@ impl Asked {
         let size = match (kind, size) {
             (Kind::Word(Format::Address), _) => 8,
             (Kind::Word(Format::Character), None) | (Kind::String, None) => 1,
-            (Kind::Word(Format::Float), None) if kept.size < 4 || kept.kind != kind => 8,
+            (Kind::Word(Format::Float), None) if kept.size < 4 => 8,
             (_, Some(size)) => size,
             (_, None) => kept.size,
         };
@@ -118,7 +125,10 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
         Some(rest) => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
         None => ("", arguments),
     };
-    let asked = Asked::parse(letters, kept)?;
+    let mut asked = Asked::parse(letters, kept)?;
+    if arguments.is_empty() {
+        asked.count = kept.count;
+    }
     let mut address = match expression.trim() {
         "" => kept.next.ok_or("an address is missing: x/NFU ADDRESS")?,
         text => context.address(text)?,
@@ -132,7 +142,7 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
     }
     // A string's size is that of its characters; instructions must not change the size that words have.
     let size = if asked.kind == Kind::Instruction { kept.size } else { asked.size };
-    context.session.examine = Kept { kind: asked.kind, size, next: Some(address) };
+    context.session.examine = Kept { kind: asked.kind, size, next: Some(address), count: asked.count, last: None };
     let mut data = Vec::new();
     let result = match asked.kind {
         Kind::Word(format) => show_words(context, &mut data, address, count, asked.size, format),
@@ -140,7 +150,24 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
         Kind::Instruction => show_instructions(context, &mut data, address, count),
     };
     context.out.data = Value::Array(data);
+    if let (Some(last), Kind::Word(_)) = (context.session.examine.last, asked.kind) {
+        context.set_examined(last, Some(unit_type(asked.kind, asked.size)));
+    } else if let Some(last) = context.session.examine.last {
+        context.set_examined(last, None);
+    }
     result
+}
+
+/// The type that gdb gives a unit.
+fn unit_type(kind: Kind, size: usize) -> Type {
+    match (kind, size) {
+        (Kind::Word(Format::Float), 4) => examined_type("float", 4),
+        (Kind::Word(Format::Float), 8) => examined_type("double", 8),
+        (_, 1) => examined_type("int8_t", 1),
+        (_, 2) => examined_type("int16_t", 2),
+        (_, 4) => examined_type("int32_t", 4),
+        _ => examined_type("int64_t", 8),
+    }
 }
 
 fn go_on_at(context: &mut Context<'_, '_>, address: u64) {
@@ -155,11 +182,9 @@ fn show_words(
     size: usize,
     format: Format,
 ) -> Result<(), String> {
-    let columns = match (format, size) {
-        (Format::Binary, 8) => 1,
-        (Format::Binary, 4) => 2,
-        (_, 1 | 2) => 8,
-        (_, 4) => 4,
+    let columns = match size {
+        1 | 2 => 8,
+        4 => 4,
         _ => 2,
     };
     let mut names = Names::default();
@@ -187,6 +212,9 @@ fn show_words(
         let done = values.len() as u64;
         at = at.wrapping_add(done.wrapping_mul(size as u64));
         left = left.saturating_sub(done);
+        if done > 0 {
+            context.session.examine.last = Some(at.wrapping_sub(size as u64));
+        }
         go_on_at(context, at);
         if values.len() < wanted {
             return Err(no_access(at));
@@ -233,9 +261,10 @@ fn show_strings(
             return Err(no_access(at));
         }
         let place = names.bracketed(context, at);
-        let shown = words::string(text, end.is_none());
+        let shown = string_at(context, at, size)?;
         context.out.line(format_args!("{}{place}:\t{shown}", hex(at)));
         data.push(json!({ "address": hex(at), "place": place.trim(), "value": shown }));
+        context.session.examine.last = Some(at);
         let length = text.len().saturating_add(usize::from(end.is_some()));
         at = at.wrapping_add(length.saturating_mul(size) as u64);
         go_on_at(context, at);
@@ -244,6 +273,22 @@ fn show_strings(
         }
     }
     Ok(())
+}
+
+/// The string at an address as `print` shows it: repeats are folded, and a long one is cut.
+fn string_at(context: &mut Context<'_, '_>, address: u64, size: usize) -> Result<String, String> {
+    let options = Options { address: false, symbol: false, raw: true, ..context.session.options.clone() };
+    let value = context.pointer_to(address, character_type(size));
+    context.shown_with(&value, None, &options)
+}
+
+fn character_type(size: usize) -> Type {
+    let (name, encoding) = match size {
+        2 => ("char16_t", Encoding::Utf),
+        4 => ("char32_t", Encoding::Utf),
+        _ => ("char", Encoding::SignedChar),
+    };
+    Type::Base(Base { name: name.to_owned(), size: size as u64, encoding })
 }
 
 fn show_instructions(
@@ -266,6 +311,7 @@ fn show_instructions(
         let (line, value) = disassemble::shown(context, &mut names, &instruction, &place, 0, current, false);
         context.out.line(format_args!("{line}"));
         data.push(value);
+        context.session.examine.last = Some(at);
         at = at.wrapping_add(instruction.bytes.len().max(1) as u64);
         go_on_at(context, at);
     }
@@ -289,7 +335,8 @@ mod tests {
         assert_eq!(asked("5i"), Ok((5, Kind::Instruction, 4)));
         assert_eq!(asked("a"), Ok((1, word(Format::Address), 8)));
         assert_eq!(asked("2c"), Ok((2, word(Format::Character), 1)));
-        assert_eq!(asked("f"), Ok((1, word(Format::Float), 8)));
+        assert_eq!(asked("f"), Ok((1, word(Format::Float), 4)));
+        assert_eq!(asked("gf"), Ok((1, word(Format::Float), 8)));
         assert_eq!(asked("wf"), Ok((1, word(Format::Float), 4)));
         assert_eq!(asked("-2dw"), Ok((-2, word(Format::Decimal), 4)));
         assert!(asked("k").unwrap_err().contains("\"k\""));
@@ -333,32 +380,32 @@ mod tests {
         assert_eq!(shown(&format!("/5xb {at}+4")), "0xfe\t0xff\t0xff\t0xff\t0x2c");
         assert_eq!(shown(&format!("/9ub {at}")), "1\t0\t0\t0\t254\t255\t255\t255|44");
         let float = 3.5f64;
-        assert_eq!(shown(&format!("/f {}", core::ptr::from_ref(&float) as u64)), "3.5");
+        assert_eq!(shown(&format!("/fg {}", core::ptr::from_ref(&float) as u64)), "3.5");
         let text = *b"hello\n\tw\xff\x011\0\0";
         let at = text.as_ptr() as u64;
         assert_eq!(shown(&format!("/2s {at}")), "\"hello\\n\\tw\\377\\0011\"|\"\"");
         assert_eq!(shown(&format!("/2c {at}")), "104 'h'\t101 'e'");
         let wide = [0x263au32, 0];
-        assert_eq!(shown(&format!("/ws {}", wide.as_ptr() as u64)), "\"☺\"");
+        assert_eq!(shown(&format!("/ws {}", wide.as_ptr() as u64)), "U\"☺\"");
         let code = [0x55u8, 0x48, 0x89, 0xe5, 0xc3];
         assert_eq!(shown(&format!("/3i {}", code.as_ptr() as u64)), "push   %rbp|mov    %rsp,%rbp|ret");
     }
 
     #[test]
     fn it_goes_on_where_it_ended_in_the_same_format() {
-        let tab: [u64; 4] = [1, 2, 3, 4];
+        let tab: [u64; 7] = [1, 2, 3, 4, 5, 6, 7];
         let first = format!("/2dg {}", tab.as_ptr() as u64);
         let all = examine(&["", &first, "", "/2"]);
         assert!(all[0].1.as_ref().unwrap().contains("address is missing"));
-        assert_eq!((all[1].0.as_str(), all[2].0.as_str()), ("1\t2", "3"));
-        assert!(all[3].0.starts_with("4\t"), "{:?}", all[3]);
+        assert_eq!((all[1].0.as_str(), all[2].0.as_str()), ("1\t2", "3\t4"));
+        assert!(all[3].0.starts_with("5\t6"), "{:?}", all[3]);
     }
 
     #[test]
     fn long_strings_come_in_pieces() {
-        let text = format!("{}\0", "a".repeat(250));
+        let text = format!("{}\0", "ab".repeat(125));
         let all = examine(&[&format!("/2s {}", text.as_ptr() as u64)]);
-        assert_eq!(all[0].0, format!("\"{}\"...|\"{}\"", "a".repeat(200), "a".repeat(50)));
+        assert_eq!(all[0].0, format!("\"{}\"...|\"{}\"", "ab".repeat(100), "ab".repeat(25)));
     }
 
     #[test]

@@ -8,17 +8,34 @@ use core::ops::ControlFlow;
 
 use manhole_expressions::ast::{Expression, Path};
 use manhole_expressions::evaluate::{self, DATA_WITHOUT_TYPE, TargetNames};
+use manhole_expressions::float;
 use manhole_expressions::print::{self, Format, Options};
 use manhole_expressions::target::Stop;
-use manhole_expressions::types::{Type, TypeId};
+use manhole_expressions::types::{Base, Encoding, Type, TypeId};
 use manhole_expressions::value::{Content, Place, Value};
-use manhole_expressions::{access, expression};
+use manhole_expressions::{Target as _, access, expression};
 
 use super::Context;
 use super::inferior::Inferior;
 use super::info_names_of::goes_on;
 use crate::debug::{Kind, Listed, Look};
 use crate::sys::process;
+
+/// What C's formats are given.
+pub(super) enum CNumber {
+    Integer(i128),
+    /// The bytes of a number in this format.
+    Float(Vec<u8>, float::Format),
+}
+
+/// The type of a unit that `x` shows, as gdb names it.
+pub(super) fn examined_type(name: &str, size: u64) -> Type {
+    let encoding = match name {
+        "float" | "double" => Encoding::Float,
+        _ => Encoding::Signed,
+    };
+    Type::Base(Base { name: name.to_owned(), size, encoding })
+}
 
 impl Context<'_, '_> {
     /// The process from the selected frame, for `act`.
@@ -32,6 +49,7 @@ impl Context<'_, '_> {
             interrupted: self.interrupted,
             insists: self.insists,
             calls_nothing: self.calls_nothing,
+            on: self.on,
             line: &self.line,
         };
         variables.language = inferior.language();
@@ -56,6 +74,92 @@ impl Context<'_, '_> {
             self.out.line(format_args!("{note}"));
         }
         Ok(value)
+    }
+
+    /// The values of expressions with commas between them.
+    pub(super) fn values(&mut self, text: &str) -> Result<Vec<Value>, String> {
+        let trees = self.with_inferior(|inferior, _| {
+            manhole_expressions::expressions(text, &mut TargetNames(inferior)).map_err(Stop::Error)
+        })?;
+        let mut values = Vec::new();
+        for tree in &trees {
+            values.push(self.with_inferior(|inferior, variables| evaluate::evaluate(tree, variables, inferior))?);
+        }
+        for note in self.session.journal.take_notes() {
+            self.out.line(format_args!("{note}"));
+        }
+        Ok(values)
+    }
+
+    /// A value as a number of C's: an integer, an address, or a floating-point number with its format.
+    pub(super) fn c_number(&mut self, value: &Value) -> Result<CNumber, String> {
+        let value = value.clone();
+        self.with_inferior(|inferior, _| {
+            inferior.session.journal.close();
+            let (_, described) = access::stripped(value.type_id, inferior);
+            let format = match &*described {
+                Type::Base(base) if base.encoding == Encoding::Float => float::Format::of(base),
+                Type::Base(base) if !matches!(base.encoding, Encoding::ComplexFloat | Encoding::ComplexInteger) => None,
+                Type::Pointer(_) | Type::Enumeration(_) => None,
+                Type::Array { .. } | Type::Function(_) if let Place::Memory(address) = value.place => {
+                    return Ok(CNumber::Integer(i128::from(address)));
+                }
+                _ => return Err(Stop::Error("Value can't be converted to integer.".to_owned())),
+            };
+            let bytes = match access::bytes(&value, inferior)? {
+                Ok(bytes) => bytes,
+                Err(_) => return Err(Stop::Error("the value is not known".to_owned())),
+            };
+            Ok(match format {
+                Some(format) => CNumber::Float(bytes, format),
+                None if bytes.len() > 8 => {
+                    return Err(Stop::Error(
+                        "That operation is not available on integers of more than 8 bytes.".to_owned(),
+                    ));
+                }
+                None => CNumber::Integer(access::integer(&bytes, access::is_signed(&described))),
+            })
+        })
+    }
+
+    /// The characters of an array that stands nowhere, as those of a string that was typed do; `None` for any other value.
+    pub(super) fn own_characters(&mut self, value: &Value) -> Option<Vec<u8>> {
+        let value = value.clone();
+        let bytes = self.with_inferior(|inferior, _| {
+            inferior.session.journal.close();
+            match &*access::stripped(value.type_id, inferior).1 {
+                Type::Array { .. } => access::bytes(&value, inferior).map(Result::ok),
+                _ => Ok(None),
+            }
+        });
+        bytes.ok().flatten()
+    }
+
+    /// An address as a pointer to a type.
+    pub(super) fn pointer_to(&mut self, address: u64, to: Type) -> Value {
+        let to = self.session.debug.intern(to);
+        let pointer = self.session.debug.intern(Type::Pointer(to));
+        Value::new(pointer, address.to_le_bytes().to_vec())
+    }
+
+    /// gdb's `$_` and `$__`: where `x` has looked last, and what is there.
+    pub(super) fn set_examined(&mut self, address: u64, type_id: Option<Type>) {
+        let _ = self.with_inferior(|inferior, variables| {
+            let of = inferior.intern(type_id.clone().unwrap_or(Type::Void));
+            let pointed = match &type_id {
+                Some(_) => of,
+                None => inferior.intern(examined_type("int8_t", 1)),
+            };
+            let pointer = inferior.intern(Type::Pointer(pointed));
+            let address_bytes = address.to_le_bytes().to_vec();
+            variables.convenience.insert("_".to_owned(), Value::new(pointer, address_bytes));
+            let there = match type_id {
+                Some(_) => Value::at(of, address),
+                None => Value::new(of, Vec::new()),
+            };
+            variables.convenience.insert("__".to_owned(), there);
+            Ok(())
+        });
     }
 
     /// Adds a value to the history; its number.

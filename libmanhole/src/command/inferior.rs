@@ -9,6 +9,7 @@ mod prototypes;
 mod registers;
 mod thread_local;
 mod view;
+mod visits;
 
 use core::cell::RefCell;
 use std::rc::Rc;
@@ -40,6 +41,8 @@ pub(crate) struct Inferior<'a, 's> {
     pub(super) insists: bool,
     /// Whether nothing is called at all.
     pub(super) calls_nothing: bool,
+    /// The thread that calls functions; `None` for a worker.
+    pub(super) on: Option<i32>,
     /// The line that was typed, for `jobs`.
     pub(super) line: &'a str,
 }

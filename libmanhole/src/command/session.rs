@@ -15,6 +15,7 @@ use crate::modules::Modules;
 use crate::render::{Level, Stack, frames::hex};
 use crate::snapshot::Location;
 use crate::symbols::{Store, Symbol, Symbols};
+use crate::sys::lock::Lock;
 use crate::sys::process;
 use crate::worker::{self, Ticket};
 use manhole_expressions::evaluate::Variables;
@@ -115,6 +116,12 @@ impl<'s> Session<'s> {
     /// Forgets what was read for the line before: mappings and code may have changed.
     pub(crate) fn begin_line(&mut self) {
         self.world = None;
+    }
+
+    /// The same, with what this line is to see of the process.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn begin_line_in(&mut self, modules: Modules) {
+        self.world = Some(World { memory: Memory::new(), modules });
     }
 
     /// Gives back what only the last line needed.
@@ -225,8 +232,6 @@ impl<'s> Session<'s> {
     /// The symbol that covers the address.
     pub(super) fn symbol_at(&mut self, address: u64) -> Option<Symbol> {
         let (symbols, world) = self.parts();
-        // An address outside every object has no symbol, and no table needs to be loaded to know that.
-        world.modules.module(address)?;
         symbols.symbol_at(&world.modules, &world.memory, address)
     }
 
@@ -293,11 +298,21 @@ impl<'s> Session<'s> {
     }
 }
 
+/// The strings of sessions that have ended before calls which may still use them. They go with the next session that ends after those.
+static LEFT: Lock<Vec<Box<[u8]>>> = Lock::new(Vec::new());
+
+/// In a freshly forked child, where the call that has forked may use them.
+pub(crate) fn forget() {
+    LEFT.forget(Vec::new());
+}
+
 impl Drop for Session<'_> {
-    /// The session's strings go, unless a call that was given up may still use them.
     fn drop(&mut self) {
+        let mut left = LEFT.lock();
         if worker::is_busy() {
-            core::mem::forget(core::mem::take(&mut self.strings));
+            left.append(&mut self.strings);
+        } else {
+            *left = Vec::new();
         }
     }
 }
@@ -338,6 +353,8 @@ pub(crate) struct Context<'c, 's> {
     pub(super) insists: bool,
     /// Whether nothing is called at all.
     pub(super) calls_nothing: bool,
+    /// The thread that calls functions; `None` for a worker.
+    pub(super) on: Option<i32>,
 }
 
 impl<'c, 's> Context<'c, 's> {
@@ -354,7 +371,14 @@ impl<'c, 's> Context<'c, 's> {
             line: line.to_owned(),
             insists: false,
             calls_nothing: false,
+            on: None,
         }
+    }
+
+    /// The same for a line that is to call nothing.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn without_calls(self) -> Self {
+        Context { calls_nothing: true, ..self }
     }
 
     /// An error when the client wants the command to end.

@@ -203,7 +203,16 @@ impl<'s> Debug<'s> {
                 }
                 core::ops::ControlFlow::Continue(())
             });
-            parameters = kept.into_iter().map(|child| self.type_of(image, &image.chain(child))).collect();
+            for child in kept {
+                let chain = image.chain(child);
+                let mut type_id = self.type_of(image, &chain);
+                // `this` cannot be changed, which compilers say in a definition only.
+                let is_this = parameters.is_empty() && chain.iter().any(|entry| entry.flag(gimli::DW_AT_artificial));
+                if is_this && matches!(&*self.describe(type_id), Type::Pointer(_)) {
+                    type_id = self.intern(Type::Const(type_id));
+                }
+                parameters.push(type_id);
+            }
             if !parameters.is_empty() {
                 break;
             }

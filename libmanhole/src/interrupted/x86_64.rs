@@ -67,6 +67,25 @@ pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
     }
 }
 
+/// If the kernel was about to begin the system call anew whose instruction ends at `end`, and `is_to_fail`: lets it fail with EINTR.
+pub(crate) fn fail_begun_anew(context: &mut libc::ucontext_t, end: u64, is_to_fail: impl FnOnce() -> bool) {
+    let gregs = &mut context.uc_mcontext.gregs;
+    let start = end.wrapping_sub(SYSCALL.len() as u64);
+    let mut code = [0u8; SYSCALL.len()];
+    let is_begun_anew = gregs.get(libc::REG_RIP as usize).is_some_and(|&rip| rip as u64 == start)
+        && own_memory::read(start, &mut code) == Ok(code.len())
+        && code == SYSCALL;
+    if !is_begun_anew || !is_to_fail() {
+        return;
+    }
+    if let Some(rip) = gregs.get_mut(libc::REG_RIP as usize) {
+        *rip = end as i64;
+    }
+    if let Some(rax) = gregs.get_mut(libc::REG_RAX as usize) {
+        *rax = -i64::from(libc::EINTR);
+    }
+}
+
 /// How many bytes of code before the program counter are looked at.
 const CODE: usize = 24;
 

@@ -101,7 +101,10 @@ impl Prompt<'_> {
                 false
             });
             job.redirected.set(redirected);
-            redirect::input::begin();
+            // A thread of the host's reads what is its own.
+            if job.ticket.visited.is_none() {
+                redirect::input::begin();
+            }
             job.ticket.go();
         }
         let mut again = None;
@@ -172,6 +175,12 @@ impl Prompt<'_> {
 
 fn given_up(ticket: &Ticket, reason: &str) -> Answer {
     let number = worker::give_up(ticket);
-    let error = format!("{reason}: {} still runs, as job {number}; jobs lists it", ticket.name);
+    let name = &ticket.name;
+    let error = match &ticket.visited {
+        None => format!("{reason}: {name} still runs, as job {number}; jobs lists it"),
+        Some(thread) => format!(
+            "{reason}: {name} still runs in {thread}, as job {number}; jobs lists it. {thread} does nothing else until it has returned"
+        ),
+    };
     Answer { data: json!({ "job": number }), error: Some(error), ..Answer::default() }
 }

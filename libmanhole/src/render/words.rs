@@ -2,6 +2,8 @@
 //!
 //! Context: the agent's thread. Pure.
 
+use manhole_expressions::float;
+
 /// A format letter that stands for one value (`s` and `i` are no such: they decide their own length).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -63,43 +65,12 @@ fn character(value: u64) -> String {
 }
 
 fn float(value: u64, size: usize) -> String {
-    match size {
-        4 => shown_float(f64::from(f32::from_bits(value as u32)), f32::from_bits(value as u32).to_string()),
-        8 => shown_float(f64::from_bits(value), f64::from_bits(value).to_string()),
-        _ => signed(value, size).to_string(),
-    }
-}
-
-/// Short where short is exact; exponents where the digits would fill the line.
-fn shown_float(value: f64, plain: String) -> String {
-    if value.is_nan() {
-        return if value.is_sign_negative() { "-nan".to_owned() } else { "nan".to_owned() };
-    }
-    let magnitude = value.abs();
-    if value.is_finite() && magnitude != 0.0 && !(1e-5..1e17).contains(&magnitude) {
-        format!("{value:e}")
-    } else {
-        plain
-    }
-}
-
-/// A C string in quotes; `cut` says that more follows.
-pub(crate) fn string(units: &[u32], cut: bool) -> String {
-    let mut shown = String::from("\"");
-    for &unit in units {
-        match u8::try_from(unit) {
-            Ok(byte) => push_byte(&mut shown, byte, '"'),
-            Err(_) => match char::from_u32(unit).filter(|character| !character.is_control()) {
-                Some(character) => shown.push(character),
-                None => shown.push_str(&format!("\\x{unit:x}")),
-            },
-        }
-    }
-    shown.push('"');
-    if cut {
-        shown.push_str("...");
-    }
-    shown
+    let format = match size {
+        4 => float::Format::Single,
+        8 => float::Format::Double,
+        _ => return signed(value, size).to_string(),
+    };
+    float::text(&value.to_le_bytes(), format)
 }
 
 /// One byte of a character or string, escaped as C writes it. An octal escape always has three digits, so what follows
@@ -152,7 +123,7 @@ mod tests {
             (0x400c_0000_0000_0000, 8, 'f', "3.5"),
             (0x3fc0_0000, 4, 'f', "1.5"),
             (0x7ff0_0000_0000_0000, 8, 'f', "inf"),
-            (0x7ff8_0000_0000_0000, 8, 'f', "nan"),
+            (0x7ff8_0000_0000_0000, 8, 'f', "nan(0x8000000000000)"),
             (1, 4, 'z', "0x00000001"),
             (0xfe, 1, 'f', "-2"),
         ];
@@ -160,13 +131,6 @@ mod tests {
             let format = Format::of_letter(letter).unwrap();
             assert_eq!(word(value, size, format), expected, "{value:#x} {size} {letter}");
         }
-        assert_eq!(word(1, 8, Format::Float), "5e-324");
-    }
-
-    #[test]
-    fn strings_are_escaped() {
-        let units: Vec<u32> = b"hello\n\tw\xff\x011\"".iter().map(|&byte| u32::from(byte)).collect();
-        assert_eq!(string(&units, false), "\"hello\\n\\tw\\377\\0011\\\"\"");
-        assert_eq!(string(&[0x263a, 0xd800], true), "\"☺\\xd800\"...");
+        assert_eq!(word(1, 8, Format::Float), "4.9406564584124654e-324");
     }
 }

@@ -108,7 +108,7 @@ pub(super) struct Use {
     held: Cell<usize>,
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Use {
     /// From now on nothing is read whole that can be read by pages.
     pub(super) fn pages_only(&self) {

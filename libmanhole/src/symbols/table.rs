@@ -11,7 +11,7 @@ use object::elf;
 
 use super::elf::{ElfFile, string_at, u16_at, u32_at, u64_at};
 use super::names;
-use super::{budget, compressed};
+use super::{budget, compressed, go_functions};
 use crate::memory::{self, Memory};
 use crate::modules::{Module, Modules};
 
@@ -19,6 +19,8 @@ use crate::modules::{Module, Modules};
 const ENTRY: usize = 24;
 /// No object has more symbol or string bytes than this.
 const LIMIT: u64 = 512 << 20;
+/// Nor symbols or strings in memory: what is exported is a part of all.
+const DYNAMIC_LIMIT: u64 = 64 << 20;
 /// A table of symbols shrinks to a fifth or so; more than this is no table.
 const MINI_RATIO: u64 = 64;
 
@@ -96,7 +98,7 @@ impl<'s> Table<'s> {
             let mut strings = mini.content(strings.ok_or("the MiniDebugInfo has no names")?)?;
             let mut all = entries(&symbols, &strings, in_section(&mini));
             let mut locals = Vec::new();
-            if let Some((symbols, more)) = dynamic(memory, module) {
+            if let Some((symbols, more)) = dynamic(modules, memory, module) {
                 let from = u32::try_from(strings.len()).map_err(|_| "the MiniDebugInfo is too large")?;
                 let dynamic = entries(&symbols, &more, in_memory(modules, module));
                 all.extend(
@@ -112,6 +114,43 @@ impl<'s> Table<'s> {
         Some(read())
     }
 
+    /// The functions of a Go program that was stripped, by the table of its runtime ([`go_functions`]), with its dynamic symbols. `None`
+    /// for other programs.
+    pub(super) fn of_go(
+        file: &ElfFile,
+        (modules, memory, module): (&Modules, &Memory, &Module),
+        keep: impl FnOnce(Vec<u8>) -> &'s [u8],
+    ) -> Option<Result<Self, String>> {
+        let in_memory_now = |address: u64| {
+            let mut word = [0; 8];
+            let read = memory::read_now(address.wrapping_add(module.bias), &mut word);
+            (read == Ok(word.len())).then(|| u64::from_le_bytes(word).wrapping_sub(module.bias))
+        };
+        let (functions, mut strings) = match go_functions::read(file, &in_memory_now)? {
+            Ok(found) => found,
+            Err(problem) => return Some(Err(problem)),
+        };
+        let entry = |it: go_functions::Function| Entry {
+            address: it.address,
+            size: it.size,
+            end: it.address.saturating_add(it.size),
+            name: it.name,
+            is_function: true,
+            is_indirect: false,
+        };
+        let mut all: Vec<Entry> = functions.into_iter().map(entry).collect();
+        let mut locals = Vec::new();
+        if let Some((symbols, more)) = dynamic(modules, memory, module)
+            && let Ok(from) = u32::try_from(strings.len())
+        {
+            let dynamic = entries(&symbols, &more, in_memory(modules, module)).into_iter();
+            all.extend(dynamic.filter_map(|entry| Some(Entry { name: entry.name.checked_add(from)?, ..entry })));
+            locals = thread_locals(&symbols, from);
+            strings.extend_from_slice(&more);
+        }
+        Some(Ok(Self::build(all, locals, keep(strings))))
+    }
+
     /// The dynamic symbols as they stand in memory: all that is left of a deleted file, and all that the vDSO has.
     pub(super) fn of_memory(
         modules: &Modules,
@@ -119,7 +158,7 @@ impl<'s> Table<'s> {
         module: &Module,
         keep: impl FnOnce(Vec<u8>) -> &'s [u8],
     ) -> Option<Self> {
-        let (symbols, strings) = dynamic(memory, module)?;
+        let (symbols, strings) = dynamic(modules, memory, module)?;
         let strings = keep(strings);
         Some(Self::build(entries(&symbols, strings, in_memory(modules, module)), thread_locals(&symbols, 0), strings))
     }
@@ -200,11 +239,22 @@ fn thread_local(raw: &[u8]) -> Option<ThreadLocal> {
     is_one.then_some(ThreadLocal { offset: u64_at(raw, 8)?, size: u64_at(raw, 16)?, name: u32_at(raw, 0)? })
 }
 
-/// The symbols and the strings of the dynamic table in memory.
-fn dynamic(memory: &Memory, module: &Module) -> Option<(Vec<u8>, Vec<u8>)> {
+/// The symbols and the strings of the dynamic table in memory: of what it claims, as much as is mapped of the module.
+fn dynamic(modules: &Modules, memory: &Memory, module: &Module) -> Option<(Vec<u8>, Vec<u8>)> {
     let dynamic = Dynamic::read(memory, module)?;
-    let count = dynamic.symbol_count(memory)?.checked_mul(ENTRY as u64).filter(|&size| size <= LIMIT)?;
-    Some((read_now(dynamic.symbols, count)?, read_now(dynamic.strings, dynamic.strings_size.min(LIMIT))?))
+    let size = dynamic.symbol_count(memory, module.end)?.checked_mul(ENTRY as u64)?;
+    let read =
+        |address, size: u64| read_now(address, size.min(mapped_from(modules, module, address)).min(DYNAMIC_LIMIT));
+    Some((read(dynamic.symbols, size)?, read(dynamic.strings, dynamic.strings_size)?))
+}
+
+/// How many bytes of the module are mapped from the address on without a gap.
+fn mapped_from(modules: &Modules, module: &Module, address: u64) -> u64 {
+    let mut end = address;
+    while let Some(mapping) = modules.mapping(end).filter(|mapping| mapping.readable && end < module.end) {
+        end = mapping.end;
+    }
+    end.min(module.end).saturating_sub(address)
 }
 
 /// `place` tells of a symbol's section (by index and address) whether it holds code and where it ends.
@@ -284,24 +334,27 @@ impl Dynamic {
         })
     }
 
-    /// How many dynamic symbols there are: only the hash tables know.
-    fn symbol_count(&self, memory: &Memory) -> Option<u64> {
+    /// How many dynamic symbols there are: only the hash tables know, which stand before `end`.
+    fn symbol_count(&self, memory: &Memory, end: u64) -> Option<u64> {
         if let Some(hash) = self.hash {
             // System V ABI, "Hash Table": nbucket, nchain.
             return memory.u32(hash.checked_add(4)?).ok().map(u64::from);
         }
         // GNU hash: nbuckets, symoffset, bloom words of 8 bytes, shift; the chain of the last bucket ends the table.
         let hash = self.gnu_hash?;
-        let field = |at: u64| memory.u32(hash.checked_add(at)?).ok().map(u64::from);
+        let field = |at: u64| {
+            let place = hash.checked_add(at).filter(|place| *place < end)?;
+            memory.u32(place).ok().map(u64::from)
+        };
         let (buckets, first, bloom) = (field(0)?, field(4)?, field(8)?);
         let table = bloom.checked_mul(8)?.checked_add(16)?;
-        let chains = buckets.checked_mul(4)?.checked_add(table).filter(|&size| size <= LIMIT)?;
+        let chains = buckets.checked_mul(4)?.checked_add(table).filter(|&size| size <= DYNAMIC_LIMIT)?;
         let last = (0..buckets).try_fold(0, |last, i| Some(field(table + i * 4)?.max(last)))?;
         let mut count = last;
         if last < first {
             return Some(first);
         }
-        while count < LIMIT {
+        while count < DYNAMIC_LIMIT / ENTRY as u64 {
             let chain = field(chains.checked_add((count - first).checked_mul(4)?)?)?;
             count += 1;
             if chain & 1 == 1 {

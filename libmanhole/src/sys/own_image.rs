@@ -25,7 +25,7 @@ pub(crate) fn contains(address: usize) -> bool {
 }
 
 /// Where the library is mapped.
-#[cfg(not(test))]
+#[cfg(not(any(test, fuzzing)))]
 pub(crate) fn base() -> usize {
     program_headers().0
 }

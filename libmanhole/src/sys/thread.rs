@@ -138,7 +138,7 @@ fn fill(control: usize, with_static_storage: bool) -> Result<()> {
 /// Puts the initial image of this library's thread-local storage into `room`.
 fn own_storage(room: &mut [u8]) -> Result<()> {
     room.fill(0);
-    #[cfg(not(test))]
+    #[cfg(not(any(test, fuzzing)))]
     if let Some((image, size, align)) = super::own_image::thread_local_storage() {
         let start = room.as_ptr() as usize;
         let skipped = start.next_multiple_of(align.max(1)) - start;

@@ -108,12 +108,12 @@ pub(crate) static AGENT_CONTROL_BLOCK: core::sync::atomic::AtomicUsize = core::s
 pub(crate) static HAND_CONTROL_BLOCK: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
 
 /// How far behind a control block of ours its copy of this library's thread-local storage is.
-#[cfg(not(test))]
+#[cfg(not(any(test, fuzzing)))]
 pub(crate) static STORAGE_OFFSET: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
 
 // What this library calls for the address of its thread-local variables (the linker's --wrap, see build.rs). glibc knows
 // nothing of our threads, so the answer is given here; for all other threads the loader answers.
-#[cfg(not(test))]
+#[cfg(not(any(test, fuzzing)))]
 core::arch::global_asm!(
     ".globl __wrap___tls_get_addr",
     ".hidden __wrap___tls_get_addr",

@@ -152,10 +152,12 @@ struct Entry {
 
 impl Entry {
     fn read(memory: &Memory, address: u64) -> Option<Entry> {
+        /// What many entries share is copied for each: real ones have some 30 bytes.
+        const COMMON: usize = 4096;
         let length = length(memory, address)?;
         let back = memory.u32(address.checked_add(4)?).ok().filter(|&back| back != 0)?;
         let common = address.checked_add(4)?.checked_sub(u64::from(back))?;
-        let common_length = self::length(memory, common)?;
+        let common_length = self::length(memory, common).filter(|length| *length <= COMMON)?;
         if memory.u32(common.checked_add(4)?).ok()? != 0 {
             return None;
         }

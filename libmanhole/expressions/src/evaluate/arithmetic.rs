@@ -1,5 +1,6 @@
 //! Operators on numbers and pointers.
 
+use super::floats::Float;
 use super::numbers::{Integer, Number};
 use super::{Answer, Evaluator, error};
 use crate::access::extended;
@@ -27,6 +28,9 @@ impl Evaluator<'_> {
         if is_comparison(operator) {
             let truth = self.compared(operator, &left, &right)?;
             return Ok(self.truth_value(truth));
+        }
+        if self.is_complex(&left) || self.is_complex(&right) {
+            return self.binary_of_complex(operator, &left, &right);
         }
         let (_, left_type) = self.stripped(left.type_id);
         let (_, right_type) = self.stripped(right.type_id);
@@ -61,7 +65,10 @@ impl Evaluator<'_> {
                 }
                 self.integers(operator, a, b)
             }
-            (Some(a), Some(b)) => self.floats(operator, a, b),
+            (Some(Number::Float(a)), Some(Number::Float(b))) => floats(operator, a, b),
+            // As gdb has it: the integer is rounded to the other one's type first.
+            (Some(Number::Float(a)), Some(Number::Integer(b))) => floats(operator, a, a.of_integer(b)),
+            (Some(Number::Integer(a)), Some(Number::Float(b))) => floats(operator, b.of_integer(a), b),
             _ => error(NOT_A_NUMBER),
         }
     }
@@ -79,29 +86,6 @@ impl Evaluator<'_> {
         }
         let result = whole_number(operator, left, right, (size, is_signed))?;
         Ok(self.integer_value(result, size, is_signed))
-    }
-
-    fn floats(&mut self, operator: Binary, left: Number, right: Number) -> Answer {
-        let (type_id, size) = match (left, right) {
-            (Number::Float { type_id, size, .. }, Number::Float { type_id: other, size: other_size, .. }) => {
-                if other_size > size {
-                    (other, other_size)
-                } else {
-                    (type_id, size)
-                }
-            }
-            (Number::Float { type_id, size, .. }, _) | (_, Number::Float { type_id, size, .. }) => (type_id, size),
-            _ => return error(NOT_A_NUMBER),
-        };
-        let (a, b) = (as_float(left), as_float(right));
-        let number = match operator {
-            Binary::Add => a + b,
-            Binary::Subtract => a - b,
-            Binary::Multiply => a * b,
-            Binary::Divide => a / b,
-            _ => return error("Integer-only operation on floating point number."),
-        };
-        Ok(self.float_value(number, type_id, size))
     }
 
     /// A pointer that many elements further.
@@ -149,16 +133,14 @@ impl Evaluator<'_> {
         if self.is_vector(&value) {
             return self.unary_of_vector(operator, &value);
         }
+        if self.is_complex(&value) {
+            return self.unary_of_complex(operator, &value);
+        }
         let value = self.decayed(value)?;
         let number = self.number(&value)?;
         match (operator, number) {
-            (Unary::Minus, Some(Number::Float { number, type_id, size })) => {
-                Ok(self.float_value(-number, type_id, size))
-            }
-            (Unary::Plus, Some(Number::Float { .. })) => {
-                let bytes = self.bytes(&value)?;
-                Ok(Value::new(self.stripped(value.type_id).0, bytes))
-            }
+            (Unary::Minus, Some(Number::Float(float))) => Ok(float.negated().value()),
+            (Unary::Plus, Some(Number::Float(float))) => Ok(float.value()),
             (_, Some(Number::Integer(integer))) => {
                 let result = match operator {
                     Unary::Minus => integer.value.wrapping_neg(),
@@ -184,11 +166,10 @@ pub(super) fn is_comparison(operator: Binary) -> bool {
     matches!(operator, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual)
 }
 
-pub(super) fn as_float(number: Number) -> f64 {
-    match number {
-        Number::Float { number, .. } => number,
-        Number::Integer(integer) if integer.is_signed => integer.value as f64,
-        Number::Integer(integer) => integer.value as u128 as f64,
+fn floats(operator: Binary, left: Float, right: Float) -> Answer {
+    match left.calculated(operator, &right) {
+        Some(result) => Ok(result.value()),
+        None => error("Integer-only operation on floating point number."),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Calls of functions and methods.
 
 use super::classes::path_of;
+use super::member_pointers::At;
 use super::names::ambiguous;
 use super::overloads::{Candidate, Way};
 use super::{Answer, CODE_WITHOUT_TYPE, Evaluator, error};
@@ -35,6 +36,20 @@ impl Evaluator<'_> {
             let is_qualified = name.segments.len() > 1;
             let (object, name) = self.qualified(&object, name)?;
             return self.call_member(&object, name, is_qualified, arguments);
+        }
+        if let Expression::ThroughMember { object, pointer, through_pointer } = function {
+            let callee = self.member_at(object, pointer, *through_pointer)?;
+            let arguments = self.arguments(arguments)?;
+            return match callee {
+                At::Data(value) => self.call_value(value, arguments, returns),
+                At::Code { address, type_id, this } => self.invoke(address, type_id, Some(this), arguments),
+            };
+        }
+        if let Expression::Dollar(name) = function
+            && !self.variables.convenience.contains_key(name)
+            && let Some(value) = self.call_own(name, arguments)?
+        {
+            return Ok(value);
         }
         if let Expression::Name(path) = function
             && let Some(value) = self.call_name(path, arguments, returns)?
@@ -311,7 +326,7 @@ impl Evaluator<'_> {
 
     /// Converts the arguments to the types of the parameters, and calls.
     #[inline(never)]
-    fn invoke(&mut self, address: u64, type_id: TypeId, this: Option<u64>, arguments: Vec<Value>) -> Answer {
+    pub(super) fn invoke(&mut self, address: u64, type_id: TypeId, this: Option<u64>, arguments: Vec<Value>) -> Answer {
         let (_, described) = self.stripped(type_id);
         let Type::Function(function) = &*described else {
             return error("Invalid data type for function to be called.");

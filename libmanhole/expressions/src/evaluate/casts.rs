@@ -1,10 +1,11 @@
 //! C's casts and C++'s, and the conversions that assignments and calls make.
 
-use super::floats;
-use super::numbers::{Number, is_boolean, is_float, is_integral, truncated};
+use super::floats::Float;
+use super::numbers::{Number, is_boolean, is_float, is_integral};
 use super::{Answer, CODE_WITHOUT_TYPE, Evaluator, error};
 use crate::access::integer_bytes;
 use crate::ast::{CastKind, Expression, TypeName};
+use crate::float::Format;
 use crate::target::{Found, Stop};
 use crate::types::{Base, Type, TypeId};
 use crate::value::{Content, Missing, Place, Value};
@@ -60,6 +61,9 @@ impl Evaluator<'_> {
         // As gdb has it: what an array is cast from is a pointer, unless it is an array of this very type.
         let value = self.decayed(value)?;
         let (_, from_type) = self.stripped(value.type_id);
+        if let Some(complex) = self.cast_to_complex(to, &value)? {
+            return Ok(complex);
+        }
         let from_pointer = matches!(&*from_type, Type::Pointer(_));
         match &*target_type {
             Type::Void => return Ok(Value::new(to, Vec::new())),
@@ -68,14 +72,15 @@ impl Evaluator<'_> {
                     return Ok(part);
                 }
             }
-            Type::Base(_) if is_float(&target_type) => {
+            Type::Base(base) if is_float(&target_type) => {
                 if let Some(number) = self.number(&value)? {
                     let size = self.size_of(to).unwrap_or(8);
+                    let Some(format) = Format::of(base) else {
+                        return error(format!("the format of {} is not known", base.name));
+                    };
                     return Ok(match number {
-                        // Nothing is lost on the way through an `f64` when the size stays.
-                        Number::Float { size: same, .. } if same == size => Value::new(to, self.bytes(&value)?),
-                        Number::Float { number, .. } => Value::new(to, floats::bytes(number, size)),
-                        Number::Integer(_) => Value::new(to, floats::bytes(super::arithmetic::as_float(number), size)),
+                        Number::Float(float) => float.to(format, to, size).value(),
+                        Number::Integer(integer) => Float::new(&[], format, to, size).of_integer(integer).value(),
                     });
                 }
             }
@@ -100,6 +105,13 @@ impl Evaluator<'_> {
                 }
                 if let (true, Type::Pointer(from)) = (from_pointer, &*from_type) {
                     return self.cast_pointer(to, *pointee, *from, &value);
+                }
+            }
+            Type::MemberPointer { to: member, .. } => {
+                if let Some(Number::Integer(super::numbers::Integer { value: 0, .. })) = self.number(&value)? {
+                    // Itanium C++ ABI, 2.3: an offset of -1 is no member, an address of 0 no function.
+                    let is_code = matches!(&*self.stripped(*member).1, Type::Function(_));
+                    return Ok(if is_code { self.zero(to) } else { Value::new(to, vec![0xff; 8]) });
                 }
             }
             Type::Array { of, is_vector: true, count } => {
@@ -131,14 +143,14 @@ impl Evaluator<'_> {
         if is_boolean(target_type) {
             let truth = match number {
                 // gdb goes through an integer.
-                Number::Float { number, .. } => number.trunc() != 0.0,
+                Number::Float(float) => float.is_true_cut(),
                 Number::Integer(integer) => integer.value != 0,
             };
             return Ok(self.integral_value(i128::from(truth), to));
         }
         let size = self.size_of(to).unwrap_or(4);
         let integer = match number {
-            Number::Float { number, .. } => truncated(number, crate::access::is_signed(target_type), size),
+            Number::Float(float) => float.truncated(crate::access::is_signed(target_type), size),
             Number::Integer(integer) => integer.value,
         };
         Ok(Value::new(to, integer_bytes(integer, size)))

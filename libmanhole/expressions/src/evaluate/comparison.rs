@@ -2,7 +2,6 @@
 
 use core::cmp::Ordering;
 
-use super::arithmetic::as_float;
 use super::numbers::Number;
 use super::{Evaluator, error};
 use crate::access::extended;
@@ -26,7 +25,10 @@ impl Evaluator<'_> {
                     fit(a.value).cmp(&fit(b.value))
                 })
             }
-            (Some(a), Some(b)) => as_float(a).partial_cmp(&as_float(b)),
+            (Some(Number::Float(a)), Some(Number::Float(b))) => a.compared(&b),
+            // As gdb has it: the integer is rounded to the other one's type first.
+            (Some(Number::Float(a)), Some(Number::Integer(b))) => a.compared(&a.of_integer(b)),
+            (Some(Number::Integer(a)), Some(Number::Float(b))) => b.of_integer(a).compared(&b),
             (Some(Number::Integer(a)), None) if self.is_pointer(right) => {
                 Some((a.value as u64).cmp(&self.word(right)?))
             }

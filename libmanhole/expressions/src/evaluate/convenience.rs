@@ -35,6 +35,10 @@ impl Evaluator<'_> {
             let void = self.intern(Type::Void);
             return Value::new(void, Vec::new());
         };
+        // `$__` stays what is in memory.
+        if known.content == Content::Unread {
+            return known.clone();
+        }
         Value { place: Place::Convenience(name.to_owned(), 0), ..known.clone() }
     }
 

@@ -187,24 +187,6 @@ impl Evaluator<'_> {
         }
         Ok(None)
     }
-
-    /// `&Class::member` of a member that is not static.
-    pub(super) fn member_pointer(&mut self, path: &Path) -> Result<Option<Value>, Stop> {
-        let Some((class, name)) = self.class_of(path) else { return Ok(None) };
-        if self.this()?.is_some() {
-            return Ok(None);
-        }
-        let (_, described) = self.stripped(class);
-        let Type::Record(record) = &*described else { return Ok(None) };
-        let found = record.members.iter().find(|member| !member.is_base && member.name.as_deref() == Some(name));
-        match found.map(|member| (&member.location, member.type_id)) {
-            Some((MemberLocation::Offset(offset), to)) => {
-                let type_id = self.intern(Type::MemberPointer { class, to });
-                Ok(Some(Value::new(type_id, offset.to_le_bytes().to_vec())))
-            }
-            _ => Ok(None),
-        }
-    }
 }
 
 /// An error that lists what a name may stand for.

@@ -1,9 +1,10 @@
 //! Values as numbers, and numbers as values of a type.
 
-use super::floats;
+use super::floats::Float;
 use super::{Evaluator, error};
 use crate::access::{integer, integer_bytes, is_signed};
 use crate::ast::{Binary, Builtin};
+use crate::float::Format;
 use crate::target::Stop;
 use crate::types::{Encoding, Type, TypeId};
 use crate::value::Value;
@@ -12,12 +13,7 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     Integer(Integer),
-    /// All sizes are computed as `f64`. The type is that of the value, stripped.
-    Float {
-        number: f64,
-        type_id: TypeId,
-        size: u64,
-    },
+    Float(Float),
 }
 
 /// An integer of a width. What is above the width repeats the sign, or is zero.
@@ -60,7 +56,9 @@ pub(super) fn builtin_of(size: u64, is_signed: bool) -> Builtin {
 /// Whether a stripped type is an integer, an enum, a character, a boolean.
 pub(super) fn is_integral(described: &Type) -> bool {
     match described {
-        Type::Base(base) => !matches!(base.encoding, Encoding::Float | Encoding::ComplexFloat),
+        Type::Base(base) => {
+            !matches!(base.encoding, Encoding::Float | Encoding::ComplexFloat | Encoding::ComplexInteger)
+        }
         Type::Enumeration(_) => true,
         _ => false,
     }
@@ -74,24 +72,18 @@ pub(super) fn is_boolean(described: &Type) -> bool {
     matches!(described, Type::Base(base) if base.encoding == Encoding::Boolean)
 }
 
-/// An `f64` cut to an integer, as a processor's conversion would have it, but never wrapping.
-pub(super) fn truncated(number: f64, is_signed: bool, size: u64) -> i128 {
-    if number.is_nan() {
-        return if is_signed { -1i128 << size.saturating_mul(8).saturating_sub(1).min(127) } else { 0 };
-    }
-    if size > 8 {
-        return number as i128;
-    }
-    if !is_signed && number > i64::MAX as f64 { i128::from(number as u64) } else { i128::from(number as i64) }
-}
-
 impl Evaluator<'_> {
     /// The number that a value without reference is; `None` if it is none.
     pub(super) fn number(&mut self, value: &Value) -> Result<Option<Number>, Stop> {
         let (type_id, described) = self.stripped(value.type_id);
-        if is_float(&described) {
+        if let Type::Base(base) = &*described
+            && base.encoding == Encoding::Float
+        {
             let bytes = self.bytes(value)?;
-            return Ok(Some(Number::Float { number: floats::number(&bytes), type_id, size: bytes.len() as u64 }));
+            let Some(format) = Format::of(base) else {
+                return error(format!("the format of {} is not known", base.name));
+            };
+            return Ok(Some(Number::Float(Float::new(&bytes, format, type_id, bytes.len() as u64))));
         }
         if !is_integral(&described) {
             return Ok(None);
@@ -111,7 +103,7 @@ impl Evaluator<'_> {
         let value = self.decayed(value)?;
         match self.number(&value)? {
             Some(Number::Integer(integer)) => Ok(integer.value),
-            Some(Number::Float { number, .. }) => Ok(i128::from(number as i64)),
+            Some(Number::Float(float)) => Ok(float.truncated(true, 8)),
             None => match &*self.stripped(value.type_id).1 {
                 Type::Pointer(_) => Ok(i128::from(self.word(&value)?)),
                 _ => error("Value can't be converted to integer."),
@@ -132,10 +124,6 @@ impl Evaluator<'_> {
 
     pub(super) fn integer_value(&mut self, integer: i128, size: u64, is_signed: bool) -> Value {
         self.builtin(builtin_of(size, is_signed), integer)
-    }
-
-    pub(super) fn float_value(&mut self, number: f64, type_id: TypeId, size: u64) -> Value {
-        Value::new(type_id, floats::bytes(number, size))
     }
 
     /// An integer as a value of an integral type.
@@ -160,7 +148,7 @@ impl Evaluator<'_> {
         }
         let value = self.decayed(value)?;
         match self.number(&value)? {
-            Some(Number::Float { number, .. }) => Ok(number != 0.0),
+            Some(Number::Float(float)) => Ok(float.is_true()),
             Some(Number::Integer(integer)) => Ok(integer.value != 0),
             None => Ok(self.bytes(&value)?.iter().any(|byte| *byte != 0)),
         }

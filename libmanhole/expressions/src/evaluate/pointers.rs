@@ -87,6 +87,7 @@ impl Evaluator<'_> {
                 let address = self.word(&value)?;
                 Ok(Value { is_stale: value.is_stale, ..Value::at(*to, address) })
             }
+            Type::MemberPointer { .. } => error("Attempt to dereference pointer to member without an object"),
             // gdb's: an address may be given as a number.
             Type::Base(_) if is_integral(&described) => {
                 let address = self.address(value)?;
@@ -101,6 +102,9 @@ impl Evaluator<'_> {
     #[inline(never)]
     pub(super) fn address_of(&mut self, operand: &Expression) -> Answer {
         if let Expression::Name(path) = operand {
+            if let Some(pointer) = self.member_pointer(path)? {
+                return Ok(pointer);
+            }
             match self.resolved(path)? {
                 Found::Enumerator { .. } => {
                     return error(format!("Can't take address of \"{path}\" which isn't an lvalue."));
@@ -111,11 +115,6 @@ impl Evaluator<'_> {
                 }
                 Found::Expression(text) => {
                     return self.inside(&path.to_string(), &text, |evaluator, inner| evaluator.address_of(inner));
-                }
-                Found::Nothing => {
-                    if let Some(pointer) = self.member_pointer(path)? {
-                        return Ok(pointer);
-                    }
                 }
                 _ => {}
             }

@@ -52,6 +52,10 @@ impl Evaluator<'_> {
     fn base_type(&mut self, base: &TypeBase) -> Result<TypeId, Stop> {
         match base {
             TypeBase::Builtin(builtin) => Ok(self.intern(builtin.as_type())),
+            TypeBase::Complex(builtin) => {
+                let part = self.intern(builtin.as_type());
+                self.complex_type(part)
+            }
             TypeBase::Of(operand) => self.type_of_expression(operand),
             TypeBase::Named(path) => match self.target.find_type(None, path) {
                 Some(type_id) => Ok(type_id),

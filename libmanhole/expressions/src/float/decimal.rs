@@ -8,33 +8,38 @@ const LARGEST_EXPONENT: i64 = 6000;
 /// Digits of a literal that are looked at; the others only round.
 const LONGEST: usize = 2000;
 
-/// A whole number, least significant limb first.
-struct Big {
+/// The base of numbers for arithmetic.
+const BINARY: u64 = 1 << 32;
+
+/// The base of numbers whose digits are wanted.
+const DECIMAL: u64 = 1_000_000_000;
+
+/// A whole number, least significant limb first. The base is a constant, since dividing by it is most of the work: a number of 15 bits
+/// of exponent has thousands of digits.
+struct Big<const BASE: u64> {
     limbs: Vec<u32>,
-    /// A power of two for arithmetic, of ten for digits.
-    base: u64,
 }
 
-impl Big {
-    fn new(mut number: u128, base: u64) -> Big {
+impl<const BASE: u64> Big<BASE> {
+    fn new(mut number: u128) -> Self {
         let mut limbs = Vec::new();
         while number > 0 {
-            limbs.push((number % u128::from(base)) as u32);
-            number /= u128::from(base);
+            limbs.push((number % u128::from(BASE)) as u32);
+            number /= u128::from(BASE);
         }
-        Big { limbs, base }
+        Big { limbs }
     }
 
     fn multiply_add(&mut self, factor: u32, addend: u32) {
         let mut carry = u64::from(addend);
         for limb in &mut self.limbs {
             let product = u64::from(*limb) * u64::from(factor) + carry;
-            *limb = (product % self.base) as u32;
-            carry = product / self.base;
+            *limb = (product % BASE) as u32;
+            carry = product / BASE;
         }
         while carry > 0 {
-            self.limbs.push((carry % self.base) as u32);
-            carry /= self.base;
+            self.limbs.push((carry % BASE) as u32);
+            carry /= BASE;
         }
     }
 
@@ -77,7 +82,7 @@ impl Big {
         self.limbs.get(at).copied().unwrap_or(0)
     }
 
-    fn is_at_least(&self, other: &Big) -> bool {
+    fn is_at_least(&self, other: &Self) -> bool {
         for at in (0..self.limbs.len().max(other.limbs.len())).rev() {
             if self.limb(at) != other.limb(at) {
                 return self.limb(at) > other.limb(at);
@@ -86,7 +91,7 @@ impl Big {
         true
     }
 
-    fn subtract(&mut self, other: &Big) {
+    fn subtract(&mut self, other: &Self) {
         let mut borrow = 0;
         for (at, limb) in self.limbs.iter_mut().enumerate() {
             let taken = i64::from(*limb) - i64::from(other.limb(at)) - borrow;
@@ -101,7 +106,7 @@ pub(super) fn general(mantissa: u128, exponent: i32, digits: usize) -> String {
     if mantissa == 0 {
         return "0".to_owned();
     }
-    let mut big = Big::new(mantissa, 1_000_000_000);
+    let mut big = Big::<DECIMAL>::new(mantissa);
     // With a negative exponent the number is mantissa * 5^n / 10^n.
     let mut point: i64 = 0;
     if exponent >= 0 {
@@ -178,7 +183,7 @@ pub(super) fn parse(text: &str) -> Option<(u128, i32, bool)> {
     if whole.len() + fraction.len() == 0 || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let mut number = Big::new(0, 1 << 32);
+    let mut number = Big::<BINARY>::new(0);
     let mut scale = exponent - i64::try_from(fraction.len()).ok()?;
     let mut is_sticky = false;
     let significant = whole.bytes().chain(fraction.bytes()).skip_while(|byte| *byte == b'0');
@@ -200,7 +205,7 @@ pub(super) fn parse(text: &str) -> Option<(u128, i32, bool)> {
     if scale < -2 * LARGEST_EXPONENT {
         return Some((1, i32::from(i16::MIN), true));
     }
-    let mut divisor = Big::new(1, 1 << 32);
+    let mut divisor = Big::<BINARY>::new(1);
     let power = u32::try_from(scale.unsigned_abs()).unwrap_or(0);
     if scale >= 0 {
         number.scale(10, power);

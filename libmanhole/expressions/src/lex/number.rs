@@ -41,8 +41,16 @@ pub(super) fn read(text: &str) -> Result<(Token, usize), String> {
     }
     let whole = text.get(..end).unwrap_or_default();
     let plain: String = whole.chars().filter(|letter| !matches!(letter, '\'' | '_')).collect();
-    let token = if is_float { float(&plain, whole) } else { integer(&plain, whole) };
-    Ok((token?, end))
+    let real = without_i(&plain);
+    let number = real.as_deref().unwrap_or(&plain);
+    let token = if is_float { float(number, whole)? } else { integer(number, whole)? };
+    Ok((if real.is_some() { Token::Imaginary(Box::new(token)) } else { token }, end))
+}
+
+/// The number without GNU C's suffix of imaginary ones, if it has it: `2i`, `2iu`, `1.5fi`.
+fn without_i(plain: &str) -> Option<String> {
+    let (digits, rest) = plain.rsplit_once(['i', 'I'])?;
+    rest.bytes().all(|letter| matches!(letter, b'u' | b'U' | b'l' | b'L')).then(|| format!("{digits}{rest}"))
 }
 
 fn float(plain: &str, whole: &str) -> Result<Token, String> {

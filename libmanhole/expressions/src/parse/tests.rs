@@ -41,6 +41,7 @@ fn say(tree: &Expression) -> String {
     match tree {
         Expression::Integer(value, builtin) => format!("{value}:{builtin:?}"),
         Expression::Floating(text, builtin) => format!("{text}:{builtin:?}"),
+        Expression::Imaginary(number) => format!("{}i", say(number)),
         Expression::Character(code, builtin) => format!("'{code}':{builtin:?}"),
         Expression::String(bytes, builtin) => format!("{:?}:{builtin:?}", String::from_utf8_lossy(bytes)),
         Expression::Truth(truth) => truth.to_string(),
@@ -60,6 +61,9 @@ fn say(tree: &Expression) -> String {
         Expression::Member { object, name, through_pointer } => {
             format!("({} {} {name})", if *through_pointer { "->" } else { "." }, say(object))
         }
+        Expression::ThroughMember { object, pointer, through_pointer } => {
+            two(if *through_pointer { "->*" } else { ".*" }, object, pointer)
+        }
         Expression::Call { function, arguments } => {
             let arguments: Vec<String> = arguments.iter().map(say).collect();
             format!("(call {} [{}])", say(function), arguments.join(" "))
@@ -77,6 +81,7 @@ fn say(tree: &Expression) -> String {
 fn say_type(name: &TypeName) -> String {
     let mut text = match &name.base {
         TypeBase::Builtin(builtin) => format!("{builtin:?}"),
+        TypeBase::Complex(builtin) => format!("complex {builtin:?}"),
         TypeBase::Tagged(tag, path) => format!("{tag:?} {path}"),
         TypeBase::Named(path) => path.to_string(),
         TypeBase::Of(inner) => format!("of {}", say(inner)),
@@ -100,6 +105,22 @@ fn say_type(name: &TypeName) -> String {
 
 /// The types of the numbers are those that gdb's whatis shows.
 const TREES: &[(&str, &str)] = &[
+    ("a.*b", "(.* a b)"),
+    ("-a->*b + c", "(Add (Minus (->* a b)) c)"),
+    ("(a.*b)(c)", "(call (.* a b) [c])"),
+    ("a.*b(c)", "(.* a (call b [c]))"),
+    ("a.*b.*c", "(.* a (.* b c))"),
+    ("a.*&T::x = 1", "(= (.* a (AddressOf T::x)) 1:Int)"),
+    ("a.*b++", "(PostIncrement (.* a b))"),
+    ("a.*b++--", "(PostDecrement (PostIncrement (.* a b)))"),
+    ("a.*(b++)", "(.* a (PostIncrement b))"),
+    ("2i", "2:Inti"),
+    ("0x5iu", "5:Unsignedi"),
+    ("1.5fi", "1.5:Floati"),
+    ("1.5li", "1.5:LongDoublei"),
+    ("1i32", "1:Int"),
+    ("(_Complex double)x", "(C<complex Double> x)"),
+    ("sizeof(unsigned char _Complex)", "sizeof<complex UnsignedChar>"),
     ("1", "1:Int"),
     ("2147483647", "2147483647:Int"),
     ("2147483648", "2147483648:Long"),
@@ -321,7 +342,6 @@ fn errors_name_what_is_wrong() {
         ("\"\\u{110000}\"", "no character"),
         ("operator)", "operator's sign"),
         ("operator", "the end"),
-        ("a.*b", "pointers to members"),
         ("sizeof(int", "a ) is missing at the end"),
     ] {
         let error = read(text).expect_err(text);

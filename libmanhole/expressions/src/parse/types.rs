@@ -15,6 +15,7 @@ struct Words {
     short: bool,
     longs: u8,
     base: Option<Builtin>,
+    complex: bool,
     any: bool,
 }
 
@@ -31,6 +32,7 @@ impl Words {
             "signed" | "__signed__" | "__signed" => return self.set(|words| &mut words.signed),
             "unsigned" => return self.set(|words| &mut words.unsigned),
             "short" => return self.set(|words| &mut words.short),
+            "_Complex" | "__complex__" | "__complex" => return self.set(|words| &mut words.complex),
             "long" => {
                 self.any = true;
                 self.longs = self.longs.saturating_add(1);
@@ -62,7 +64,11 @@ impl Words {
     fn fits(&self) -> bool {
         let sized = self.short || self.longs > 0;
         let signs = self.signed || self.unsigned;
-        !(self.signed && self.unsigned || self.short && self.longs > 0)
+        // C knows complex numbers without a type of their parts; gdb does not.
+        let is_bare = self.base.is_none() && !sized && !signs;
+        let is_number = !matches!(self.base, Some(Builtin::Void | Builtin::Bool));
+        !(self.complex && (is_bare || !is_number))
+            && !(self.signed && self.unsigned || self.short && self.longs > 0)
             && match self.base {
                 None | Some(Builtin::Int) => true,
                 Some(Builtin::Char) => !sized,
@@ -177,7 +183,8 @@ impl Parser<'_, '_> {
                 self.at = end;
                 return Err(format!("the words {} make no type", shown(self.since(start))));
             }
-            return Ok(Some(TypeBase::Builtin(words.builtin())));
+            let builtin = words.builtin();
+            return Ok(Some(if words.complex { TypeBase::Complex(builtin) } else { TypeBase::Builtin(builtin) }));
         }
         if base.is_none() && self.starts_name() {
             let start = self.at;

@@ -244,12 +244,9 @@ impl Printer<'_> {
                 return self.formatted(&bytes, &Type::MemberPointer { class, to });
             }
             let offset = integer(&bytes, true);
-            let found = record.members.iter().find(|member| {
-                matches!(member.location, MemberLocation::Offset(at) if i128::from(at) == offset && !member.is_base)
-            });
-            let text = match found.and_then(|member| member.name.as_deref()) {
+            let text = match self.member_at(class, offset, 0) {
                 _ if offset == -1 => "NULL".to_owned(),
-                Some(name) => format!("&{class_name}::{name}"),
+                Some((class, name)) => format!("&{class}::{name}"),
                 None => offset.to_string(),
             };
             self.put(&text);
@@ -278,6 +275,28 @@ impl Printer<'_> {
             self.put(&format!(", this adjustment {adjustment}"));
         }
         Ok(())
+    }
+
+    /// The class that declares the member at an offset, and its name: one of the class's own, or else of the base there.
+    fn member_at(&mut self, class: TypeId, offset: i128, depth: u32) -> Option<(String, String)> {
+        let (_, described) = access::stripped(class, self.target);
+        let Type::Record(record) = &*described else { return None };
+        let offset_of = |member: &crate::types::Member| match member.location {
+            MemberLocation::Offset(at) => Some(i128::from(at)),
+            _ => None,
+        };
+        let (bases, members): (Vec<_>, Vec<_>) = record.members.iter().partition(|member| member.is_base);
+        if let Some(found) = members.into_iter().find(|member| offset_of(member) == Some(offset)) {
+            return Some((record.name.clone().unwrap_or_default(), found.name.clone()?));
+        }
+        for base in bases {
+            let Some(start) = offset_of(base) else { continue };
+            let size = i128::from(access::size_of(base.type_id, self.target)?);
+            if (start..start + size).contains(&offset) && depth < 16 {
+                return self.member_at(base.type_id, offset - start, depth + 1);
+            }
+        }
+        None
     }
 
     /// As the demangled name has it, which the symbol tables know; else without parameters.

@@ -4,9 +4,10 @@
 
 use super::{Format, Printer, is_float, strings};
 use crate::access::{integer, is_signed};
+use crate::evaluate::complex::part_of;
 use crate::float;
 use crate::target::Stop;
-use crate::types::{Encoding, Enumeration, Type};
+use crate::types::{Base, Encoding, Enumeration, Type};
 use crate::value::Value;
 
 impl Printer<'_> {
@@ -16,7 +17,7 @@ impl Printer<'_> {
             return Ok(());
         };
         match described {
-            Type::Base(base) if base.encoding == Encoding::ComplexFloat => return self.complex(&bytes, &base.name),
+            Type::Base(base) if let Some(part) = part_of(base) => return self.complex(&bytes, part),
             Type::Base(base) if self.is_rust && base.size == 0 => {
                 self.put(&base.name);
                 return Ok(());
@@ -53,19 +54,15 @@ impl Printer<'_> {
     }
 
     /// `1 + 2i`.
-    fn complex(&mut self, bytes: &[u8], name: &str) -> Result<(), Stop> {
-        let half = bytes.len() / 2;
-        let Some(format) = float::Format::named(name, half as u64) else {
-            self.put("<a number of an unknown format>");
-            return Ok(());
-        };
-        let (real, imaginary) = bytes.split_at_checked(half).unwrap_or_default();
-        let part =
-            Type::Base(crate::types::Base { name: name.to_owned(), size: half as u64, encoding: Encoding::Float });
+    fn complex(&mut self, bytes: &[u8], part: Base) -> Result<(), Stop> {
+        let (real, imaginary) = bytes.split_at_checked(bytes.len() / 2).unwrap_or_default();
+        let format = float::Format::of(&part).filter(|_| part.encoding == Encoding::Float);
+        let part = Type::Base(part);
         for (bytes, after) in [(real, " + "), (imaginary, "i")] {
-            match self.scalar_format() {
-                Some(_) => self.formatted(bytes, &part)?,
-                None => self.put(&float::text(bytes, format)),
+            match (self.scalar_format(), format) {
+                (Some(_), _) => self.formatted(bytes, &part)?,
+                (None, Some(format)) => self.put(&float::text(bytes, format)),
+                (None, None) => self.put(&whole(bytes, is_signed(&part))),
             }
             self.put(after);
         }
@@ -145,7 +142,7 @@ fn as_word(bytes: &[u8], described: &Type) -> Result<u64, Stop> {
             let is_low = text.starts_with('-') && !text.contains("nan");
             Ok(number.unwrap_or(if is_low { i64::MIN } else { i64::MAX }) as u64)
         }
-        Type::Base(base) if base.encoding == Encoding::ComplexFloat => {
+        Type::Base(base) if part_of(base).is_some() => {
             Err(Stop::Error("Value can't be converted to integer.".to_owned()))
         }
         Type::Function(_) => Err(Stop::Error("Value can't be converted to integer.".to_owned())),

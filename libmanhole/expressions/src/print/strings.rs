@@ -60,7 +60,9 @@ pub(super) fn element(
             at = next?;
             continue;
         };
+        // What the command x gives the bytes that it has shown is a number.
         let is_byte = base.size == 1
+            && base.name != "int8_t"
             && matches!(
                 base.encoding,
                 Encoding::SignedChar | Encoding::UnsignedChar | Encoding::Signed | Encoding::Unsigned

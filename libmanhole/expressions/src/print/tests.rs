@@ -13,6 +13,8 @@ mod bounds;
 use std::rc::Rc;
 
 use super::*;
+use crate::evaluate::Variables;
+use crate::target::Found;
 use crate::testing::Fake;
 use crate::types::{
     Access, Base, Enumeration, Function, Member, MemberLocation, Method, RecordKind, TemplateArgument, Variant,
@@ -294,6 +296,24 @@ fn compare(table: &str) -> usize {
     }
     assert!(wrong.is_empty(), "{} of {} rows differ:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
     rows.len()
+}
+
+/// The programs that the tables are of, their variables by name.
+pub(crate) fn worlds() -> Vec<(Fake, Variables)> {
+    let tables = [
+        (include_str!("tests/c.tsv"), Language::C),
+        (include_str!("tests/cpp.tsv"), Language::Cpp),
+        (include_str!("tests/rust.tsv"), Language::Rust),
+    ];
+    let world = |(table, language)| {
+        let (mut fake, rows) = load(table);
+        for row in rows {
+            let found = Found::Variable(Value::at(id(row[3]), u64::from_str_radix(row[4], 16).unwrap()));
+            fake.names.insert(row[2].to_owned(), found);
+        }
+        (fake, Variables { language, ..Variables::default() })
+    };
+    tables.map(world).into()
 }
 
 #[test]

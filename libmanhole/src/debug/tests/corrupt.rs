@@ -2,14 +2,12 @@
 //!
 //! Context: test.
 
-use core::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use object::ObjectSection as _;
 
 use super::sources::{C, C_OTHER, CPP, LOCALS, RUST};
 use super::*;
-use crate::snapshot::Registers;
 
 /// Marsaglia's xorshift: the same numbers each time.
 struct Numbers(u64);
@@ -23,68 +21,12 @@ impl Numbers {
     }
 }
 
-struct Zeros;
-
-impl Surroundings for Zeros {
-    fn read(&mut self, address: u64, buffer: &mut [u8]) -> bool {
-        buffer.fill(address as u8);
-        !address.is_multiple_of(3)
-    }
-
-    fn thread_local(&mut self, _module: u64, offset: u64) -> Option<u64> {
-        Some(offset)
-    }
-}
-
 /// All that is asked of debug information; the number of answers.
 fn exercise(sections: &[(String, Vec<u8>)], code: core::ops::Range<u64>, module: &Module, names: &[&str]) -> usize {
     let get = |name: &str| sections.iter().find(|(known, _)| known == name).map_or(&[][..], |(_, bytes)| bytes);
     let store = Store::default();
-    let symbols = symbols_in(&store);
     let dwarf = Dwarf::of_sections(&store, get, code.clone());
-    let source = source::Source::new(Rc::new(dwarf));
-    let mut debug = Debug::new();
-    let image = Rc::new(Image::new(0, module, source));
-    debug.images.push((Key::of(module), Some(image)));
-    let modules = Modules { mappings: Vec::new(), modules: vec![module.clone()] };
-    let memory = Memory::new();
-    let look = Look { modules: &modules, memory: &memory, files: &symbols, stop: &never };
-    let (mut answers, mut numbers) = (0, Vec::new());
-    for kind in [Kind::Types, Kind::Variables, Kind::Functions] {
-        let _ = debug.list(look, module, kind, &mut |_| ControlFlow::Continue(true), &mut |it| {
-            numbers.push(it.type_id);
-            if numbers.len() > 400 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-    }
-    for number in numbers {
-        answers += format!("{:?}", debug.describe(number)).len().min(1);
-        let complete = debug.complete(look, number);
-        answers += usize::from(debug.size_of(complete).is_some());
-    }
-    let mut registers = Registers::NONE;
-    for number in 0..10 {
-        registers.set(number, Some(0x7000_0000 + u64::from(number) * 64));
-    }
-    let step = (code.end - code.start) / 24 + 1;
-    for pc in code.step_by(step as usize).map(|address| address + BIAS) {
-        let caller = Frame { pc: pc + 1, registers: &registers, cfa: Some(5), caller: None };
-        let frame = Frame { pc, registers: &registers, cfa: Some(0x7000_1000), caller: Some(&caller) };
-        let Some(scopes) = debug.at(look, pc) else { continue };
-        let locals = scopes.functions.iter().flat_map(|it| &it.blocks).flat_map(|block| &block.locals);
-        for local in locals.collect::<Vec<_>>() {
-            let value = debug.value(local, &frame, &mut Zeros);
-            answers += usize::from(value.place != manhole_expressions::value::Place::None);
-        }
-        let here = debug.here(look, pc);
-        answers += debug.find_variable(look, &path("same_name"), Some(&here), &mut |_| None).len();
-    }
-    for name in names {
-        answers += debug.find_variable(look, &path(name), None, &mut |_| None).len();
-        answers += debug.find_function(look, &path(name), None, &mut |_| None).len();
-        answers += debug.find_enumerator(look, &path(name), None).len();
-        answers += usize::from(type_of(&mut debug, look, name).is_some());
-    }
-    answers
+    crate::debug::exercise::dwarf(&store, Rc::new(dwarf), code, module, names)
 }
 
 #[test]

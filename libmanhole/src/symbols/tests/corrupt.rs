@@ -4,6 +4,10 @@
 
 use super::*;
 
+fn exercise(path: &Path) -> usize {
+    crate::symbols::exercise::file(path.to_str().unwrap().as_bytes())
+}
+
 /// Marsaglia's xorshift: the same numbers each time.
 struct Numbers(u64);
 
@@ -14,34 +18,6 @@ impl Numbers {
         self.0 ^= self.0 << 17;
         (self.0 % limit as u64) as usize
     }
-}
-
-/// All that is done with a file; the number of answers.
-fn exercise(path: &Path) -> usize {
-    let store = Store::default();
-    let Ok(file) = elf::ElfFile::open(path.to_str().unwrap().as_bytes()) else { return 0 };
-    let mut answers = file.crc32().map_or(0, |_| 1);
-    if let Some(Ok(table)) = table::Table::of_file(&file, |bytes| store.keep(bytes)) {
-        for address in (0..0x5000).step_by(61).chain([u64::MAX, u64::MAX - 1, 1 << 63]) {
-            answers += table.covering(address).map_or(0, |entry| names::shown(table.name(entry)).len());
-        }
-    }
-    // Every other file by pages.
-    if file.build_id.last().is_some_and(|byte| byte % 2 == 0) {
-        store.used.pages_only();
-    }
-    if let Some(Ok(dwarf)) = dwarf::Dwarf::open(&store, &file, &file.path, "x") {
-        for name in [&b"hidden"[..], b"x", b"variable"] {
-            answers += dwarf.units_with(name, &|| false).candidates.len();
-            answers += dwarf.units_by_index(name, &|| false).candidates.len();
-        }
-        answers += dwarf.units_with_address(0x4000, &|| false).candidates.len();
-        let lines = lines::Lines::new(Rc::new(dwarf));
-        for address in (0..0x5000).step_by(61).chain([u64::MAX, u64::MAX - 1, 1 << 63]) {
-            answers += lines.calls(address).len();
-        }
-    }
-    answers
 }
 
 #[test]

@@ -242,6 +242,12 @@ impl<'t> Reader<'t> {
                     self.take(",");
                 }
                 Expression::Call { function: Box::new(left), arguments }
+            } else if self.take("->*") {
+                let pointer = Box::new(self.primary());
+                Expression::ThroughMember { object: Box::new(left), pointer, through_pointer: true }
+            } else if self.take(".*") {
+                let pointer = Box::new(self.primary());
+                Expression::ThroughMember { object: Box::new(left), pointer, through_pointer: false }
             } else if self.take("->") {
                 let first = self.word().unwrap();
                 Expression::Member { object: Box::new(left), name: self.path(first), through_pointer: true }

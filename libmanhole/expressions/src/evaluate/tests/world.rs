@@ -127,7 +127,7 @@ impl World {
         };
         match &*described {
             Type::Base(base) if base.encoding == Encoding::Float => {
-                format!("{name} {}", crate::evaluate::floats::number(&bytes))
+                format!("{name} {}", crate::float::to_f64(&bytes))
             }
             Type::Base(_) | Type::Enumeration(_) => format!("{name} {}", integer(&bytes, is_signed(&described))),
             Type::Pointer(_) | Type::Reference { .. } | Type::MemberPointer { .. } => {
