@@ -5,13 +5,15 @@ use manhole_tests::{PATIENCE, StructuredClient, requires, turn, victims, wait_fo
 use nix::sys::signal::Signal;
 
 /// node in its own functions, each compiled: the names that it has given them stand in its map.
-fn javascript(flags: &[&str]) -> Victim {
+/// It leaves a log of its own in its working directory.
+fn javascript(flags: &[&str], directory: &std::path::Path) -> Victim {
     Host::new(requires::program("node").unwrap())
         .args(flags)
         .args(["--no-opt", "--always-sparkplug"])
         .arg(victims::script("javascript.js"))
         .arg("3")
         .options("")
+        .directory(directory)
         .ends_by(Signal::SIGTERM)
         .ready()
 }
@@ -40,7 +42,8 @@ fn compiled_javascript_has_the_names_of_its_map() {
     if !requires::installed("node", "nodejs") {
         return;
     }
-    let victim = javascript(&["--perf-basic-prof"]);
+    let directory = tempfile::tempdir().unwrap();
+    let victim = javascript(&["--perf-basic-prof"], directory.path());
     let mut client = victim.structured();
     let frames = compiled(&victim, &mut client);
     let script = victims::script("javascript.js");
@@ -67,7 +70,8 @@ fn a_map_that_is_not_the_processs_own_is_not_believed() {
     if !requires::installed("node", "nodejs") {
         return;
     }
-    let victim = javascript(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let victim = javascript(&[], directory.path());
     let mut client = victim.structured();
     let map = map_of(&victim);
     let frames = compiled(&victim, &mut client);
