@@ -256,9 +256,16 @@ pub(crate) fn mask_has_changed(how: c_int, set: Set) {
     worker.mask.store(now, SeqCst);
 }
 
+/// Whether this process is the child of a fork that a worker has made.
+static IS_JOBS_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// In such a child.
+pub(crate) fn note_child() {
+    IS_JOBS_CHILD.store(true, SeqCst);
+}
+
 /// Before the calling thread executes a program: what that is to block instead, if the thread has the mask of a worker that has a job. It may
-/// be the child of a vfork(2), which has the worker's stack, or one that has put back the mask that it has found before its fork: no other
-/// thread has that mask.
+/// be the child of a vfork(2), which has the worker's stack, or the child of a fork that has put back the mask that it has found before.
 pub(crate) fn mask_of_program() -> Option<Set> {
     let host = HOST_MASK.load(SeqCst);
     if host == NO_MASK || signal::mask() != at_work() {
@@ -267,7 +274,10 @@ pub(crate) fn mask_of_program() -> Option<Set> {
     let here = core::ptr::from_ref(&host) as usize;
     let is_on = |worker: &&Worker| (1..STACK).contains(&worker.stack.load(SeqCst).wrapping_sub(here));
     let worker = WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE).find(is_on);
-    Some(Set(worker.map_or(host, |worker| worker.mask.load(SeqCst))))
+    match worker {
+        Some(worker) => Some(Set(worker.mask.load(SeqCst))),
+        None => IS_JOBS_CHILD.load(SeqCst).then_some(Set(host)),
+    }
 }
 
 /// What a worker blocks while it has a job, as the kernel tells it: what a fault raises is open, and two cannot be blocked.

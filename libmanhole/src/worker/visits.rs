@@ -1,6 +1,6 @@
 //! Visits: calls that run on a thread of the host's own, which waits in a system call, instead of on a worker.
 //!
-//! Context: [`begin`] and [`collect`] on the agent's thread; [`come`] in a **signal handler** on the host thread, at a place where that thread
+//! Context: [`want`] and [`collect`] on the agent's thread; [`come`] in a **signal handler** on the host thread, at a place where that thread
 //! was seen to hold nothing. Until the call itself it makes system calls and touches atomics; no allocation, no lock that is waited for.
 //!
 //! The handler stays where it is while the call runs, so the thread goes on exactly where it was when that has returned. The call has the
