@@ -10,6 +10,7 @@
 )]
 
 mod activation;
+mod bad_lines;
 mod calls;
 mod calls_aftermath;
 mod descriptors;

@@ -114,6 +114,9 @@ impl Key {
     }
 }
 
+/// Answers that are kept of one module while a session lasts: more than the frames of any dump.
+const ANSWERS: usize = 10_000;
+
 /// What is loaded of one module.
 struct Loaded<'s> {
     table: table::Table<'s>,
@@ -189,6 +192,9 @@ impl<'s> Symbols<'s> {
         let locations = loaded.describe(module, address);
         if let DwarfState::Read(dwarf) = &loaded.dwarf {
             self.problems.append(&mut dwarf.take_problems());
+        }
+        if loaded.located.len() >= ANSWERS {
+            loaded.located.clear();
         }
         loaded.located.insert(address, locations.clone());
         locations

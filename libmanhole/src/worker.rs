@@ -94,6 +94,18 @@ static ASKED: AtomicI32 = AtomicI32::new(0);
 /// What has become of the wish: an error number, or 0, or -1 as long as nobody has come by.
 static RESULT: AtomicI32 = AtomicI32::new(-1);
 
+/// The strings of sessions that have ended before jobs which may still use them. They go with the last job.
+static LEFT: Lock<Vec<Box<[u8]>>> = Lock::new(Vec::new());
+
+/// For the agent's thread, at the end of a session: its strings go, at once or when no job runs any more.
+pub(crate) fn leave_strings(strings: &mut Vec<Box<[u8]>>) {
+    let mut left = LEFT.lock();
+    left.append(strings);
+    if !left.is_empty() && !is_busy() {
+        *left = Vec::new();
+    }
+}
+
 /// Makes sure that there is a worker for the application's commands. The calling thread blocks all signals, and otherwise `mask`.
 pub(crate) fn ensure(mask: Set) -> Result<(), Errno> {
     let Some(_one) = CHANGING.try_lock() else { return Err(Errno(libc::EBUSY)) };
@@ -210,6 +222,8 @@ pub(crate) fn forget() {
     }
     WANTED.store(0, SeqCst);
     CHANGING.forget(());
+    // The call that has forked may use them.
+    LEFT.forget(Vec::new());
     jobs::forget();
     visits::forget();
 }
@@ -370,6 +384,7 @@ impl Worker {
         }
         let _ = self.state.compare_exchange(BUSY, IDLE, SeqCst, SeqCst);
         let _ = self.state.compare_exchange(LAST, ENDING, SeqCst, SeqCst);
+        leave_strings(&mut Vec::new());
         state::poke();
     }
 }

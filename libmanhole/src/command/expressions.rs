@@ -152,22 +152,19 @@ impl Context<'_, '_> {
             };
             let pointer = inferior.intern(Type::Pointer(pointed));
             let address_bytes = address.to_le_bytes().to_vec();
-            variables.convenience.insert("_".to_owned(), Value::new(pointer, address_bytes));
+            variables.set("_", Value::new(pointer, address_bytes));
             let there = match type_id {
                 Some(_) => Value::at(of, address),
                 None => Value::new(of, Vec::new()),
             };
-            variables.convenience.insert("__".to_owned(), there);
+            variables.set("__", there);
             Ok(())
         });
     }
 
     /// Adds a value to the history; its number.
     pub(super) fn record(&mut self, value: &Value) -> Result<usize, String> {
-        self.with_inferior(|inferior, variables| {
-            variables.record(value, inferior)?;
-            Ok(variables.history.len())
-        })
+        self.with_inferior(|inferior, variables| variables.record(value, inferior))
     }
 
     /// The type of an expression, or the one that it names. Nothing is called, nothing is written.

@@ -15,7 +15,6 @@ use crate::modules::Modules;
 use crate::render::{Level, Stack, frames::hex};
 use crate::snapshot::Location;
 use crate::symbols::{Store, Symbol, Symbols};
-use crate::sys::lock::Lock;
 use crate::sys::process;
 use crate::worker::{self, Ticket};
 use manhole_expressions::evaluate::Variables;
@@ -298,22 +297,9 @@ impl<'s> Session<'s> {
     }
 }
 
-/// The strings of sessions that have ended before calls which may still use them. They go with the next session that ends after those.
-static LEFT: Lock<Vec<Box<[u8]>>> = Lock::new(Vec::new());
-
-/// In a freshly forked child, where the call that has forked may use them.
-pub(crate) fn forget() {
-    LEFT.forget(Vec::new());
-}
-
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        let mut left = LEFT.lock();
-        if worker::is_busy() {
-            left.append(&mut self.strings);
-        } else {
-            *left = Vec::new();
-        }
+        worker::leave_strings(&mut self.strings);
     }
 }
 

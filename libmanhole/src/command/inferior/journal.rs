@@ -6,7 +6,7 @@
 use manhole_expressions::target::Stop;
 use manhole_expressions::value::Value;
 
-/// Bytes that one line's journal holds at most.
+/// What one line's journal takes at most, in bytes.
 const MOST: usize = 16 << 20;
 
 /// One thing that was asked or done.
@@ -78,9 +78,11 @@ impl Journal {
         if self.is_closed {
             return Ok(());
         }
-        if let Entry::Read(Ok(bytes)) = &entry {
-            self.bytes = self.bytes.saturating_add(bytes.len());
-        }
+        let content = match &entry {
+            Entry::Read(Ok(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        self.bytes = self.bytes.saturating_add(size_of::<Entry>()).saturating_add(content);
         if self.bytes > MOST {
             return Err(Stop::Error(format!("the expression reads more than {} MiB", MOST >> 20)));
         }
