@@ -124,7 +124,8 @@ pub(crate) fn ensure(mask: Set) -> Result<(), Errno> {
 fn create(slot: usize, mask: Set) -> Result<(), Errno> {
     let Some(worker) = WORKERS.get(slot) else { return Err(Errno(libc::EINVAL)) };
     worker.tid.store(0, SeqCst);
-    HOST_MASK.store(mask.0, SeqCst);
+    // A job that installs the manhole anew is itself on a thread that blocks what the host's own do not.
+    HOST_MASK.store(host_mask().unwrap_or(mask).0, SeqCst);
     let mut attributes = core::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     let mut id: libc::pthread_t = 0;
     let before = signal::block_all();
@@ -292,6 +293,11 @@ pub(crate) fn mask_of_program() -> Option<Set> {
         Some(worker) => Some(Set(worker.mask.load(SeqCst))),
         None => IS_JOBS_CHILD.load(SeqCst).then_some(Set(host)),
     }
+}
+
+/// As [`mask_of_program`], for a thread that may also be one of the host's that has a visit.
+pub(crate) fn mask_to_execute_with() -> Option<Set> {
+    visits::host_mask().or_else(mask_of_program)
 }
 
 /// What a worker blocks while it has a job, as the kernel tells it: what a fault raises is open, and two cannot be blocked.

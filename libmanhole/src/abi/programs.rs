@@ -142,7 +142,7 @@ pub unsafe extern "C" fn popen(command: *const c_char, mode: *const c_char) -> *
 
 /// Executes with the host's mask where the thread has a worker's. A call that comes back has failed.
 fn executing(execute: impl FnOnce() -> c_int) -> c_int {
-    let before = worker::mask_of_program().map(signal::exchange_mask);
+    let before = worker::mask_to_execute_with().map(signal::exchange_mask);
     let result = execute();
     if let Some(before) = before {
         signal::exchange_mask(before);
@@ -229,6 +229,6 @@ lists! {
 }
 
 extern "C" fn prepare_listing(which: Listing) -> usize {
-    worker::mask_of_program().map(signal::exchange_mask);
+    worker::mask_to_execute_with().map(signal::exchange_mask);
     sys_next::listing(which)
 }

@@ -198,7 +198,8 @@ impl Inferior<'_, '_> {
         }
         own_memory::write(address, bytes, by_force).map_err(|_| cannot_access(address))?;
         let look = self.session.look.as_deref();
-        let copies = look.into_iter().flat_map(|look| &look.stacks).filter_map(|stack| stack.thread.capture.as_ref().ok());
+        let copies =
+            look.into_iter().flat_map(|look| &look.stacks).filter_map(|stack| stack.thread.capture.as_ref().ok());
         for copy in copies {
             self.session.written.add(copy.stack.start, copy.stack.bytes.len(), address, bytes);
         }
