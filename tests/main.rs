@@ -20,6 +20,7 @@ mod exec_handler;
 mod exit;
 mod expressions;
 mod fork;
+mod frames_and_names;
 mod go_names;
 mod hostile;
 mod interface;
