@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use manhole_tests::structured::Reply;
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{PATIENCE, StructuredClient, tasks, turn, victims, wait_for};
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 fn served(options: &str) -> Victim {
@@ -228,12 +229,57 @@ fn what_a_line_starts_has_the_signals_of_the_process() {
         .ready();
     let mut client = victim.structured();
     let (usr1, usr2) = (1 << (libc::SIGUSR1 - 1), 1 << (libc::SIGUSR2 - 1));
-    for name in ["of_a_thread", "of_a_fork", "of_a_spawn", "of_system", "of_popen"] {
+    const WAYS: [&str; 9] = [
+        "of_a_thread",
+        "of_a_c11_thread",
+        "of_a_fork",
+        "of_a_fork_in_peace",
+        "of_a_vfork",
+        "of_a_listed_vfork",
+        "of_a_spawn",
+        "of_system",
+        "of_popen",
+    ];
+    for name in WAYS {
         assert_eq!(value(&mut client, &format!("{name}()")), usr1.to_string(), "{name}");
     }
     assert_eq!(value(&mut client, "of_a_spawn_that_blocks_sigusr2()"), usr2.to_string());
+    for name in ["of_a_thread", "of_a_c11_thread", "of_a_fork", "of_a_vfork", "of_a_spawn", "of_system"] {
+        let blocking = format!("while_sigusr2_is_blocked({name})");
+        assert_eq!(value(&mut client, &blocking), (usr1 | usr2).to_string(), "{name}");
+    }
+    assert_eq!(value(&mut client, "of_a_fork()"), usr1.to_string());
     assert_eq!(value(&mut client, "status_of_system()"), "23");
     drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+/// A program that a line executes in the place of this one can be ended by SIGTERM.
+#[test]
+fn a_program_that_follows_has_the_signals_of_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+    let _turn = turn::shared();
+    let mut victim = Host::new(victims::c_with("starter", &["-O1", "-g"])).env("ANSWER", "").options("").ready();
+    let mut client = victim.structured();
+    client.ask(json!({"run": "call become_another()"}));
+    let name = || std::fs::read_to_string(format!("/proc/{}/comm", victim.pid())).unwrap_or_default();
+    wait_for("the other program", PATIENCE, || (name() == "sleep\n").then_some(()));
+    drop(client);
+    victim.signal(Signal::SIGTERM);
+    assert_eq!(victim.finish().1.signal(), Some(libc::SIGTERM));
+}
+
+/// The C library's syscall(3) by its address finds, where ours leaves its number, that of another call.
+#[test]
+fn a_number_that_another_call_has_left_is_not_taken() {
+    let _turn = turn::shared();
+    let mut victim = Host::new(victims::c_with("two_ways", &["-O1", "-g"])).options("").ready();
+    for _ in 0..5 {
+        let mut client = victim.structured();
+        assert_eq!(value(&mut client, "add(40, 2)"), "42");
+        drop(client);
+    }
+    assert!(!victim.log().contains("disturbed"), "{}", victim.log());
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
 

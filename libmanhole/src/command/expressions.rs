@@ -49,6 +49,7 @@ impl Context<'_, '_> {
             interrupted: self.interrupted,
             insists: self.insists,
             calls_nothing: self.calls_nothing,
+            on: self.on,
             line: &self.line,
         };
         variables.language = inferior.language();
@@ -191,6 +192,20 @@ impl Context<'_, '_> {
             inferior.session.journal.close();
             print::value(value, format, options, inferior)
         })
+    }
+
+    /// The text of a value behind its name.
+    pub(super) fn shown_named(&mut self, value: &Value) -> Result<String, String> {
+        let options = self.session.options.clone();
+        self.with_inferior(|inferior, _| {
+            inferior.session.journal.close();
+            print::named(value, &options, inferior)
+        })
+    }
+
+    /// A declaration of a name that has the type.
+    pub(super) fn declaration(&mut self, type_id: TypeId, name: &str) -> Result<String, String> {
+        self.with_inferior(|inferior, _| Ok(print::declaration(type_id, name, inferior)))
     }
 
     /// What a typedef's name stands for, one step; else the type itself.

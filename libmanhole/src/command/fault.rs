@@ -30,8 +30,14 @@ impl Session<'_> {
             Some(failure) => Err(Stop::Error(failure)),
             None if call.is_abandoned() => Err(Stop::Error("the call was abandoned".to_owned())),
             None => {
-                let mut inferior =
-                    Inferior { session: self, interrupted: &|| false, insists: false, calls_nothing: true, line: "" };
+                let mut inferior = Inferior {
+                    session: self,
+                    interrupted: &|| false,
+                    insists: false,
+                    calls_nothing: true,
+                    on: None,
+                    line: "",
+                };
                 inferior.session.journal.close();
                 call.result(&mut inferior)
             }
@@ -63,6 +69,9 @@ impl Session<'_> {
                 "\nIt was inside {}, in {function}: what that has locked{which} stays locked, and threads that need it will wait for ever.",
                 room.name()
             ));
+        }
+        if let Some(thread) = &ticket.visited {
+            report.push_str(&format!("\n{thread} goes on where it was."));
         }
         self.end_line();
         report

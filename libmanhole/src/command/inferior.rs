@@ -9,6 +9,7 @@ mod prototypes;
 mod registers;
 mod thread_local;
 mod view;
+mod visits;
 
 use core::cell::RefCell;
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub(crate) struct Inferior<'a, 's> {
     pub(super) insists: bool,
     /// Whether nothing is called at all.
     pub(super) calls_nothing: bool,
+    /// The thread that calls functions; `None` for a worker.
+    pub(super) on: Option<i32>,
     /// The line that was typed, for `jobs`.
     pub(super) line: &'a str,
 }
@@ -181,6 +184,11 @@ impl Inferior<'_, '_> {
     fn write_now(&mut self, address: u64, bytes: &[u8]) -> Result<(), Stop> {
         let by_force = self.session.force;
         let last = address.wrapping_add(bytes.len() as u64).wrapping_sub(1);
+        if self.calls_nothing {
+            return Err(Stop::Error(
+                "this would change the process, and what is shown again and again only reads".to_owned(),
+            ));
+        }
         let modules = self.session.modules();
         for at in [address, last] {
             let Some(mapping) = modules.mapping(at) else { return Err(cannot_access(at)) };

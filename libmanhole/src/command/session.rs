@@ -231,8 +231,6 @@ impl<'s> Session<'s> {
     /// The symbol that covers the address.
     pub(super) fn symbol_at(&mut self, address: u64) -> Option<Symbol> {
         let (symbols, world) = self.parts();
-        // An address outside every object has no symbol, and no table needs to be loaded to know that.
-        world.modules.module(address)?;
         symbols.symbol_at(&world.modules, &world.memory, address)
     }
 
@@ -341,6 +339,8 @@ pub(crate) struct Context<'c, 's> {
     pub(super) insists: bool,
     /// Whether nothing is called at all.
     pub(super) calls_nothing: bool,
+    /// The thread that calls functions; `None` for a worker.
+    pub(super) on: Option<i32>,
 }
 
 impl<'c, 's> Context<'c, 's> {
@@ -357,6 +357,7 @@ impl<'c, 's> Context<'c, 's> {
             line: line.to_owned(),
             insists: false,
             calls_nothing: false,
+            on: None,
         }
     }
 

@@ -101,7 +101,10 @@ impl Prompt<'_> {
                 false
             });
             job.redirected.set(redirected);
-            redirect::input::begin();
+            // A thread of the host's reads what is its own.
+            if job.ticket.visited.is_none() {
+                redirect::input::begin();
+            }
             job.ticket.go();
         }
         let mut again = None;
@@ -173,8 +176,17 @@ impl Prompt<'_> {
 impl Session<'_> {
     fn given_up(&mut self, ticket: &Ticket, reason: &str) -> Answer {
         let number = worker::give_up(ticket);
-        let lock = self.lock_waited_for(ticket).map(|lock| format!("; {lock}")).unwrap_or_default();
-        let error = format!("{reason}: {} still runs, as job {number}; jobs lists it{lock}", ticket.name);
+        let name = &ticket.name;
+        let mut error = match &ticket.visited {
+            None => format!("{reason}: {name} still runs, as job {number}; jobs lists it"),
+            Some(thread) => format!(
+                "{reason}: {name} still runs in {thread}, as job {number}; jobs lists it. {thread} does nothing else until it has returned"
+            ),
+        };
+        if let Some(lock) = self.lock_waited_for(ticket) {
+            error.push_str("; ");
+            error.push_str(&lock);
+        }
         Answer { data: json!({ "job": number }), error: Some(error), ..Answer::default() }
     }
 }

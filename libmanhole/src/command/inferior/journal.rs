@@ -27,14 +27,22 @@ pub(crate) struct Journal {
     bytes: usize,
     /// The value is there: what printing it reads is read once only.
     is_closed: bool,
-    /// What is to be told before the value.
-    pub(super) notes: Vec<String>,
+    /// What is to be told before the value, each with the number of entries that it came after.
+    notes: Vec<(usize, String)>,
+    /// How many have been told since the beginning of the line.
+    told: usize,
 }
 
 impl Journal {
     /// The line is evaluated from its beginning.
     pub(crate) fn rewind(&mut self) {
         self.at = 0;
+        self.told = 0;
+        self.is_closed = false;
+    }
+
+    /// The line goes on after a value: with the next thread of `thread apply`.
+    pub(crate) fn reopen(&mut self) {
         self.is_closed = false;
     }
 
@@ -43,9 +51,19 @@ impl Journal {
         self.is_closed = true;
     }
 
-    /// What is to be told before the value, once.
+    /// Notes what is to be told before the value.
+    pub(super) fn note(&mut self, note: String) {
+        if !self.notes.iter().any(|(_, known)| *known == note) {
+            self.notes.push((self.at, note));
+        }
+    }
+
+    /// What is to be told before the value that has just been found.
     pub(crate) fn take_notes(&mut self) -> Vec<String> {
-        core::mem::take(&mut self.notes)
+        let untold = self.notes.iter().skip(self.told).take_while(|(after, _)| *after <= self.at);
+        let notes: Vec<String> = untold.map(|(_, note)| note.clone()).collect();
+        self.told = self.told.saturating_add(notes.len());
+        notes
     }
 
     /// What was answered at this point before.
