@@ -71,20 +71,20 @@ static void *race(void *argument) {
         struct timespec rel = {0, asked};
         struct timeval tv = {0, asked / 1000};
         if (row->kind == 5) asked = asked / 1000 * 1000;
-        long long real = now_ns(CLOCK_REALTIME) + asked;
-        struct timespec until_real = {real / 1000000000, real % 1000000000};
-        long long began = now_ns(CLOCK_MONOTONIC), until = began + asked;
-        struct timespec until_mono = {until / 1000000000, until % 1000000000};
+        // One reading for deadline and judgement: between two of them the scheduler may take the processor away.
+        clockid_t clock = row->kind == 12 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+        long long began = now_ns(clock), until = began + asked;
+        struct timespec deadline = {until / 1000000000, until % 1000000000};
         long r = 0;
         int right = 1;
         errno = 0;
         switch (row->kind) {
         case 0: r = nanosleep(&rel, NULL); right = r == 0; break;
         case 1: r = clock_nanosleep(CLOCK_MONOTONIC, 0, &rel, NULL); right = r == 0; break;
-        case 2: r = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until_mono, NULL); right = r == 0; break;
+        case 2: r = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL); right = r == 0; break;
         case 3: r = syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &rel); right = errno == ETIMEDOUT; break;
         case 4:
-            r = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, 0, &until_mono, NULL, FUTEX_BITSET_MATCH_ANY);
+            r = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, 0, &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
             right = errno == ETIMEDOUT;
             break;
         case 5: r = select(0, NULL, NULL, NULL, &tv); right = r == 0; break;
@@ -94,10 +94,10 @@ static void *race(void *argument) {
         case 9: r = poll(NULL, 0, 1); right = r == 0; break;
         case 10: r = epoll_wait(epoll, &event, 1, 1); right = r == 0; break;
         case 11: r = syscall(SYS_epoll_pwait2, epoll, &event, 1, &rel, NULL, 8); right = r == 0; break;
-        case 12: r = pthread_cond_timedwait(&cond, &mutex, &until_real); right = r == ETIMEDOUT; break;
+        case 12: r = pthread_cond_timedwait(&cond, &mutex, &deadline); right = r == ETIMEDOUT; break;
         }
         int interrupted = r == EINTR || (r < 0 && errno == EINTR);
-        long long over = now_ns(CLOCK_MONOTONIC) - began - asked;
+        long long over = now_ns(clock) - until;
         row->calls++;
         if (interrupted) row->eintr++;
         else if (!right) row->spurious++;

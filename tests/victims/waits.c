@@ -158,9 +158,9 @@ static int wait_once(const char *kind) {
         if ((long)(needs) == -1) { fprintf(stderr, "waits: %s: %s\n", kind, strerror(errno)); return 3; }              \
         if (write(1, "in\n", 3) != 3) return 3;                                                                        \
         rel = (struct timespec){ms / 1000, ms % 1000 * 1000000};                                                       \
+        began = now_us(); /* before the deadlines are set, so that none ends too early */                              \
         until_real = after(CLOCK_REALTIME);                                                                            \
         until_mono = after(CLOCK_MONOTONIC);                                                                           \
-        began = now_us();                                                                                              \
         errno = 0;                                                                                                     \
         r = (long)(call);                                                                                              \
         e = errno;                                                                                                     \

@@ -128,8 +128,8 @@ static void judge(struct row *row, long long began, long result, int error, int 
 // Repeats a call whose timeout ends it. In forever mode no return is right.
 #define TIMED_LOOP(expr, expected)                                                                                     \
     for (;;) {                                                                                                         \
+        long long began = now_ns(CLOCK_MONOTONIC); /* before the deadlines are set, so that none ends too early */     \
         prepare(row);                                                                                                  \
-        long long began = now_ns(CLOCK_MONOTONIC);                                                                     \
         errno = 0;                                                                                                     \
         long r = (long)(expr);                                                                                         \
         int e = r == EINTR ? EINTR : errno;                                                                            \
