@@ -3,17 +3,23 @@
 use std::time::{Duration, Instant};
 
 use manhole_tests::structured::StructuredClient;
-use manhole_tests::victim::Host;
+use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{TextClient, text, turn, victims};
 
 /// Dump and prompt within a second, with these locks held.
 fn opens(glibc: bool, which: &[&str]) {
     let victim = Host::new(victims::locks(glibc)).args(which).ready();
+    // More than once: the end of a session must not need the locks either. And other tests run beside this one, so
+    // that the quickest of three sessions is judged.
+    let quickest = (0..3).map(|_| session(&victim, which)).min().unwrap();
+    assert!(quickest < Duration::from_secs(1), "{which:?}: a greeting and some commands take {quickest:?}");
+}
+
+/// One session of the manhole of a program whose locks are held, and how long it takes.
+fn session(victim: &Victim, which: &[&str]) -> Duration {
     let began = Instant::now();
     let mut client = TextClient::connect(&victim.socket());
-    client.patience = Duration::from_secs(5);
     let greeting = client.until_prompt();
-    let greeted = began.elapsed();
     for part in ["ThreadID=", ", in main", "locks_block"] {
         assert!(greeting.contains(part), "{which:?}: no {part:?} in {greeting}");
     }
@@ -33,9 +39,7 @@ fn opens(glibc: bool, which: &[&str]) {
     }
     let took = began.elapsed();
     client.end();
-    assert!(took < Duration::from_secs(1), "{which:?}: greeting {greeted:?}, everything {took:?}");
-    // And again: the end of a session must not need them either.
-    victim.text().0.end();
+    took
 }
 
 macro_rules! held {

@@ -289,7 +289,7 @@ fn survives(how: &str) {
     for n in 0..2 {
         assert_eq!(victim.ask(how), "files");
         assert_eq!(victim.ask("check"), "intact", "{how}, turn {n}");
-        answers_within(&victim, Duration::from_secs(2));
+        answers_within(&victim, PATIENCE);
         assert_eq!(victim.ask("check"), "intact", "{how}, turn {n}, after a session");
         is_alone(&victim);
     }
@@ -300,7 +300,7 @@ fn survives(how: &str) {
     client.until_end_or_prompt();
     drop(client);
     assert_eq!(victim.ask("check"), "intact", "{how}, with a session open");
-    answers_within(&victim, Duration::from_secs(2));
+    answers_within(&victim, PATIENCE);
     assert_eq!(victim.ask("check"), "intact", "{how}, at the end");
     assert!(victim.finish().1.success(), "{}", victim.log());
 }
