@@ -13,7 +13,7 @@ pub(super) use single::{
 
 use super::sequences::{Deque, distance};
 use super::{View, template};
-use crate::types::{Type, TypeId};
+use crate::types::{TemplateArgument, Type, TypeId};
 use crate::value::{Place, Value};
 
 /// Namespaces in `std` that are libstdc++'s. libc++'s is called after its ABI's version, or as who has built it likes.
@@ -180,4 +180,11 @@ pub(super) fn deque(value: &Value, of: TypeId, view: &mut View<'_>) -> Option<De
         _ => view.load(node)?.checked_add(inside.checked_mul(size)?)?,
     };
     Some(Deque { of, size, per_block, first, in_first: per_block - inside, node, length })
+}
+
+/// Whether an array is one of no elements.
+pub(super) fn is_empty_array(value: &Value, view: &mut View<'_>) -> bool {
+    let (_, described) = view.described(value.type_id);
+    let count = described.as_record().and_then(|record| record.template_arguments.get(1));
+    owns(value, view) && matches!(count, Some(TemplateArgument::Value { value: 0, .. }))
 }

@@ -146,6 +146,8 @@ fn sequence(
                 },
                 None => return None,
             };
+            // One without elements can have room for some all the same.
+            let count = if libcxx::is_empty_array(object, view) { 0 } else { count };
             if is_counted {
                 return counted(count, name).map(Ok);
             }

@@ -5,8 +5,8 @@ use crate::print::{self, Options};
 use crate::printers::{libcxx, method};
 use crate::target::Target;
 use crate::testing::Fake;
-use crate::types::{Member, MemberLocation, Record, Type, TypeId};
-use crate::value::Value;
+use crate::types::{Member, MemberLocation, Record, TemplateArgument, Type, TypeId};
+use crate::value::{Content, Value};
 
 fn bit_field(name: &str, type_id: TypeId, offset: u64, size: u64) -> Member {
     Member { location: MemberLocation::Bits { offset, size }, ..member(name, type_id, 0) }
@@ -142,6 +142,26 @@ fn a_vector_is_read_without_a_pair() {
     assert!(text.starts_with("std::vector of length 288230376151711744") && text.contains("<error"), "{text}");
 }
 
+#[test]
+fn an_empty_array_has_no_elements_though_it_has_room() {
+    let mut fake = Fake::default();
+    let char = number(&mut fake, "char", 1);
+    let long = number(&mut fake, "unsigned long", 8);
+    for (count, value) in [(0, 0u8), (4, 4)] {
+        let room = fake.intern(Type::Array { of: char, count: Some(4), is_vector: false });
+        let name = format!("std::__1::array<char, {count}UL>");
+        let array = record(&mut fake, &name, 4, vec![member("__elems_", room, 0)], &[char]);
+        let Type::Record(mut described) = (*fake.describe(array)).clone() else { panic!("a record") };
+        described.template_arguments.push(TemplateArgument::Value { name: None, type_id: long, value: count });
+        let array = fake.intern(Type::Record(described));
+        fake.poke(0x100, b"abcd");
+        let size = method(&Value::at(array, 0x100), "size", None, &mut fake).expect("known").expect("a size");
+        assert_eq!(size.content, Content::Bytes(u64::from(value).to_le_bytes().to_vec()));
+        let first = method(&Value::at(array, 0x100), "operator[]", Some(0), &mut fake).expect("known");
+        assert_eq!(first.is_ok(), count > 0);
+    }
+}
+
 fn deque(fake: &mut Fake) -> TypeId {
     let int = number(fake, "unsigned int", 4);
     let long = number(fake, "unsigned long", 8);
@@ -164,7 +184,13 @@ fn a_deque_is_read_across_its_blocks() {
     fake.poke(0x20000, &[8, 0, 0, 0]);
     assert_eq!(printed(&mut fake, deque, 0x100), "std::deque with 2 elements = {7, 8}");
     // More than the blocks hold, and numbers whose sums and products are no numbers.
-    for wild in [[0x200, 0x210, 2047, 2], [0x200, 0x210, u64::MAX, 2], [0, u64::MAX & !7, 0, u64::MAX], [9, 8, 0, 1]] {
+    for wild in [
+        [0x200, 0x208, 1023, 2],
+        [0x200, 0x210, 2047, 2],
+        [0x200, 0x210, u64::MAX, 2],
+        [0, !7, 0, u64::MAX],
+        [9, 8, 0, 1],
+    ] {
         words(&mut fake, 0x100, &wild);
         let text = printed(&mut fake, deque, 0x100);
         assert!(text.starts_with("{__map_ = "), "{wild:x?}: {text}");
@@ -242,6 +268,11 @@ fn a_tree_whose_links_go_round_ends() {
     words(&mut fake, 0x1000, &[0, 0x2000, 0x108, 1, 1 | 2 << 32]);
     words(&mut fake, 0x2000, &[0, 0, 0x1000, 0, 3 | 4 << 32]);
     assert_eq!(printed(&mut fake, map, 0x100), "std::map with 2 elements = {[1] = 2, [3] = 4}");
+    // The same with the other one as the root.
+    words(&mut fake, 0x100, &[0x1000, 0x2000, 2]);
+    words(&mut fake, 0x1000, &[0, 0, 0x2000]);
+    words(&mut fake, 0x2000, &[0x1000, 0, 0x108]);
+    assert_eq!(printed(&mut fake, map, 0x100), "std::map with 2 elements = {[1] = 2, [3] = 4}");
     words(&mut fake, 0x100, &[0x1000, 0x1000, u64::MAX]);
     // To the right and then to the left for ever; upwards for ever; its own successor.
     for links in [[0x1000, 0x1000, 0x1000], [0x2000, 0, 0x1000], [0, 0x1000, 0]] {
@@ -282,6 +313,9 @@ fn a_hash_table_that_goes_round_ends_with_what_is_shown() {
     assert_eq!(printed(&mut fake, set, 0x100), "std::unordered_set with 1 element = {[0] = 5}");
     words(&mut fake, 0x1000, &[0x1000]);
     assert!(printed(&mut fake, set, 0x100).ends_with("[199] = 5...}"));
+    let all = Options { elements: None, ..Options::default() };
+    let text = print::value(&Value::at(set, 0x100), None, &all, &mut fake).expect("a text");
+    assert!(text.contains("[19999] = 5") && !text.contains("[20000]"));
     words(&mut fake, 0x100, &[0xdead_0000, 1]);
     assert!(printed(&mut fake, set, 0x100).starts_with("{__table_ = "));
 }
