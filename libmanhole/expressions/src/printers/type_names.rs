@@ -66,15 +66,21 @@ fn known(type_id: TypeId, levels: u32, view: &mut View<'_>) -> Option<String> {
     let one = |template: &str, of: &str| format!("{template}<{of}>");
     let pair = || one("std::allocator", &format!("std::pair<{first} const, {second}>"));
     let constant_pair = || one("std::allocator", &format!("std::pair<const {first}, {second}>"));
+    // clang's spelling of a pointer that does not change.
+    let pointer_pair = || one("std::allocator", &format!("std::pair<{first}const, {second}>"));
     let expected: Vec<Vec<String>> = match last {
         "unique_ptr" => vec![vec![one("std::default_delete", first)]],
         "set" | "multiset" => vec![vec![one("std::less", first)], vec![one("std::allocator", first)]],
         "unordered_set" | "unordered_multiset" => {
             vec![vec![one("std::hash", first)], vec![one("std::equal_to", first)], vec![one("std::allocator", first)]]
         }
-        "map" | "multimap" => vec![vec![one("std::less", first)], vec![pair(), constant_pair()]],
+        "map" | "multimap" => vec![vec![one("std::less", first)], vec![pair(), constant_pair(), pointer_pair()]],
         "unordered_map" | "unordered_multimap" => {
-            vec![vec![one("std::hash", first)], vec![one("std::equal_to", first)], vec![pair(), constant_pair()]]
+            vec![
+                vec![one("std::hash", first)],
+                vec![one("std::equal_to", first)],
+                vec![pair(), constant_pair(), pointer_pair()],
+            ]
         }
         _ => vec![vec![one("std::allocator", first)]],
     };

@@ -362,3 +362,26 @@ fn only_namespaces_of_versions_are_left_out() {
         assert_eq!(libcxx::has(name), plain.len() < name.len(), "{name}");
     }
 }
+
+/// clang and g++ put `const` in different places.
+#[test]
+fn default_arguments_are_left_out_however_they_are_spelled() {
+    for pair in ["pair<int *const, int>", "pair<int * const, int>", "pair<const int *, int>", "pair<long, int>"] {
+        let mut fake = Fake::default();
+        let int = number(&mut fake, "int", 4);
+        let to_int = pointer(&mut fake, int);
+        let less = record(&mut fake, "std::__1::less<int *>", 1, vec![], &[to_int]);
+        let name = format!("std::__1::allocator<std::__1::{pair} >");
+        let allocator = record(&mut fake, &name, 1, vec![], &[]);
+        let name = format!("std::__1::map<int *, int, std::__1::less<int *>, {name} >");
+        let map = record(&mut fake, &name, 8, vec![], &[to_int, int, less, allocator]);
+        let engaged = number(&mut fake, "bool", 1);
+        let members = vec![member("__val_", map, 0), member("__engaged_", engaged, 8)];
+        let optional = record(&mut fake, "std::__1::optional<T>", 16, members, &[map]);
+        words(&mut fake, 0x100, &[0, 0]);
+        let text = printed(&mut fake, optional, 0x100);
+        let is_default = text == "std::optional<std::map<int*, int>> [no contained value]";
+        assert_eq!(is_default, pair != "pair<long, int>", "{text}");
+        assert!(!text.contains("__1"), "{text}");
+    }
+}
