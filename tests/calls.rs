@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use manhole_tests::structured::Reply;
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{PATIENCE, StructuredClient, tasks, turn, victims, wait_for};
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 fn served(options: &str) -> Victim {
@@ -79,6 +80,32 @@ fn a_fault_inside_malloc_tells_what_may_stay_locked() {
         assert!(reply.message.contains("It was inside the allocator, in "), "{line}: {reply:?}");
         assert!(reply.message.contains("stays locked"), "{line}: {reply:?}");
     }
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+/// The C library finds its heap torn while it has the lock of it.
+#[test]
+fn a_lock_of_malloc_that_a_fault_has_left_locked_is_told() {
+    let _turn = turn::shared();
+    let mut victim = served("timeout=0.5");
+    let mut client = victim.structured();
+    let line = "$block = (char *)malloc(104), *(long *)($block + 104) = 8";
+    assert_eq!(client.run(line).done, "ok");
+    let torn = client.run("malloc(100000)");
+    assert!(torn.message.contains("was ended by SIGABRT: it has called abort"), "{torn:?}");
+    assert!(torn.message.contains("inside the allocator, in ") && torn.message.contains("stays locked"), "{torn:?}");
+    // The same thread, and so the same lock.
+    assert_eq!(value(&mut client, "add(40, 2)"), "42");
+    let waits = client.run("malloc(100000)");
+    assert!(waits.message.starts_with("no end after 0.5 s: "), "{waits:?}");
+    assert!(
+        waits.message.contains("still runs, as job 1; jobs lists it; it waits for a lock inside the allocator, in ")
+    );
+    assert!(waits.message.ends_with(", where a call was ended before"), "{waits:?}");
+    // Others have locks of their own.
+    assert_eq!(value(&mut client, "*(int *)memset(malloc(100000), 0, 4)"), "0");
     assert_eq!(value(&mut client, "add(40, 2)"), "42");
     drop(client);
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
@@ -202,12 +229,57 @@ fn what_a_line_starts_has_the_signals_of_the_process() {
         .ready();
     let mut client = victim.structured();
     let (usr1, usr2) = (1 << (libc::SIGUSR1 - 1), 1 << (libc::SIGUSR2 - 1));
-    for name in ["of_a_thread", "of_a_fork", "of_a_spawn", "of_system", "of_popen"] {
+    const WAYS: [&str; 9] = [
+        "of_a_thread",
+        "of_a_c11_thread",
+        "of_a_fork",
+        "of_a_fork_in_peace",
+        "of_a_vfork",
+        "of_a_listed_vfork",
+        "of_a_spawn",
+        "of_system",
+        "of_popen",
+    ];
+    for name in WAYS {
         assert_eq!(value(&mut client, &format!("{name}()")), usr1.to_string(), "{name}");
     }
     assert_eq!(value(&mut client, "of_a_spawn_that_blocks_sigusr2()"), usr2.to_string());
+    for name in ["of_a_thread", "of_a_c11_thread", "of_a_fork", "of_a_vfork", "of_a_spawn", "of_system"] {
+        let blocking = format!("while_sigusr2_is_blocked({name})");
+        assert_eq!(value(&mut client, &blocking), (usr1 | usr2).to_string(), "{name}");
+    }
+    assert_eq!(value(&mut client, "of_a_fork()"), usr1.to_string());
     assert_eq!(value(&mut client, "status_of_system()"), "23");
     drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
+}
+
+/// A program that a line executes in the place of this one can be ended by SIGTERM.
+#[test]
+fn a_program_that_follows_has_the_signals_of_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+    let _turn = turn::shared();
+    let mut victim = Host::new(victims::c_with("starter", &["-O1", "-g"])).env("ANSWER", "").options("").ready();
+    let mut client = victim.structured();
+    client.ask(json!({"run": "call become_another()"}));
+    let name = || std::fs::read_to_string(format!("/proc/{}/comm", victim.pid())).unwrap_or_default();
+    wait_for("the other program", PATIENCE, || (name() == "sleep\n").then_some(()));
+    drop(client);
+    victim.signal(Signal::SIGTERM);
+    assert_eq!(victim.finish().1.signal(), Some(libc::SIGTERM));
+}
+
+/// The C library's syscall(3) by its address finds, where ours leaves its number, that of another call.
+#[test]
+fn a_number_that_another_call_has_left_is_not_taken() {
+    let _turn = turn::shared();
+    let mut victim = Host::new(victims::c_with("two_ways", &["-O1", "-g"])).options("").ready();
+    for _ in 0..5 {
+        let mut client = victim.structured();
+        assert_eq!(value(&mut client, "add(40, 2)"), "42");
+        drop(client);
+    }
+    assert!(!victim.log().contains("disturbed"), "{}", victim.log());
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
 
@@ -260,6 +332,7 @@ fn what_ends_the_process_needs_to_be_meant() {
         ("kill(getpid(), 9)", None, Some(9)),
         ("kill(getpid(), 15)", None, Some(15)),
         ("raise(15)", None, Some(15)),
+        ("syscall(231, 5)", Some(5), None),
     ] {
         let mut victim = served("timeout=1");
         let mut client = victim.structured();
@@ -275,6 +348,29 @@ fn what_ends_the_process_needs_to_be_meant() {
         let status = victim.ended();
         assert_eq!((status.code(), status.signal()), (code, signal), "{line}: {}", victim.log());
     }
+    // The same by the rest of the family, which is asked for only.
+    let mut victim = served("timeout=1");
+    let mut client = victim.structured();
+    for line in [
+        "_Exit(1)",
+        "quick_exit(1)",
+        "execv(\"/bin/false\", 0)",
+        "execve(\"/bin/false\", 0, 0)",
+        "execvp(\"false\", 0)",
+        "((int (*)(int))_exit)(1)",
+        "kill(0, 9)",
+        "kill(-1, 9)",
+        "tgkill(getpid(), getpid(), 9)",
+        "syscall(60, 1)",
+        "vfork()",
+        "pthread_exit(0)",
+    ] {
+        let reply = client.run(&format!("print (int){line}"));
+        assert!(reply.message.contains("; call -f insists"), "{line}: {reply:?}");
+    }
+    assert_eq!(value(&mut client, "kill(getpid(), 0)"), "0");
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
     // abort is a fault like any other: it comes back.
     let mut victim = served("timeout=1");
     let mut client = victim.structured();

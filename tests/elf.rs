@@ -76,7 +76,7 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
 }
 
 /// What takes the place of the C library's: processes, threads, descriptors, signals, credentials, namespaces.
-const INTERPOSED: [&str; 38] = [
+const INTERPOSED: [&str; 48] = [
     "fork",
     "forkpty",
     "daemon",
@@ -88,6 +88,16 @@ const INTERPOSED: [&str; 38] = [
     "posix_spawnp",
     "system",
     "popen",
+    "execve",
+    "execv",
+    "execvp",
+    "execvpe",
+    "fexecve",
+    "execveat",
+    "execl",
+    "execlp",
+    "execle",
+    "thrd_create",
     "syscall",
     "close",
     "dup2",

@@ -10,6 +10,7 @@
 )]
 
 mod activation;
+mod bad_lines;
 mod calls;
 mod calls_aftermath;
 mod descriptors;
@@ -19,8 +20,11 @@ mod exec_handler;
 mod exit;
 mod expressions;
 mod fork;
+mod frames_and_names;
+mod go_names;
 mod hostile;
 mod interface;
+mod jit;
 mod listening;
 mod loading;
 mod locals;
@@ -35,6 +39,7 @@ mod redirect;
 mod redirect_input;
 mod run_cli;
 mod storms_of_signals;
+mod thread_call;
 mod thread_free;
 mod truth;
 mod undisturbed;

@@ -13,4 +13,5 @@ pub(crate) mod inside;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use arch::on_stack;
 pub(crate) use arguments::Call;

@@ -48,7 +48,7 @@ mod types;
 pub(crate) mod watch;
 
 pub(crate) use inferior::Journal;
-pub(crate) use session::{Context, Session, forget};
+pub(crate) use session::{Context, Session};
 
 /// What the arguments of a command can be completed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,11 @@
 //!
 //! Context: the agent's thread. Files may be corrupt: every walk is bounded by the bytes it reads or by a constant, nothing is
 //! believed, and what is not understood is said to be unknown. Memory of the process is read through what the caller passes.
-
-#![allow(dead_code, unused_imports, reason = "the commands that list names are not built on it yet")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "what the tests compare with gdb's reading is more than the commands show"
+)]
 
 use core::borrow::BorrowMut;
 use core::cell::RefCell;
@@ -116,18 +119,6 @@ impl<'s> Debug<'s> {
     /// Whether a search since the last question of this kind took too long, or was interrupted, and has found nothing.
     pub(crate) fn take_gave_up(&mut self) -> bool {
         core::mem::take(&mut self.gave_up)
-    }
-
-    /// The language and the file of the unit that has code at the address.
-    pub(crate) fn unit_at(&mut self, look: Look<'_, 's>, address: u64) -> Option<(Language, String)> {
-        let image = self.image_at(look, address)?;
-        let (unit, _) = image.function_at(address.wrapping_sub(image.bias))?;
-        Some((image.language(unit), image.unit_name(unit)))
-    }
-
-    /// The language of the code at the address.
-    pub(crate) fn language_at(&mut self, look: Look<'_, 's>, address: u64) -> Option<Language> {
-        self.unit_at(look, address).map(|(language, _)| language)
     }
 
     /// The whole path of a unit's file that ends with `name`.

@@ -1,12 +1,16 @@
 //! Sends a host thread on an errand: it creates the hand, for only a thread of the host can make one that shares its
-//! descriptor table; or a worker, for the C library's threads must be its own; or it begins the call anew that it waits in.
+//! descriptor table; or a worker, for the C library's threads must be its own; or it begins the call anew that it waits in; or it makes a
+//! call that the prompt wants of this very thread (`visit.rs`).
 //!
-//! Context: the agent's thread; [`on_errand`] in a **signal handler** on a host thread, whatever that holds: clone(2) and atomics.
+//! Context: the agent's thread; [`on_errand`] in a **signal handler** on a host thread, whatever that holds: clone(2) and atomics;
+//! at places where it holds nothing, what is wanted of it there.
 //!
 //! Which thread is asked is a matter of harm. First one that waits without a limit of time in a call that begins anew exactly; a thread that
 //! runs, by its own clock tick, which interrupts nothing; at last one in a call with a time limit, which starts over once. A thread in
 //! any other call, such as a write that could come back short, is never asked.
 #![allow(unsafe_code)]
+
+pub(crate) mod visit;
 
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 use core::time::Duration;
@@ -36,6 +40,7 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
             worker::come(interrupted.mask());
         }
         let _ = BEGINS_ANEW.compare_exchange(process::tid(), 0, SeqCst, SeqCst);
+        worker::visits::come(&mut interrupted);
     }
     // As in capture's handler: from Linux 5.10 on the timer's signal interrupts nothing, and an EINTR here is the host's.
     let by_timer = code == libc::SI_TIMER && process::kernel() >= (5, 10);
@@ -54,19 +59,25 @@ pub(crate) struct Place {
 /// The place of the thread that is asked for a worker.
 static PLACE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
-/// Whether a thread is still in the call that it was seen in, or in it again. Elsewhere it could hold a lock that the C library needs
-/// for a new thread, and would wait for itself.
+/// [`Place::is_of`] for the thread that is asked for a worker.
 fn is_where_it_was_seen(registers: &Registers) -> bool {
     let [pc, sp] = &PLACE;
-    // The kernel leaves the program counter behind the instruction, or on it for a call that is to begin anew.
-    const INSTRUCTION: u64 = 2;
-    registers.sp() == Some(sp.load(SeqCst))
-        && registers.pc().is_some_and(|now| now.abs_diff(pc.load(SeqCst)) <= INSTRUCTION)
+    Place { pc: pc.load(SeqCst), sp: sp.load(SeqCst) }.is_of(registers)
+}
+
+impl Place {
+    /// Whether a thread is still in the call that it was seen in, or in it again. Elsewhere it could hold a lock that the C library needs
+    /// for a new thread, or what is called for itself, and would wait for itself.
+    pub(crate) fn is_of(self, registers: &Registers) -> bool {
+        // The kernel leaves the program counter behind the instruction, or on it for a call that is to begin anew.
+        const INSTRUCTION: u64 = 2;
+        registers.sp() == Some(self.sp) && registers.pc().is_some_and(|now| now.abs_diff(self.pc) <= INSTRUCTION)
+    }
 }
 
 /// Whether this stack has room for what the C library does to create a thread.
 fn has_room() -> bool {
-    const NEEDED: usize = 8 * 1024;
+    const NEEDED: usize = 3 * 1024;
     signal::room_on_alternate_stack().is_none_or(|room| room >= NEEDED)
 }
 

@@ -18,8 +18,8 @@ use crate::sys::signal::{self, Set};
 use crate::sys::{self, fd, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
-    app, arena, capture, command, credentials, descendants, dormant, dump, listener, log, redirect, serve, snapshot,
-    state, wake, worker,
+    app, arena, capture, credentials, descendants, dormant, dump, listener, log, redirect, serve, snapshot, state,
+    wake, worker,
 };
 
 /// Why there is no manhole after an attempt to install one.
@@ -283,7 +283,6 @@ fn forget_parent() {
     handlers::forget(settings);
     stacks::forget();
     worker::forget();
-    command::forget();
     guard::forget();
     app::forget();
 }

@@ -47,15 +47,33 @@ impl<'c> Interrupted<'c> {
     /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well.
     pub(crate) fn go_on(&mut self) {
         let mask = self.mask();
-        arch::resume(self.0, || {
-            let waiting = signal::pending().0 & !mask.0;
-            (1..=64).any(|number| {
-                waiting >> (number - 1) & 1 == 1
-                    && signal::action(number)
-                        .is_ok_and(|action| action.handler > libc::SIG_IGN && !own_image::contains(action.handler))
-            })
+        arch::resume(self.0, || waiting_for_host(mask).next().is_some());
+    }
+
+    /// The alternate stack for handlers that the interrupted code has, be it in use or not, as the kernel has noted it: start, flags,
+    /// size. A size of 0 stands for none.
+    pub(crate) fn alternate_stack(&self) -> [usize; 3] {
+        let stack = &self.0.uc_stack;
+        let size = if stack.ss_flags & libc::SS_DISABLE == 0 { stack.ss_size } else { 0 };
+        [stack.ss_sp as usize, stack.ss_flags as usize, size]
+    }
+
+    /// After a handler that has taken its time: a system call that the kernel was about to begin anew because of our signal fails with
+    /// EINTR instead, when a signal of the host's has come meanwhile whose handler is not to let calls begin anew. `end` is the address behind the instruction.
+    pub(crate) fn yield_to_host(&mut self, end: u64) {
+        let mask = self.mask();
+        arch::fail_begun_anew(self.0, end, || {
+            waiting_for_host(mask).any(|action| action.flags & libc::SA_RESTART as u64 == 0)
         });
     }
+}
+
+/// The host's handlers for signals that wait, and that `mask` lets through.
+fn waiting_for_host(mask: signal::Set) -> impl Iterator<Item = signal::Action> {
+    let waiting = signal::pending().0 & !mask.0;
+    let numbers = (1..=64).filter(move |number| waiting >> (number - 1) & 1 == 1);
+    let actions = numbers.filter_map(|number| signal::action(number).ok());
+    actions.filter(|action| action.handler > libc::SIG_IGN && !own_image::contains(action.handler))
 }
 
 /// Whether a disposition is a handler of ours.

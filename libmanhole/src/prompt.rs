@@ -9,6 +9,8 @@ mod python;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod exercise;
 
+use std::rc::Rc;
+
 use jobs::Job;
 pub(crate) use jobs::{Followed, Pending, Work};
 use line::Meaning;
@@ -96,7 +98,7 @@ impl<'s> Prompt<'s> {
 
     fn run_here(&mut self, line: &str, wants_data: bool, interrupted: &dyn Fn() -> bool) -> Answer {
         self.session.begin_line();
-        let variables = self.session.variables.clone();
+        let convenience = Rc::clone(&self.session.variables.convenience);
         let mut context = Context::new(&mut self.session, line, wants_data, interrupted);
         let error = obey(&mut context, line, &mut self.pending).err();
         if error.is_none() && context.session.started.is_none() && self.pending.is_none() {
@@ -107,11 +109,12 @@ impl<'s> Prompt<'s> {
         self.session.end_line();
         if let Some(ticket) = self.session.started.take() {
             // What the line has done to variables it does again.
-            self.session.variables = variables;
+            self.session.variables.convenience = convenience;
             let job = Job::new(ticket, Some(line.to_owned()));
             self.pending = Some(Pending { id: serde_json::Value::Null, as_data: wants_data, work: Work::Job(job) });
             return Answer::default();
         }
+        self.session.journal = Journal::default();
         if let Some(watch) = self.session.watch.take() {
             let work = Work::Watch(watch);
             self.pending = Some(Pending { id: serde_json::Value::Null, as_data: wants_data, work });

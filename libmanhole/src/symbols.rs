@@ -23,6 +23,8 @@ mod elf;
 mod compressed;
 mod crc32;
 mod regular_file;
+mod go_functions;
+mod jit;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod exercise;
 
@@ -93,6 +95,8 @@ pub(crate) struct Symbols<'s> {
     without_lines: BTreeSet<String>,
     /// Answers of earlier sessions, for modules that are not loaded yet.
     recalled: remembered::Answers,
+    /// The names of code that is in no module.
+    jit: jit::Jit,
 }
 
 /// A module at a place: what is loaded for it holds as long as this is mapped.
@@ -109,6 +113,9 @@ impl Key {
         Key { device: module.device, inode: module.inode, build_id: module.build_id.clone(), bias: module.bias }
     }
 }
+
+/// Answers that are kept of one module while a session lasts: more than the frames of any dump.
+const ANSWERS: usize = 10_000;
 
 /// What is loaded of one module.
 struct Loaded<'s> {
@@ -138,6 +145,7 @@ impl<'s> Symbols<'s> {
             problems: BTreeSet::new(),
             without_lines: BTreeSet::new(),
             recalled: remembered::Answers::new(),
+            jit: jit::Jit::default(),
         }
     }
 
@@ -158,7 +166,13 @@ impl<'s> Symbols<'s> {
     /// For a caller's frame pass [`crate::snapshot::Frame::lookup_address`]; `offset` counts from the address passed.
     pub(crate) fn locate(&mut self, modules: &Modules, memory: &Memory, address: u64) -> Vec<Location> {
         let Some(module) = modules.module(address) else {
-            return vec![Location::default()];
+            let compiled = self.compiled(modules, address);
+            return vec![compiled.map_or_else(Location::default, |function| Location {
+                function: Some(function.name),
+                offset: address.wrapping_sub(function.start),
+                object: function.object,
+                ..Location::default()
+            })];
         };
         let loaded = load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module));
         if let Some(answers) = self.recalled.remove(&Key::of(module)) {
@@ -178,6 +192,9 @@ impl<'s> Symbols<'s> {
         let locations = loaded.describe(module, address);
         if let DwarfState::Read(dwarf) = &loaded.dwarf {
             self.problems.append(&mut dwarf.take_problems());
+        }
+        if loaded.located.len() >= ANSWERS {
+            loaded.located.clear();
         }
         loaded.located.insert(address, locations.clone());
         locations
@@ -200,9 +217,28 @@ impl<'s> Symbols<'s> {
 
     /// The symbol that covers the address (code or data).
     pub(crate) fn symbol_at(&mut self, modules: &Modules, memory: &Memory, address: u64) -> Option<Symbol> {
-        let module = modules.module(address)?;
+        let Some(module) = modules.module(address) else {
+            return self.compiled(modules, address).map(|function| Symbol {
+                name: function.name,
+                address: function.start,
+                size: function.size,
+                is_function: true,
+                is_indirect: false,
+                object: function.object,
+            });
+        };
         let table = &load(&mut self.loaded, &mut self.problems, self.store, (modules, memory, module)).table;
         table.covering(address.wrapping_sub(module.bias)).map(|entry| symbol(module, table, entry))
+    }
+
+    /// The function at an address that is in no module, if code can run there.
+    fn compiled(&mut self, modules: &Modules, address: u64) -> Option<jit::Function> {
+        let problems = &mut self.problems;
+        modules.executable(address).then(|| {
+            self.jit.function(address, &mut |problem| {
+                problems.insert(problem);
+            })
+        })?
     }
 
     /// Every symbol of this name (as in the table, or demangled), in the order of the modules.
@@ -314,6 +350,15 @@ fn load<'a, 's>(
         {
             match mini {
                 Ok(mini) => table = Some(mini),
+                Err(problem) => drop(problems.insert(format!("{}: {problem}", main.shown()))),
+            }
+        }
+        if table.is_none()
+            && let Some(main) = &files.main
+            && let Some(go) = table::Table::of_go(main, (modules, memory, module), |bytes| store.keep(bytes))
+        {
+            match go {
+                Ok(go) => table = Some(go),
                 Err(problem) => drop(problems.insert(format!("{}: {problem}", main.shown()))),
             }
         }

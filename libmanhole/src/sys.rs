@@ -11,6 +11,7 @@ pub(crate) mod bell;
 pub(crate) mod directory;
 pub(crate) mod fd;
 pub(crate) mod host_fd;
+pub(crate) mod libc_thread;
 pub(crate) mod lock;
 pub(crate) mod mapping;
 pub(crate) mod next;

@@ -10,9 +10,10 @@
 #![allow(unsafe_code)]
 
 mod jobs;
+pub(crate) mod visits;
 
 use core::ffi::{c_char, c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::app::Function;
@@ -58,6 +59,10 @@ struct Worker {
     is_application_s: AtomicBool,
     /// Before a job: whether its output goes to the client, for which the worker lends the hand and waits for the agent's thread.
     permission: AtomicU32,
+    /// Where its stack begins, and goes down from.
+    stack: AtomicUsize,
+    /// What a thread of the host's own would block in the place of the job that runs.
+    mask: AtomicU64,
     /// The job that runs, or the last one.
     job: Lock<Option<Job>>,
 }
@@ -68,12 +73,16 @@ static WORKERS: [Worker; guard::CALLS] = [const {
         tid: AtomicI32::new(0),
         is_application_s: AtomicBool::new(false),
         permission: AtomicU32::new(OPEN),
+        stack: AtomicUsize::new(0),
+        mask: AtomicU64::new(0),
         job: Lock::new(None),
     }
 }; guard::CALLS];
 
-/// What the thread that has created the last worker blocks otherwise: the host's own threads have signals open, ours have not.
-static HOST_MASK: AtomicU64 = AtomicU64::new(0);
+/// What the thread that has created the last worker blocks otherwise: the host's own threads have signals open, ours have not. No mask that
+/// there can be as long as there was no worker: SIGKILL cannot be blocked.
+static HOST_MASK: AtomicU64 = AtomicU64::new(NO_MASK);
+const NO_MASK: u64 = u64::MAX;
 
 /// Who makes the application's worker or lets it end. Host threads only ever try it.
 static CHANGING: Lock<()> = Lock::new(());
@@ -84,6 +93,18 @@ static ASKED: AtomicI32 = AtomicI32::new(0);
 
 /// What has become of the wish: an error number, or 0, or -1 as long as nobody has come by.
 static RESULT: AtomicI32 = AtomicI32::new(-1);
+
+/// The strings of sessions that have ended before jobs which may still use them. They go with the last job.
+static LEFT: Lock<Vec<Box<[u8]>>> = Lock::new(Vec::new());
+
+/// For the agent's thread, at the end of a session: its strings go, at once or when no job runs any more.
+pub(crate) fn leave_strings(strings: &mut Vec<Box<[u8]>>) {
+    let mut left = LEFT.lock();
+    left.append(strings);
+    if !left.is_empty() && !is_busy() {
+        *left = Vec::new();
+    }
+}
 
 /// Makes sure that there is a worker for the application's commands. The calling thread blocks all signals, and otherwise `mask`.
 pub(crate) fn ensure(mask: Set) -> Result<(), Errno> {
@@ -103,7 +124,8 @@ pub(crate) fn ensure(mask: Set) -> Result<(), Errno> {
 fn create(slot: usize, mask: Set) -> Result<(), Errno> {
     let Some(worker) = WORKERS.get(slot) else { return Err(Errno(libc::EINVAL)) };
     worker.tid.store(0, SeqCst);
-    HOST_MASK.store(mask.0, SeqCst);
+    // A job that installs the manhole anew is itself on a thread that blocks what the host's own do not.
+    HOST_MASK.store(host_mask().unwrap_or(mask).0, SeqCst);
     let mut attributes = core::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     let mut id: libc::pthread_t = 0;
     let before = signal::block_all();
@@ -201,12 +223,16 @@ pub(crate) fn forget() {
     }
     WANTED.store(0, SeqCst);
     CHANGING.forget(());
+    // The call that has forked may use them.
+    LEFT.forget(Vec::new());
     jobs::forget();
+    visits::forget();
 }
 
-/// Whether any worker has a job.
+/// Whether any worker has a job, or a thread of the host's a visit.
 pub(crate) fn is_busy() -> bool {
-    WORKERS.iter().any(|worker| matches!(worker.state.load(SeqCst), BUSY | LAST) && !worker.is_gone())
+    visits::is_any()
+        || WORKERS.iter().any(|worker| matches!(worker.state.load(SeqCst), BUSY | LAST) && !worker.is_gone())
 }
 
 /// Whether a thread is a worker.
@@ -214,11 +240,70 @@ pub(crate) fn is_one(tid: i32) -> bool {
     WORKERS.iter().any(|worker| worker.tid.load(SeqCst) == tid && worker.state.load(SeqCst) != NONE)
 }
 
-/// On a worker: what a thread of the host's own blocks in its place. `None` on all other threads, at the price of a few loads while there
-/// is no worker.
+/// On a worker: what a thread of the host's own blocks in its place; on a host thread that has a visit, what it blocks otherwise. `None` on
+/// all other threads, at the price of a few loads while there is neither.
 pub(crate) fn host_mask() -> Option<Set> {
-    let is_worker = WORKERS.iter().any(|worker| worker.state.load(SeqCst) != NONE) && is_one(process::tid());
-    is_worker.then(|| Set(HOST_MASK.load(SeqCst)))
+    here().map(|worker| Set(worker.mask.load(SeqCst))).or_else(visits::host_mask)
+}
+
+/// The worker that the calling thread is.
+fn here() -> Option<&'static Worker> {
+    if WORKERS.iter().all(|worker| worker.state.load(SeqCst) == NONE) {
+        return None;
+    }
+    let own = process::tid();
+    WORKERS.iter().find(|worker| worker.tid.load(SeqCst) == own && worker.state.load(SeqCst) != NONE)
+}
+
+/// The calling thread has changed its mask (sigprocmask(2)). What a job blocks is blocked already; what it starts must have it blocked
+/// all the same.
+pub(crate) fn mask_has_changed(how: c_int, set: Set) {
+    let Some(worker) = here() else { return };
+    let before = worker.mask.load(SeqCst);
+    let now = match how {
+        libc::SIG_BLOCK => before | set.0,
+        libc::SIG_UNBLOCK => before & !set.0,
+        // The mask that it has found is put back.
+        libc::SIG_SETMASK if set == at_work() => HOST_MASK.load(SeqCst),
+        libc::SIG_SETMASK => set.0,
+        _ => before,
+    };
+    worker.mask.store(now, SeqCst);
+}
+
+/// Whether this process is the child of a fork that a worker has made.
+static IS_JOBS_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// In such a child.
+pub(crate) fn note_child() {
+    IS_JOBS_CHILD.store(true, SeqCst);
+}
+
+/// Before the calling thread executes a program: what that is to block instead, if the thread has the mask of a worker that has a job. It may
+/// be the child of a vfork(2), which has the worker's stack, or the child of a fork that has put back the mask that it has found before.
+pub(crate) fn mask_of_program() -> Option<Set> {
+    let host = HOST_MASK.load(SeqCst);
+    if host == NO_MASK || signal::mask() != at_work() {
+        return None;
+    }
+    let here = core::ptr::from_ref(&host) as usize;
+    let is_on = |worker: &&Worker| (1..STACK).contains(&worker.stack.load(SeqCst).wrapping_sub(here));
+    let worker = WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE).find(is_on);
+    match worker {
+        Some(worker) => Some(Set(worker.mask.load(SeqCst))),
+        None => IS_JOBS_CHILD.load(SeqCst).then_some(Set(host)),
+    }
+}
+
+/// As [`mask_of_program`], for a thread that may also be one of the host's that has a visit.
+pub(crate) fn mask_to_execute_with() -> Option<Set> {
+    visits::host_mask().or_else(mask_of_program)
+}
+
+/// What a worker blocks while it has a job, as the kernel tells it: what a fault raises is open, and two cannot be blocked.
+fn at_work() -> Set {
+    let open = Set::of(&guard::SIGNALS).0 | Set::of(&[libc::SIGKILL, libc::SIGSTOP]).0;
+    Set(signal::BLOCKED.0 & !open)
 }
 
 impl Worker {
@@ -246,27 +331,6 @@ impl Worker {
         lock::wake(&self.state, u32::MAX >> 1);
     }
 
-    /// On the worker: lends the hand and waits for the redirection, if that is wanted. Whether it was.
-    fn pass_gate(&self) -> bool {
-        if self.permission.load(SeqCst) != HAND_WANTED {
-            return false;
-        }
-        redirect::lend_a_hand();
-        redirect::flush_stdio();
-        self.permission.store(HAND_LENT, SeqCst);
-        state::poke();
-        let start = process::monotonic();
-        while self.permission.load(SeqCst) == HAND_LENT {
-            let left = REDIRECTION.saturating_sub(process::monotonic().saturating_sub(start));
-            if left.is_zero() {
-                break;
-            }
-            lock::wait(&self.permission, HAND_LENT, Some(left));
-        }
-        self.permission.store(OPEN, SeqCst);
-        true
-    }
-
     /// Does the job. False when the function has come back in a forked child, whose business this is not.
     ///
     /// A function may end its thread (pthread_exit) or throw: nothing in this frame needs to be cleaned up then.
@@ -277,8 +341,9 @@ impl Worker {
         let Some(work) = self.take() else { return true };
         // What a fault raises is not blocked while a job runs, whatever the last one has left. Without one, what is sent to the process is for
         // threads that the host knows: one that waits for it with the signal blocked would miss it.
-        signal::exchange_mask(Set(signal::BLOCKED.0 & !Set::of(&guard::SIGNALS).0));
-        let is_redirected = self.pass_gate();
+        signal::exchange_mask(at_work());
+        self.mask.store(HOST_MASK.load(SeqCst), SeqCst);
+        let is_redirected = pass_gate(&self.permission);
         let input = redirect::input::before_line();
         // SAFETY: the caller's word.
         let done = unsafe { work.run(slot) };
@@ -325,8 +390,30 @@ impl Worker {
         }
         let _ = self.state.compare_exchange(BUSY, IDLE, SeqCst, SeqCst);
         let _ = self.state.compare_exchange(LAST, ENDING, SeqCst, SeqCst);
+        leave_strings(&mut Vec::new());
         state::poke();
     }
+}
+
+/// On the thread that runs the host's code: lends the hand and waits for the redirection, if that is wanted. Whether it was.
+fn pass_gate(permission: &AtomicU32) -> bool {
+    if permission.load(SeqCst) != HAND_WANTED {
+        return false;
+    }
+    redirect::lend_a_hand();
+    redirect::flush_stdio();
+    permission.store(HAND_LENT, SeqCst);
+    state::poke();
+    let start = process::monotonic();
+    while permission.load(SeqCst) == HAND_LENT {
+        let left = REDIRECTION.saturating_sub(process::monotonic().saturating_sub(start));
+        if left.is_zero() {
+            break;
+        }
+        lock::wait(permission, HAND_LENT, Some(left));
+    }
+    permission.store(OPEN, SeqCst);
+    true
 }
 
 /// The arguments as C has them. The function may change them.
@@ -412,6 +499,7 @@ fn leave_child() {
 extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
     let slot = slot as usize;
     let Some(worker) = WORKERS.get(slot) else { return core::ptr::null_mut() };
+    worker.stack.store(core::ptr::from_ref(&slot) as usize, SeqCst);
     worker.tid.store(process::tid(), SeqCst);
     thread::set_name(c"Manhole-worker");
     let process = process::pid();

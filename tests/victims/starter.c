@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <unistd.h>
 
 // What a shell starts it starts with nothing blocked, but for what takes its own place.
@@ -83,6 +84,80 @@ long of_popen(void) {
     while (stream && fgets(line, sizeof line, stream)) sscanf(line, "SigBlk: %lx", &mask);
     if (stream) pclose(stream);
     return (long)mask;
+}
+
+static int look_c11(void *mask) {
+    look(mask);
+    return 0;
+}
+
+long of_a_c11_thread(void) {
+    thrd_t thread;
+    long mask = -2;
+    if (thrd_create(&thread, look_c11, &mask) == thrd_success) thrd_join(thread, NULL);
+    return mask;
+}
+
+static long of_child(pid_t child) {
+    int status;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? of_file(getenv("ANSWER")) : -5;
+}
+
+long of_a_vfork(void) {
+    pid_t child = vfork();
+    if (child == 0) {
+        execv("/bin/cp", question);
+        _exit(9);
+    }
+    return of_child(child);
+}
+
+long of_a_listed_vfork(void) {
+    pid_t child = vfork();
+    if (child == 0) {
+        execlp("no such program", "cp", NULL);
+        execlp("cp", "cp", "-f", "-p", "-u", "--", question[1], question[2], NULL);
+        _exit(9);
+    }
+    return of_child(child);
+}
+
+// As many libraries do it: nothing may interrupt the child before it has its own handlers.
+long of_a_fork_in_peace(void) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        execv("/bin/cp", question);
+        _exit(9);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return of_child(child);
+}
+
+// As who lets the child wait for a signal that must not come too early.
+long while_sigusr2_is_blocked(long (*start)(void)) {
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    long mask = start();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return mask;
+}
+
+// What a failed attempt leaves, then another program in the place of this.
+int become_another(void) {
+    sigset_t before, after;
+    pthread_sigmask(SIG_BLOCK, NULL, &before);
+    execv("/no/such/program", question);
+    pthread_sigmask(SIG_BLOCK, NULL, &after);
+    if (memcmp(&before, &after, 8) != 0) return 1;
+    execl("/bin/sleep", "sleep", "60", NULL);
+    return 2;
 }
 
 int main(void) {

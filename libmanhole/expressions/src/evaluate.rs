@@ -3,6 +3,7 @@
 //! Pure: all that is outside is asked of the target. Where the rooms below differ from gdb on purpose, they say so.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::access::{self, size_of, stripped};
 use crate::ast::{Binary, Builtin, Expression, Unary};
@@ -20,6 +21,7 @@ pub(crate) mod complex;
 mod convenience;
 mod expansions;
 mod floats;
+mod history;
 mod functions;
 mod literals;
 mod member_pointers;
@@ -41,6 +43,7 @@ pub(crate) mod tests;
 pub(crate) mod tests;
 
 pub(crate) use classes::path_of;
+pub use history::History;
 pub use names::TargetNames;
 
 /// The name of the type that data has which no debug information describes, as [`Type::Unknown`] holds it.
@@ -56,9 +59,9 @@ const DEPTH: u32 = 64;
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
     /// `$1` is the first.
-    pub history: Vec<Value>,
-    /// `$name`.
-    pub convenience: BTreeMap<String, Value>,
+    pub history: History,
+    /// `$name`; shared, so that what they were before a line costs nothing to keep.
+    pub convenience: Rc<BTreeMap<String, Value>>,
     /// Of the selected frame: comparisons give `int` in C and `bool` in the others; only C++ has `this`.
     pub language: Language,
 }

@@ -114,13 +114,28 @@ pub fn value(
 ) -> Result<String, Stop> {
     let mut printer = Printer::new(value, format, options, target);
     printer.top(value)?;
-    let Printer { mut out, .. } = printer;
+    Ok(cut(printer.out))
+}
+
+/// As [`value`], for one that stands behind its name: a pointer has no type before it, as in gdb's `info locals`.
+pub fn named(value: &Value, options: &Options, target: &mut dyn Target) -> Result<String, Stop> {
+    let mut printer = Printer::new(value, None, options, target);
+    printer.print(value, Level::default())?;
+    Ok(cut(printer.out))
+}
+
+fn cut(mut out: String) -> String {
     if out.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|end| out.is_char_boundary(*end)).unwrap_or(0);
         out.truncate(end);
         out.push_str("... <the rest is not shown>");
     }
-    Ok(out)
+    out
+}
+
+/// A declaration of `variable`, without `;`: the name in the middle of its type.
+pub fn declaration(type_id: TypeId, variable: &str, target: &mut dyn Target) -> String {
+    names::declared(type_id, variable, target)
 }
 
 /// The text of a value that is a part of another one's: a pointer has no type before it.

@@ -38,6 +38,7 @@ fn followed(name: &str, fork: impl FnOnce() -> libc::pid_t) -> libc::pid_t {
 fn born(mask: Option<Set>) {
     if let Some(mask) = mask {
         signal::exchange_mask(mask);
+        worker::note_child();
     }
     install::process_is_forked();
 }

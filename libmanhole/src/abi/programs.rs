@@ -1,19 +1,25 @@
-//! The interposed functions that start programs: one that is started by a line of the prompt gets the signals that the host's own
-//! threads have open.
+//! The interposed functions that start programs, or execute one in the place of this: one that is started by a line of the prompt gets the
+//! signals that the host's own threads have open.
 //!
-//! Context: host threads. A worker blocks all signals, so that the host's handlers run where the host expects them; what it starts must not
-//! inherit that: nobody could end it by SIGTERM. On all other threads these go on to the C library at once.
+//! Context: host threads; those that execute anywhere, signal handlers and children of vfork(2) included. A worker blocks all signals, so
+//! that the host's handlers run where the host expects them; what it starts must not inherit that: nobody could end it by SIGTERM. On all
+//! other threads these go on to the C library at once.
 
 use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;
 
-use crate::sys::next::function as next;
+use crate::sys::next::{self as sys_next, Listing, function as next};
 use crate::sys::signal::{self, Set};
 use crate::worker;
 
 type Actions = *const libc::posix_spawn_file_actions_t;
 type Attributes = *const libc::posix_spawnattr_t;
 type Strings = *const *mut c_char;
+
+/// What a program is to block that a worker starts, or a child of a worker's vfork(2).
+fn mask_to_start_with() -> Option<Set> {
+    worker::host_mask().or_else(worker::mask_of_program)
+}
 
 /// Attributes as the caller's, with `mask` where those leave the mask as it is.
 ///
@@ -54,7 +60,7 @@ pub unsafe extern "C" fn posix_spawn(
     arguments: Strings,
     environment: Strings,
 ) -> c_int {
-    let Some(mask) = worker::host_mask() else {
+    let Some(mask) = mask_to_start_with() else {
         // SAFETY: the caller's arguments, passed on as they are.
         return unsafe { next::posix_spawn(pid, path, actions, attributes, arguments, environment) };
     };
@@ -75,7 +81,7 @@ pub unsafe extern "C" fn posix_spawnp(
     arguments: Strings,
     environment: Strings,
 ) -> c_int {
-    let Some(mask) = worker::host_mask() else {
+    let Some(mask) = mask_to_start_with() else {
         // SAFETY: the caller's arguments, passed on as they are.
         return unsafe { next::posix_spawnp(pid, file, actions, attributes, arguments, environment) };
     };
@@ -92,7 +98,7 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     unsafe extern "C" {
         static environ: Strings;
     }
-    let mask = worker::host_mask();
+    let mask = mask_to_start_with();
     let Some(mask) = mask.filter(|_| !command.is_null()) else {
         // SAFETY: the caller's argument, passed on as it is.
         return unsafe { next::system(command) };
@@ -125,11 +131,104 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
 /// As the C library's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn popen(command: *const c_char, mode: *const c_char) -> *mut libc::FILE {
-    let before = worker::host_mask().map(signal::exchange_mask);
+    let before = mask_to_start_with().map(signal::exchange_mask);
     // SAFETY: the caller's arguments, passed on as they are.
     let stream = unsafe { next::popen(command, mode) };
     if let Some(before) = before {
         signal::exchange_mask(before);
     }
     stream
+}
+
+/// Executes with the host's mask where the thread has a worker's. A call that comes back has failed.
+fn executing(execute: impl FnOnce() -> c_int) -> c_int {
+    let before = worker::mask_to_execute_with().map(signal::exchange_mask);
+    let result = execute();
+    if let Some(before) = before {
+        signal::exchange_mask(before);
+    }
+    result
+}
+
+/// The functions that execute a program whose arguments are an array.
+macro_rules! executes {
+    ($($name:ident($($argument:ident: $type:ty),*);)*) => {
+        $(
+            /// exec(3), execve(2), or another form of it.
+            ///
+            /// # Safety
+            /// As the C library's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name($($argument: $type),*) -> c_int {
+                // SAFETY: the caller's arguments, passed on as they are.
+                executing(|| unsafe { next::$name($($argument),*) })
+            }
+        )*
+    };
+}
+
+executes! {
+    execve(path: *const c_char, arguments: Strings, environment: Strings);
+    execv(path: *const c_char, arguments: Strings);
+    execvp(file: *const c_char, arguments: Strings);
+    execvpe(file: *const c_char, arguments: Strings, environment: Strings);
+    fexecve(fd: c_int, arguments: Strings, environment: Strings);
+    execveat(directory: c_int, path: *const c_char, arguments: Strings, environment: Strings, flags: c_int);
+}
+
+/// The functions whose arguments are an array's elements. They go on with all registers as they are: when the C library's comes back, because
+/// there is no such program, the mask of a worker stays the host's until its job has ended.
+#[cfg(target_arch = "x86_64")]
+macro_rules! lists {
+    ($($name:ident: $which:ident;)*) => {
+        $(
+            /// exec(3).
+            ///
+            /// # Safety
+            /// As the C library's.
+            #[unsafe(no_mangle)]
+            #[unsafe(naked)]
+            pub unsafe extern "C" fn $name() {
+                core::arch::naked_asm!(
+                    "push rax",
+                    "push rdi",
+                    "push rsi",
+                    "push rdx",
+                    "push rcx",
+                    "push r8",
+                    "push r9",
+                    "mov edi, {which}",
+                    "call {prepare}",
+                    "mov r11, rax",
+                    "pop r9",
+                    "pop r8",
+                    "pop rcx",
+                    "pop rdx",
+                    "pop rsi",
+                    "pop rdi",
+                    "pop rax",
+                    "test r11, r11",
+                    "jz 2f",
+                    "jmp r11",
+                    "2:",
+                    "mov eax, -1",
+                    "ret",
+                    which = const Listing::$which as usize,
+                    prepare = sym prepare_listing,
+                )
+            }
+        )*
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+lists! {
+    execl: Execl;
+    execlp: Execlp;
+    execle: Execle;
+}
+
+extern "C" fn prepare_listing(which: Listing) -> usize {
+    worker::mask_to_execute_with().map(signal::exchange_mask);
+    sys_next::listing(which)
 }

@@ -5,10 +5,10 @@
 use core::ffi::c_int;
 
 use super::guarded;
-use crate::install;
 use crate::sys::next::function as next;
 use crate::sys::own_image;
 use crate::sys::signal::Set;
+use crate::{install, worker};
 
 /// sigaction(2). A handler of ours is shown as what the host has left there.
 ///
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn sigprocmask(how: c_int, set: *const libc::sigset_t, old
     // SAFETY: the caller's arguments, passed on as they are.
     let result = unsafe { next::sigprocmask(how, set, old) };
     if let Some(set) = asked.filter(|_| result == 0) {
-        guarded("sigprocmask", || install::mask_has_changed(how, set));
+        guarded("sigprocmask", || mask_has_changed(how, set));
     }
     result
 }
@@ -90,9 +90,14 @@ pub unsafe extern "C" fn pthread_sigmask(how: c_int, set: *const libc::sigset_t,
     // SAFETY: the caller's arguments, passed on as they are.
     let result = unsafe { next::pthread_sigmask(how, set, old) };
     if let Some(set) = asked.filter(|_| result == 0) {
-        guarded("pthread_sigmask", || install::mask_has_changed(how, set));
+        guarded("pthread_sigmask", || mask_has_changed(how, set));
     }
     result
+}
+
+fn mask_has_changed(how: c_int, set: Set) {
+    worker::mask_has_changed(how, set);
+    install::mask_has_changed(how, set);
 }
 
 /// The set as it is now. It is read before the C library is called: `set` and `old` may be the same place.

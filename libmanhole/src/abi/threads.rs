@@ -22,17 +22,29 @@ pub unsafe extern "C" fn pthread_create(
     start: *mut c_void,
     argument: *mut c_void,
 ) -> c_int {
+    // SAFETY: the caller's arguments, passed on as they are but for the function.
+    create(start, argument, |start, argument| unsafe { next::pthread_create(thread, attributes, start, argument) })
+}
+
+/// thrd_create(3), C11's: it makes its threads inside the C library.
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn thrd_create(thread: *mut libc::pthread_t, start: *mut c_void, argument: *mut c_void) -> c_int {
+    // SAFETY: as above; the C library calls both kinds of functions alike.
+    create(start, argument, |start, argument| unsafe { next::thrd_create(thread, start, argument) })
+}
+
+/// Creates a thread by `create`, which gets the function and the argument that the C library is to be given.
+fn create(start: *mut c_void, argument: *mut c_void, create: impl FnOnce(*mut c_void, *mut c_void) -> c_int) -> c_int {
     guarded("pthread_create", install::host_has_threads);
     let mask = worker::host_mask();
     let birth = Birth { function: start as usize, argument: argument as usize, mask };
     let is_ours = mask.is_some() || install::wants_stacks();
-    let Some(birth) = is_ours.then(|| births::keep(&birth)).flatten() else {
-        // SAFETY: the caller's arguments, passed on as they are.
-        return unsafe { next::pthread_create(thread, attributes, start, argument) };
-    };
-    let begin = begin as *const () as *mut c_void;
-    // SAFETY: as above; the new thread finds the caller's function and argument in what was kept.
-    let result = unsafe { next::pthread_create(thread, attributes, begin, birth as *mut c_void) };
+    let Some(birth) = is_ours.then(|| births::keep(&birth)).flatten() else { return create(start, argument) };
+    // The new thread finds the caller's function and argument in what was kept.
+    let result = create(begin as *const () as *mut c_void, birth as *mut c_void);
     if result != 0 {
         births::take(birth);
     }
@@ -69,7 +81,8 @@ extern "C" fn prepare(birth: *mut c_void) -> Start {
 
 /// syscall(2): a thread that ends by the bare call is told of, since it may be the host's last. Everything else goes on to the
 /// C library's at once, with all registers as they are; the number stays below the stack pointer, in the red zone (System V ABI), where
-/// [`crate::interrupted`] finds it: the C library's function keeps nothing there, and the kernel puts no signal's frame there.
+/// [`crate::interrupted`] finds it: the C library's function keeps nothing there, and the kernel puts no signal's frame there. The mark above
+/// it tells whose it is: what one call has left stays there when the next one goes to the C library's function by another way.
 ///
 /// # Safety
 /// As the C library's.
@@ -83,6 +96,8 @@ pub unsafe extern "C" fn syscall() {
         "2:",
         "mov rax, {mark}",
         "xor rax, rsp",
+        "xor rax, [rsp]",
+        "xor rax, rsi",
         "mov [rsp - 16], rax",
         "mov [rsp - 24], rdi",
         "mov rax, [rip + {next}]",

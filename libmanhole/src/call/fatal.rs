@@ -41,19 +41,39 @@ const ENDING: [&str; 32] = [
 ];
 
 /// Functions that send a signal: the name, which argument is the process (or `None`: this thread), and which the signal.
-const SIGNALLING: [(&str, Option<usize>, usize); 7] = [
+const SIGNALLING: [(&str, Option<usize>, usize); 8] = [
     ("kill", Some(0), 1),
     ("killpg", Some(0), 1),
     ("tgkill", Some(0), 2),
     ("sigqueue", Some(0), 1),
     ("raise", None, 0),
     ("pthread_kill", None, 1),
+    ("pthread_sigqueue", None, 1),
     ("gsignal", None, 0),
+];
+
+/// System calls that do the same, for `syscall`: each with the function that is told instead.
+const BY_NUMBER: [(libc::c_long, &str); 8] = [
+    (libc::SYS_exit, "_exit"),
+    (libc::SYS_exit_group, "_exit"),
+    (libc::SYS_execve, "execve"),
+    (libc::SYS_execveat, "execveat"),
+    (libc::SYS_reboot, "reboot"),
+    (libc::SYS_kill, "kill"),
+    (libc::SYS_tgkill, "tgkill"),
+    (libc::SYS_tkill, "raise"),
 ];
 
 /// Why a call of the function needs `-f`; `None` when it does not. `pid` is this process.
 pub(crate) fn reason(name: &str, arguments: &[Value], pid: i32) -> Option<String> {
     let bare = plain(name);
+    if let ("syscall", [number, arguments @ ..]) = (bare, arguments) {
+        let number = integer(number).map(libc::c_long::from);
+        let (_, same) = BY_NUMBER.into_iter().find(|(known, _)| Some(*known) == number)?;
+        // The signal is behind the thread's id there.
+        let arguments = if same == "raise" { arguments.get(1..).unwrap_or_default() } else { arguments };
+        return reason(same, arguments, pid);
+    }
     if ENDING.into_iter().any(|known| plain(known) == bare) {
         return Some(format!("{bare} would end the process, or the thread that calls it"));
     }
@@ -68,7 +88,8 @@ pub(crate) fn reason(name: &str, arguments: &[Value], pid: i32) -> Option<String
 fn plain(name: &str) -> &str {
     let bare = name.split('@').next().unwrap_or(name).trim_start_matches('_');
     let bare = bare.strip_prefix("GI_").unwrap_or(bare).trim_start_matches('_');
-    bare.strip_prefix("libc_").unwrap_or(bare)
+    // `__new_quick_exit` is the newer version of a function.
+    ["libc_", "new_", "old_"].into_iter().find_map(|before| bare.strip_prefix(before)).unwrap_or(bare)
 }
 
 fn integer(value: &Value) -> Option<i32> {
@@ -98,11 +119,17 @@ mod tests {
             "__GI___pthread_exit",
             "__libc_siglongjmp",
             "__libc_vfork",
+            "__new_quick_exit",
             "_exit@@GLIBC_2.2.5",
         ] {
             assert!(asks(name, &[0]), "{name}");
         }
         assert!(asks("kill", &[77, 9]) && asks("kill", &[0, 15]) && asks("kill", &[-1, 15]) && asks("raise", &[6]));
+        let number = |call: libc::c_long| i32::try_from(call).unwrap();
+        assert!(asks("syscall", &[number(libc::SYS_exit_group), 0]) && asks("__syscall", &[number(libc::SYS_execve)]));
+        assert!(asks("syscall", &[number(libc::SYS_tkill), 5, 9]) && asks("pthread_sigqueue", &[5, 9]));
+        assert!(asks("syscall", &[number(libc::SYS_kill), 77, 9]));
+        assert!(!asks("syscall", &[number(libc::SYS_kill), 78, 9]) && !asks("syscall", &[number(libc::SYS_getpid)]));
         assert!(!asks("kill", &[78, 9]) && !asks("kill", &[77, 0]) && !asks("getpid", &[]) && !asks("puts", &[1]));
     }
 }

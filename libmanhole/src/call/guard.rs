@@ -27,6 +27,15 @@ pub(crate) const SIGNALS: [i32; 7] =
 /// Calls that may be guarded at the same time: as many as there are workers.
 pub(crate) const CALLS: usize = 8;
 
+/// As many more on threads of the host's own.
+pub(crate) const VISITS: usize = 4;
+
+/// All of them.
+const PLACES: usize = CALLS + VISITS;
+
+/// How long a host thread waits for the lock at the end of its call. Otherwise the agent's thread ends it.
+const MOMENT: Duration = Duration::from_millis(20);
+
 /// How long a faulted call waits for the agent's thread to have looked at it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -54,7 +63,7 @@ struct Guarded {
 // SAFETY: `fault` is written by the guarded thread before it says FAULTED, and read after that.
 unsafe impl Sync for Guarded {}
 
-static GUARDED: [Guarded; CALLS] = [const {
+static GUARDED: [Guarded; PLACES] = [const {
     Guarded {
         tid: AtomicI32::new(0),
         gate: AtomicUsize::new(0),
@@ -62,7 +71,7 @@ static GUARDED: [Guarded; CALLS] = [const {
         fault: UnsafeCell::new(Fault { signal: 0, code: 0, address: 0, registers: Registers::NONE }),
         stack: AtomicUsize::new(0),
     }
-}; CALLS];
+}; PLACES];
 
 /// How a call has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +93,7 @@ struct Kept {
 static KEPT: [Kept; SIGNALS.len()] = [const { Kept { before: Replaced::new(Action::DEFAULT) } }; SIGNALS.len()];
 
 /// Which workers have guarded calls. Taken by workers and the agent's thread, for a few system calls.
-static ARMED: lock::Lock<[bool; CALLS]> = lock::Lock::new([false; CALLS]);
+static ARMED: lock::Lock<[bool; PLACES]> = lock::Lock::new([false; PLACES]);
 
 entry!(
     /// The disposition of the signals while a call is guarded.
@@ -93,7 +102,10 @@ entry!(
 
 /// The dispositions become ours with the first guarded call, and the host's again with the end of the last one.
 fn arm(slot: usize, is_armed: bool) {
-    let mut armed = ARMED.lock();
+    arm_in(&mut ARMED.lock(), slot, is_armed);
+}
+
+fn arm_in(armed: &mut [bool; PLACES], slot: usize, is_armed: bool) {
     let before = armed.contains(&true);
     if let Some(own) = armed.get_mut(slot) {
         *own = is_armed;
@@ -146,7 +158,7 @@ pub(crate) fn forget() {
         guarded.tid.store(0, SeqCst);
         guarded.state.store(RUNNING, SeqCst);
     }
-    ARMED.forget([false; CALLS]);
+    ARMED.forget([false; PLACES]);
     SIGNALS.into_iter().zip(&KEPT).for_each(|(number, kept)| kept.give_back(number));
 }
 
@@ -186,20 +198,50 @@ impl Kept {
 
 /// On the worker of this number: the call that passes this gate is guarded.
 pub(crate) fn begin(slot: usize, gate: &Gate) {
+    provide_stack(slot);
+    enter(slot, gate);
+    arm(slot, true);
+}
+
+/// For the agent's thread: a call of this number will be made on a thread of the host's. False when there is no memory.
+pub(crate) fn prepare(slot: usize) -> bool {
+    let is_ready = provide_stack(slot);
+    if is_ready {
+        arm(slot, true);
+    }
+    is_ready
+}
+
+/// Makes sure that there is a stack for the handler.
+fn provide_stack(slot: usize) -> bool {
+    let Some(guarded) = GUARDED.get(slot) else { return false };
+    if guarded.stack.load(SeqCst) == 0 {
+        guarded.stack.store(mapping::map(STACK).map_or(0, |stack| stack as usize), SeqCst);
+    }
+    guarded.stack.load(SeqCst) != 0
+}
+
+/// On the thread that makes the call, when all is ready: from here on it is guarded.
+pub(crate) fn enter(slot: usize, gate: &Gate) {
     let Some(guarded) = GUARDED.get(slot) else { return };
-    let stack = match guarded.stack.load(SeqCst) {
-        0 => mapping::map(STACK).map_or(0, |stack| stack as usize),
-        known => known,
-    };
-    guarded.stack.store(stack, SeqCst);
+    let stack = guarded.stack.load(SeqCst);
     if stack != 0 {
-        // A worker has none of its own.
+        // A worker has none of its own; a host thread gets its own back at the end of its visit.
         let _ = signal::provide_alternate_stack(stack as *mut u8, STACK);
     }
     guarded.state.store(RUNNING, SeqCst);
     guarded.gate.store(core::ptr::from_ref(gate) as usize, SeqCst);
     guarded.tid.store(process::tid(), SeqCst);
-    arm(slot, true);
+}
+
+/// On a thread of the host's: its call has ended. [`end`] follows on the agent's thread.
+pub(crate) fn leave(slot: usize) {
+    if let Some(guarded) = GUARDED.get(slot) {
+        guarded.tid.store(0, SeqCst);
+    }
+    if let Some(mut armed) = ARMED.lock_within(MOMENT) {
+        arm_in(&mut armed, slot, false);
+    }
 }
 
 /// The call has ended: on the worker, or on the agent's thread when the worker has vanished in it.

@@ -1,6 +1,6 @@
 //! The call gate of x86_64: loads the registers that a function expects, calls it, keeps what it returns.
 //!
-//! Context: the worker. [`Gate::abandon_from`] in a **signal handler** on the worker.
+//! Context: the worker, or a host thread that has a visit. [`Gate::abandon_from`] in a **signal handler** on either.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
@@ -176,5 +176,29 @@ unsafe extern "C-unwind" fn pass(gate: *mut Gate) {
         own_end = const offset_of!(Gate, own_end),
         control_words = const offset_of!(Gate, control_words),
         is_abandoned = const offset_of!(Gate, is_abandoned),
+    )
+}
+
+/// Runs `function(argument)` on the stack that ends at `top`, or on the present one when that is 0. The unwind information ends the stack
+/// here: neither an exception nor pthread_exit gets into the frames of whoever was interrupted.
+///
+/// # Safety
+/// Nothing uses the memory below `top`.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn on_stack(top: u64, function: extern "C-unwind" fn(usize), argument: usize) {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip",
+        "push rbp",
+        "mov rbp, rsp",
+        "test rdi, rdi",
+        "cmovnz rsp, rdi",
+        "and rsp, -16",
+        "mov rdi, rdx",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret",
+        ".cfi_endproc",
     )
 }

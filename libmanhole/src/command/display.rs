@@ -83,11 +83,20 @@ pub(crate) fn show_all(context: &mut Context<'_, '_>) {
     context.calls_nothing = true;
     for (number, text) in context.session.displays.clone() {
         match shown(context, &text) {
+            // gdb's form: the format stands before the expression.
+            Ok(value) if text.starts_with('/') => {
+                context.out.line(format_args!("{number}: {} = {value}", spaced(&text)))
+            }
             Ok(value) => context.out.line(format_args!("{number}: {text} = {value}")),
             Err(reason) => context.out.line(format_args!("{number}: {text}: {reason}")),
         }
     }
     context.calls_nothing = false;
+}
+
+/// The format and the expression behind it, with one blank in between.
+fn spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn shown(context: &mut Context<'_, '_>, arguments: &str) -> Result<String, String> {

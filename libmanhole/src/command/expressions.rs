@@ -49,6 +49,7 @@ impl Context<'_, '_> {
             interrupted: self.interrupted,
             insists: self.insists,
             calls_nothing: self.calls_nothing,
+            on: self.on,
             line: &self.line,
         };
         variables.language = inferior.language();
@@ -151,22 +152,19 @@ impl Context<'_, '_> {
             };
             let pointer = inferior.intern(Type::Pointer(pointed));
             let address_bytes = address.to_le_bytes().to_vec();
-            variables.convenience.insert("_".to_owned(), Value::new(pointer, address_bytes));
+            variables.set("_", Value::new(pointer, address_bytes));
             let there = match type_id {
                 Some(_) => Value::at(of, address),
                 None => Value::new(of, Vec::new()),
             };
-            variables.convenience.insert("__".to_owned(), there);
+            variables.set("__", there);
             Ok(())
         });
     }
 
     /// Adds a value to the history; its number.
     pub(super) fn record(&mut self, value: &Value) -> Result<usize, String> {
-        self.with_inferior(|inferior, variables| {
-            variables.record(value, inferior)?;
-            Ok(variables.history.len())
-        })
+        self.with_inferior(|inferior, variables| variables.record(value, inferior))
     }
 
     /// The type of an expression, or the one that it names. Nothing is called, nothing is written.
@@ -194,6 +192,20 @@ impl Context<'_, '_> {
             inferior.session.journal.close();
             print::value(value, format, options, inferior)
         })
+    }
+
+    /// The text of a value behind its name.
+    pub(super) fn shown_named(&mut self, value: &Value) -> Result<String, String> {
+        let options = self.session.options.clone();
+        self.with_inferior(|inferior, _| {
+            inferior.session.journal.close();
+            print::named(value, &options, inferior)
+        })
+    }
+
+    /// A declaration of a name that has the type.
+    pub(super) fn declaration(&mut self, type_id: TypeId, name: &str) -> Result<String, String> {
+        self.with_inferior(|inferior, _| Ok(print::declaration(type_id, name, inferior)))
     }
 
     /// What a typedef's name stands for, one step; else the type itself.

@@ -2,6 +2,8 @@
 //!
 //! Context: the agent's thread, while the worker waits in the handler of its fault.
 
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use manhole_expressions::target::Stop;
 
 use super::Session;
@@ -10,8 +12,16 @@ use crate::call::guard::Fault;
 use crate::call::{Call, inside};
 use crate::capture::Wanted;
 use crate::render::frames::numbered;
+use crate::snapshot::State;
 use crate::sys::own_image;
 use crate::worker::Ticket;
+
+/// Inside of what calls were ended, so that its locks may stay locked; one bit each. A child is forked with them as they are.
+static LEFT_LOCKED: AtomicU32 = AtomicU32::new(0);
+
+fn bit(room: inside::Room) -> u32 {
+    1 << room as u32
+}
 
 impl Session<'_> {
     /// What has become of the call that the line waits for: what it returned, or how it failed.
@@ -20,8 +30,14 @@ impl Session<'_> {
             Some(failure) => Err(Stop::Error(failure)),
             None if call.is_abandoned() => Err(Stop::Error("the call was abandoned".to_owned())),
             None => {
-                let mut inferior =
-                    Inferior { session: self, interrupted: &|| false, insists: false, calls_nothing: true, line: "" };
+                let mut inferior = Inferior {
+                    session: self,
+                    interrupted: &|| false,
+                    insists: false,
+                    calls_nothing: true,
+                    on: None,
+                    line: "",
+                };
                 inferior.session.journal.close();
                 call.result(&mut inferior)
             }
@@ -47,14 +63,35 @@ impl Session<'_> {
         let frames = called.iter().filter_map(|level| level.location());
         let frames = frames.map(|at| (at.function.as_deref().unwrap_or_default(), at.object.as_str()));
         if let Some((room, function)) = inside::of_frames(frames) {
+            LEFT_LOCKED.fetch_or(bit(room), Relaxed);
             let which = if room == inside::Room::Stdio { ", but for the standard streams," } else { "" };
             report.push_str(&format!(
                 "\nIt was inside {}, in {function}: what that has locked{which} stays locked, and threads that need it will wait for ever.",
                 room.name()
             ));
         }
+        if let Some(thread) = &ticket.visited {
+            report.push_str(&format!("\n{thread} goes on where it was."));
+        }
         self.end_line();
         report
+    }
+
+    /// What a call that does not come back waits for, if it is a lock of the libraries': a fault may have left it locked.
+    pub(crate) fn lock_waited_for(&mut self, ticket: &Ticket) -> Option<String> {
+        self.begin_line();
+        let look = self.glance_at(ticket.tid());
+        self.end_line();
+        let stack = look.stack(ticket.tid())?;
+        if !matches!(stack.thread.state, State::Blocked(call) if call.number == libc::SYS_futex as u64) {
+            return None;
+        }
+        let called = stack.levels.iter().take_while(|level| !own_image::contains(level.pc as usize));
+        let frames = called.filter_map(|level| level.location());
+        let frames = frames.map(|at| (at.function.as_deref().unwrap_or_default(), at.object.as_str()));
+        let (room, function) = inside::of_frames(frames)?;
+        let faulted = if LEFT_LOCKED.load(Relaxed) & bit(room) == 0 { "" } else { ", where a call was ended before" };
+        Some(format!("it waits for a lock inside {}, in {function}{faulted}", room.name()))
     }
 
     fn cause(&mut self, fault: Fault) -> String {

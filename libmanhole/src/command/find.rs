@@ -60,6 +60,8 @@ fn find_own(line: &str) -> Found<'_> {
     let mut prefix: Vec<&'static str> = Vec::new();
     let mut rest = line.trim();
     let mut complete: Option<&'static Command> = None;
+    // The longest command so far, should a longer one not be meant after all.
+    let mut shorter: Option<(&'static Command, &str)> = None;
     loop {
         let (word, after) = split_word(rest);
         // A word ends where a blank, a format or nothing follows: `bt()` or `x+1` are no commands.
@@ -68,9 +70,10 @@ fn find_own(line: &str) -> Found<'_> {
         match (next.as_slice(), complete) {
             ([], Some(command)) => return Found::Command(command, rest.trim()),
             ([], None) => {
-                return match prefix.first() {
-                    Some(first) => Found::Incomplete(first, rest.trim()),
-                    None => Found::Unknown,
+                return match (shorter, prefix.first()) {
+                    (Some((command, rest)), _) => Found::Command(command, rest),
+                    (None, Some(first)) => Found::Incomplete(first, rest.trim()),
+                    (None, None) => Found::Unknown,
                 };
             }
             ([only], _) => prefix.push(only),
@@ -85,6 +88,7 @@ fn find_own(line: &str) -> Found<'_> {
         }
         rest = after.trim_start();
         complete = COMMANDS.iter().copied().find(|command| command.names.iter().any(|name| is_name(name, &prefix)));
+        shorter = complete.map(|command| (command, rest.trim())).or(shorter);
     }
 }
 
@@ -262,6 +266,7 @@ mod tests {
             ("thread apply all bt", "thread apply all bt", ""),
             ("thr app all backtrace", "thread apply all bt", ""),
             ("thread apply all where", "thread apply all bt", ""),
+            ("thread apply all print 1", "thread apply", "all print 1"),
             ("t", "thread", ""),
             ("thread 3", "thread", "3"),
             ("i r", "info registers", ""),

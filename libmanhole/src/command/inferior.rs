@@ -9,8 +9,10 @@ mod prototypes;
 mod registers;
 mod thread_local;
 mod view;
+mod visits;
 
 use core::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use manhole_expressions::Target;
@@ -40,6 +42,8 @@ pub(crate) struct Inferior<'a, 's> {
     pub(super) insists: bool,
     /// Whether nothing is called at all.
     pub(super) calls_nothing: bool,
+    /// The thread that calls functions; `None` for a worker.
+    pub(super) on: Option<i32>,
     /// The line that was typed, for `jobs`.
     pub(super) line: &'a str,
 }
@@ -180,6 +184,11 @@ impl Inferior<'_, '_> {
     fn write_now(&mut self, address: u64, bytes: &[u8]) -> Result<(), Stop> {
         let by_force = self.session.force;
         let last = address.wrapping_add(bytes.len() as u64).wrapping_sub(1);
+        if self.calls_nothing {
+            return Err(Stop::Error(
+                "this would change the process, and what is shown again and again only reads".to_owned(),
+            ));
+        }
         let modules = self.session.modules();
         for at in [address, last] {
             let Some(mapping) = modules.mapping(at) else { return Err(cannot_access(at)) };
@@ -193,28 +202,33 @@ impl Inferior<'_, '_> {
             }
         }
         own_memory::write(address, bytes, by_force).map_err(|_| cannot_access(address))?;
-        self.session.written.add(address, bytes);
+        let look = self.session.look.as_deref();
+        let copies =
+            look.into_iter().flat_map(|look| &look.stacks).filter_map(|stack| stack.thread.capture.as_ref().ok());
+        for copy in copies {
+            self.session.written.add(copy.stack.start, copy.stack.bytes.len(), address, bytes);
+        }
         Ok(())
     }
 }
 
 /// What was written since the last look at the threads: the copies of their stacks do not have it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Written(Vec<(u64, Vec<u8>)>);
+pub(crate) struct Written(BTreeMap<u64, u8>);
 
 impl Written {
-    fn add(&mut self, address: u64, bytes: &[u8]) {
-        self.0.push((address, bytes.to_vec()));
+    /// Remembers what was written at `address`, as far as it lies in the copy of a stack: it takes no more than all of that.
+    fn add(&mut self, start: u64, size: usize, address: u64, bytes: &[u8]) {
+        let copied = start..start.saturating_add(size as u64);
+        self.0.extend((address..).zip(bytes).map(|(at, byte)| (at, *byte)).filter(|(at, _)| copied.contains(at)));
     }
 
     /// Puts what was written over what was copied.
     fn overlay(&self, address: u64, buffer: &mut [u8]) {
-        for (start, bytes) in &self.0 {
-            for (at, byte) in (*start..).zip(bytes) {
-                let place = at.checked_sub(address).and_then(|at| usize::try_from(at).ok());
-                if let Some(slot) = place.and_then(|at| buffer.get_mut(at)) {
-                    *slot = *byte;
-                }
+        for (at, byte) in self.0.range(address..address.saturating_add(buffer.len() as u64)) {
+            let place = at.checked_sub(address).and_then(|at| usize::try_from(at).ok());
+            if let Some(slot) = place.and_then(|at| buffer.get_mut(at)) {
+                *slot = *byte;
             }
         }
     }

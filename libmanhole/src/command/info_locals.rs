@@ -34,7 +34,7 @@ fn show(context: &mut Context<'_, '_>, parameters: bool, none: &str) -> Result<(
     let mut data = Vec::new();
     for (name, value) in variables {
         context.check()?;
-        let text = context.shown(&value, None).unwrap_or_else(|error| format!("<error: {error}>"));
+        let text = context.shown_named(&value).unwrap_or_else(|error| format!("<error: {error}>"));
         let mark = mark(&value);
         context.out.line(format_args!("{name} = {text}{mark}"));
         let type_name = context.type_name(value.type_id)?;

@@ -107,54 +107,17 @@ fn declaration(context: &mut Context<'_, '_>, listed: &Listed, kind: Kind) -> Re
                 let target = context.one_step(listed.type_id);
                 match context.type_name(target)? {
                     target if target == listed.name => format!("{};", listed.name),
-                    target => format!("typedef {};", declared(&target, &listed.name)),
+                    _ => format!("typedef {};", context.declaration(target, &listed.name)?),
                 }
             }
         },
         Kind::Variables | Kind::Functions => {
-            let name = context.type_name(listed.type_id)?;
-            format!("{linkage}{};", declared(&name, &listed.name))
+            format!("{linkage}{};", context.declaration(listed.type_id, &listed.name)?)
         }
     })
-}
-
-/// A name in the middle of its type: `int x[3]`, `int (*f)(int)`, `int f(int)`.
-fn declared(type_name: &str, name: &str) -> String {
-    if let Some(at) = type_name.find("(*") {
-        let (before, rest) = type_name.split_at_checked(at + 2).unwrap_or((type_name, ""));
-        return format!("{before}{name}{rest}");
-    }
-    let end = type_name
-        .find([' ', '[', '('])
-        .map_or(type_name.len(), |_| type_name.find(" [").or_else(|| type_name.find(" (")).unwrap_or(type_name.len()));
-    let (before, rest) = type_name.split_at_checked(end).unwrap_or((type_name, ""));
-    let blank = if before.ends_with('*') || before.ends_with('&') { "" } else { " " };
-    format!("{before}{blank}{name}{}", rest.trim_start())
 }
 
 /// The walk goes on, or is at its end.
 pub(super) fn goes_on(goes: bool) -> ControlFlow<()> {
     if goes { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_in_their_types() {
-        for (type_name, text) in [
-            ("int", "int x"),
-            ("int *", "int *x"),
-            ("int [3]", "int x[3]"),
-            ("char *[4]", "char *x[4]"),
-            ("int (*)(int, char)", "int (*x)(int, char)"),
-            ("int (int, int)", "int x(int, int)"),
-            ("const char *(enum color)", "const char *x(enum color)"),
-            ("unsigned long", "unsigned long x"),
-        ] {
-            let shown = declared(type_name, "x");
-            assert!(shown == text || type_name.contains("*[") || type_name.contains("*("), "{type_name}: {shown}");
-        }
-    }
 }

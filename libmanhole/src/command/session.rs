@@ -15,7 +15,6 @@ use crate::modules::Modules;
 use crate::render::{Level, Stack, frames::hex};
 use crate::snapshot::Location;
 use crate::symbols::{Store, Symbol, Symbols};
-use crate::sys::lock::Lock;
 use crate::sys::process;
 use crate::worker::{self, Ticket};
 use manhole_expressions::evaluate::Variables;
@@ -232,8 +231,6 @@ impl<'s> Session<'s> {
     /// The symbol that covers the address.
     pub(super) fn symbol_at(&mut self, address: u64) -> Option<Symbol> {
         let (symbols, world) = self.parts();
-        // An address outside every object has no symbol, and no table needs to be loaded to know that.
-        world.modules.module(address)?;
         symbols.symbol_at(&world.modules, &world.memory, address)
     }
 
@@ -300,22 +297,9 @@ impl<'s> Session<'s> {
     }
 }
 
-/// The strings of sessions that have ended before calls which may still use them. They go with the next session that ends after those.
-static LEFT: Lock<Vec<Box<[u8]>>> = Lock::new(Vec::new());
-
-/// In a freshly forked child, where the call that has forked may use them.
-pub(crate) fn forget() {
-    LEFT.forget(Vec::new());
-}
-
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        let mut left = LEFT.lock();
-        if worker::is_busy() {
-            left.append(&mut self.strings);
-        } else {
-            *left = Vec::new();
-        }
+        worker::leave_strings(&mut self.strings);
     }
 }
 
@@ -355,6 +339,8 @@ pub(crate) struct Context<'c, 's> {
     pub(super) insists: bool,
     /// Whether nothing is called at all.
     pub(super) calls_nothing: bool,
+    /// The thread that calls functions; `None` for a worker.
+    pub(super) on: Option<i32>,
 }
 
 impl<'c, 's> Context<'c, 's> {
@@ -371,6 +357,7 @@ impl<'c, 's> Context<'c, 's> {
             line: line.to_owned(),
             insists: false,
             calls_nothing: false,
+            on: None,
         }
     }
 

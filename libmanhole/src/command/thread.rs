@@ -13,7 +13,9 @@ pub(super) static COMMAND: Command = Command {
     summary: "select a thread, or run one command for it; alone: say which is selected",
     help: "N is a number from info threads; a thread's kernel id is taken as well, and wins.\n\
            bt, frame, info registers, $registers and thread-local variables are about the selected thread.\n\
-           thread 3 print errno: the command, or the expression, for that thread; the selected one stays selected.",
+           thread 3 print errno: the command, or the expression, for that thread; the selected one stays selected.\n\
+           thread 3 call f(): thread 3 itself makes the call, where it waits in a system call that can begin anew and holds neither the\n\
+           allocator, the loader nor a stream; it goes on where it was when the call has returned.",
     takes: Takes::Threads,
     run,
 };
@@ -65,6 +67,8 @@ fn run_for(context: &mut Context<'_, '_>, tid: i32, line: &str) -> Result<(), St
     let (selected, level) = (context.session.selected, context.session.level);
     context.session.selected = Some(tid);
     context.session.level = 0;
+    let on = context.on.replace(tid);
+    context.session.journal.reopen();
     let result = match find::find(line) {
         Found::Command(command, _) if core::ptr::eq(command, &COMMAND) || core::ptr::eq(command, &APPLY) => {
             Err("thread does not go inside thread".to_owned())
@@ -76,6 +80,7 @@ fn run_for(context: &mut Context<'_, '_>, tid: i32, line: &str) -> Result<(), St
     };
     context.session.selected = selected;
     context.session.level = level;
+    context.on = on;
     result
 }
 

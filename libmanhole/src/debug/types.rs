@@ -23,6 +23,8 @@ pub(super) use enumerations::value as value_of_enumerator;
 
 /// The most numbers that are given out.
 const LIMIT: usize = 1 << 22;
+/// The most types that are made up: casts to arrays of every length, one after the other, end there.
+const MADE: usize = 1 << 17;
 /// How many typedefs, qualifiers and dimensions are followed.
 const CHAIN: usize = 64;
 
@@ -64,6 +66,9 @@ impl Types {
         if let Some(known) = self.made.get(&key) {
             return *known;
         }
+        if self.made.len() >= MADE {
+            return UNKNOWN;
+        }
         let number = self.add(Slot { place: None, described: Some(Rc::new(type_)) });
         if number != UNKNOWN || self.slots.len() == 1 {
             self.made.insert(key, number);
@@ -88,7 +93,9 @@ impl<'s> Debug<'s> {
         let type_ = read.map(|(image, place)| self.read_type(&image, place));
         let described = type_.map_or_else(unknown, Rc::new);
         // So that a pointer that is made later is this one.
-        if let Type::Pointer(_) | Type::Reference { .. } | Type::Const(_) | Type::Volatile(_) = &*described {
+        if let Type::Pointer(_) | Type::Reference { .. } | Type::Const(_) | Type::Volatile(_) = &*described
+            && self.types.made.len() < MADE
+        {
             self.types.made.entry(format!("{described:?}")).or_insert(number);
         }
         if let Some(slot) = usize::try_from(number.0).ok().and_then(|number| self.types.slots.get_mut(number)) {

@@ -67,6 +67,25 @@ pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
     }
 }
 
+/// If the kernel was about to begin the system call anew whose instruction ends at `end`, and `is_to_fail`: lets it fail with EINTR.
+pub(crate) fn fail_begun_anew(context: &mut libc::ucontext_t, end: u64, is_to_fail: impl FnOnce() -> bool) {
+    let gregs = &mut context.uc_mcontext.gregs;
+    let start = end.wrapping_sub(SYSCALL.len() as u64);
+    let mut code = [0u8; SYSCALL.len()];
+    let is_begun_anew = gregs.get(libc::REG_RIP as usize).is_some_and(|&rip| rip as u64 == start)
+        && own_memory::read(start, &mut code) == Ok(code.len())
+        && code == SYSCALL;
+    if !is_begun_anew || !is_to_fail() {
+        return;
+    }
+    if let Some(rip) = gregs.get_mut(libc::REG_RIP as usize) {
+        *rip = end as i64;
+    }
+    if let Some(rax) = gregs.get_mut(libc::REG_RAX as usize) {
+        *rax = -i64::from(libc::EINTR);
+    }
+}
+
 /// How many bytes of code before the program counter are looked at.
 const CODE: usize = 24;
 
@@ -94,16 +113,21 @@ fn is_syscall_3(code: &[u8; CODE]) -> bool {
     code.ends_with(&END)
 }
 
-/// What our syscall(3) writes below its stack pointer, exclusive or that stack pointer, above the number. No pointer and no small number.
+/// What our syscall(3) writes below its stack pointer, above the number, exclusive or that stack pointer, where it returns to, and the call's
+/// first argument. No pointer and no small number.
 pub(crate) const NUMBER_FOLLOWS: u64 = 0x9d3c_51b2_e6f0_a847;
 
 /// The number that our syscall(3) has left before it went on to libc's, which neither moves the stack pointer nor writes there.
 fn number_left(gregs: &[i64]) -> Option<i64> {
-    let sp = *gregs.get(libc::REG_RSP as usize)? as u64;
-    let mut left = [0u8; 16];
+    let register = |name: i32| gregs.get(name as usize).map(|&value| value as u64);
+    let (sp, first) = (register(libc::REG_RSP)?, register(libc::REG_RDI)?);
+    // The number, the mark, a word of nobody's, and where syscall(3) returns to.
+    let mut left = [0u8; 32];
     own_memory::read(sp.wrapping_sub(24), &mut left).ok().filter(|&n| n == left.len())?;
-    let (number, mark) = left.split_first_chunk::<8>()?;
-    (mark == (NUMBER_FOLLOWS ^ sp).to_le_bytes()).then(|| i64::from_le_bytes(*number))
+    let (words, []) = left.as_chunks::<8>() else { return None };
+    let &[number, mark, _, back] = words else { return None };
+    let whose = NUMBER_FOLLOWS ^ sp ^ u64::from_le_bytes(back) ^ first;
+    (u64::from_le_bytes(mark) == whose).then(|| i64::from_le_bytes(number))
 }
 
 /// A futex(2) wait through libc's own syscall(3) alone, as Rust's std and libstdc++ make theirs, begun before this library was there. Two things

@@ -101,7 +101,10 @@ impl Prompt<'_> {
                 false
             });
             job.redirected.set(redirected);
-            redirect::input::begin();
+            // A thread of the host's reads what is its own.
+            if job.ticket.visited.is_none() {
+                redirect::input::begin();
+            }
             job.ticket.go();
         }
         let mut again = None;
@@ -124,10 +127,10 @@ impl Prompt<'_> {
                 Answer { error: Some(error), ..Answer::default() }
             }
             Outcome::Running if job.failure.is_some() => return Followed::Waits,
-            Outcome::Running if interrupted() => given_up(&job.ticket, "interrupted"),
+            Outcome::Running if interrupted() => self.session.given_up(&job.ticket, "interrupted"),
             Outcome::Running if job.until.is_some_and(|until| until <= process::monotonic()) => {
                 let limit = job.limit.unwrap_or_default().as_secs_f64();
-                given_up(&job.ticket, &format!("no end after {limit} s"))
+                self.session.given_up(&job.ticket, &format!("no end after {limit} s"))
             }
             Outcome::Running => return Followed::Waits,
         };
@@ -170,8 +173,20 @@ impl Prompt<'_> {
     }
 }
 
-fn given_up(ticket: &Ticket, reason: &str) -> Answer {
-    let number = worker::give_up(ticket);
-    let error = format!("{reason}: {} still runs, as job {number}; jobs lists it", ticket.name);
-    Answer { data: json!({ "job": number }), error: Some(error), ..Answer::default() }
+impl Session<'_> {
+    fn given_up(&mut self, ticket: &Ticket, reason: &str) -> Answer {
+        let number = worker::give_up(ticket);
+        let name = &ticket.name;
+        let mut error = match &ticket.visited {
+            None => format!("{reason}: {name} still runs, as job {number}; jobs lists it"),
+            Some(thread) => format!(
+                "{reason}: {name} still runs in {thread}, as job {number}; jobs lists it. {thread} does nothing else until it has returned"
+            ),
+        };
+        if let Some(lock) = self.lock_waited_for(ticket) {
+            error.push_str("; ");
+            error.push_str(&lock);
+        }
+        Answer { data: json!({ "job": number }), error: Some(error), ..Answer::default() }
+    }
 }

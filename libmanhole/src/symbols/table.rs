@@ -11,7 +11,7 @@ use object::elf;
 
 use super::elf::{ElfFile, string_at, u16_at, u32_at, u64_at};
 use super::names;
-use super::{budget, compressed};
+use super::{budget, compressed, go_functions};
 use crate::memory::{self, Memory};
 use crate::modules::{Module, Modules};
 
@@ -112,6 +112,43 @@ impl<'s> Table<'s> {
             Ok(Self::build(all, locals, keep(strings)))
         };
         Some(read())
+    }
+
+    /// The functions of a Go program that was stripped, by the table of its runtime ([`go_functions`]), with its dynamic symbols. `None`
+    /// for other programs.
+    pub(super) fn of_go(
+        file: &ElfFile,
+        (modules, memory, module): (&Modules, &Memory, &Module),
+        keep: impl FnOnce(Vec<u8>) -> &'s [u8],
+    ) -> Option<Result<Self, String>> {
+        let in_memory_now = |address: u64| {
+            let mut word = [0; 8];
+            let read = memory::read_now(address.wrapping_add(module.bias), &mut word);
+            (read == Ok(word.len())).then(|| u64::from_le_bytes(word).wrapping_sub(module.bias))
+        };
+        let (functions, mut strings) = match go_functions::read(file, &in_memory_now)? {
+            Ok(found) => found,
+            Err(problem) => return Some(Err(problem)),
+        };
+        let entry = |it: go_functions::Function| Entry {
+            address: it.address,
+            size: it.size,
+            end: it.address.saturating_add(it.size),
+            name: it.name,
+            is_function: true,
+            is_indirect: false,
+        };
+        let mut all: Vec<Entry> = functions.into_iter().map(entry).collect();
+        let mut locals = Vec::new();
+        if let Some((symbols, more)) = dynamic(modules, memory, module)
+            && let Ok(from) = u32::try_from(strings.len())
+        {
+            let dynamic = entries(&symbols, &more, in_memory(modules, module)).into_iter();
+            all.extend(dynamic.filter_map(|entry| Some(Entry { name: entry.name.checked_add(from)?, ..entry })));
+            locals = thread_locals(&symbols, from);
+            strings.extend_from_slice(&more);
+        }
+        Some(Ok(Self::build(all, locals, keep(strings))))
     }
 
     /// The dynamic symbols as they stand in memory: all that is left of a deleted file, and all that the vDSO has.

@@ -197,6 +197,8 @@ pub(crate) struct Stat {
     pub(crate) uid: u32,
     /// Size in bytes.
     pub(crate) size: u64,
+    /// When its content was last changed, since 1970.
+    pub(crate) modified: Duration,
 }
 
 impl Stat {
@@ -242,6 +244,7 @@ fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
         mode: raw.st_mode,
         uid: raw.st_uid,
         size: raw.st_size.unsigned_abs(),
+        modified: Duration::new(raw.st_mtime.unsigned_abs(), raw.st_mtime_nsec.unsigned_abs() as u32),
     })
 }
 

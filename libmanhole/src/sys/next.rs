@@ -106,6 +106,16 @@ functions! {
     posix_spawnp(pid: *mut libc::pid_t, file: *const c_char, actions: *const libc::posix_spawn_file_actions_t, attributes: *const libc::posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     system(command: *const c_char) -> c_int;
     popen(command: *const c_char, mode: *const c_char) -> *mut libc::FILE;
+    execve(path: *const c_char, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    execv(path: *const c_char, arguments: *const *mut c_char) -> c_int;
+    execvp(file: *const c_char, arguments: *const *mut c_char) -> c_int;
+    execvpe(file: *const c_char, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    fexecve(fd: c_int, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    execveat(directory: c_int, path: *const c_char, arguments: *const *mut c_char, environment: *const *mut c_char, flags: c_int) -> c_int;
+    execl() -> c_int;
+    execlp() -> c_int;
+    execle() -> c_int;
+    thrd_create(thread: *mut libc::pthread_t, start: *mut c_void, argument: *mut c_void) -> c_int;
     close(fd: c_int) -> c_int;
     dup2(from: c_int, to: c_int) -> c_int;
     dup3(from: c_int, to: c_int, flags: c_int) -> c_int;
@@ -138,6 +148,25 @@ functions! {
 /// The address of the next `syscall`, for the code that goes on there; 0 where there is none.
 pub(crate) fn syscall() -> usize {
     next(&cell::syscall, name::syscall).map_or(0, NonZeroUsize::get)
+}
+
+/// The functions that execute a program whose arguments are their own.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub(crate) enum Listing {
+    Execl,
+    Execlp,
+    Execle,
+}
+
+/// The address of the next one; 0 where there is none.
+pub(crate) fn listing(which: Listing) -> usize {
+    let address = match which {
+        Listing::Execl => next(&cell::execl, name::execl),
+        Listing::Execlp => next(&cell::execlp, name::execlp),
+        Listing::Execle => next(&cell::execle, name::execle),
+    };
+    address.map_or(0, NonZeroUsize::get)
 }
 
 static MINIMAL_STACK: OnceNonZeroUsize = OnceNonZeroUsize::new();

@@ -196,3 +196,13 @@ pub(crate) fn provide_alternate_stack(start: *mut u8, size: usize) -> Result<()>
     // SAFETY: the memory is the caller's to give, for as long as the thread lives.
     unsafe { call(libc::SYS_sigaltstack, [core::ptr::from_ref(&ours) as usize, 0]) }.map(drop)
 }
+
+/// Puts back the alternate stack that the calling thread had when a handler was entered, as the kernel has noted it there. The calling code
+/// is on no alternate stack. The kernel's own way back (rt_sigreturn(2)) leaves a stack in place where there was none and never had been.
+pub(crate) fn put_back_alternate_stack(before: [usize; 3]) -> Result<()> {
+    let [start, flags, size] = before;
+    let flags = if size == 0 { libc::SS_DISABLE } else { flags as i32 };
+    let stack = libc::stack_t { ss_sp: start as *mut libc::c_void, ss_flags: flags & !libc::SS_ONSTACK, ss_size: size };
+    // SAFETY: the stack was in place before, for this thread.
+    unsafe { call(libc::SYS_sigaltstack, [core::ptr::from_ref(&stack) as usize, 0]) }.map(drop)
+}

@@ -3,10 +3,10 @@
 //! Context: the agent's thread; [`forget`] in a forked child. Nothing here waits.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 
-use super::{BUSY, HAND_LENT, HAND_WANTED, IDLE, NONE, OPEN, WORKERS, Worker};
+use super::{BUSY, HAND_LENT, HAND_WANTED, IDLE, NONE, OPEN, WORKERS, Worker, visits};
 use crate::app::Command;
 use crate::call::Call;
 use crate::call::guard::{self, Fault};
@@ -52,7 +52,39 @@ static CURRENT: AtomicUsize = AtomicUsize::new(0);
 /// Jobs that were started, and numbers that were given.
 static COUNTS: Lock<(u64, u32)> = Lock::new((0, 0));
 
+/// What workers and visited threads have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Seat {
+    pub(super) tid: &'static AtomicI32,
+    pub(super) permission: &'static AtomicU32,
+    pub(super) job: &'static Lock<Option<Job>>,
+}
+
+impl Seat {
+    fn of(slot: usize) -> Option<Seat> {
+        let worker =
+            |worker: &'static Worker| Seat { tid: &worker.tid, permission: &worker.permission, job: &worker.job };
+        WORKERS.get(slot).map(worker).or_else(|| visits::parts(slot.checked_sub(WORKERS.len())?))
+    }
+
+    /// Whether the thread that has said its id is no thread any more.
+    fn is_gone(self) -> bool {
+        let tid = self.tid.load(SeqCst);
+        tid != 0 && !process::has_thread(tid)
+    }
+}
+
 impl Job {
+    /// One that starts now, and needs no worker to take it.
+    pub(super) fn new(line: String) -> Job {
+        let serial = {
+            let mut counts = COUNTS.lock();
+            counts.0 += 1;
+            counts.0
+        };
+        Job { serial, number: 0, task: None, line, started: process::monotonic(), end: None }
+    }
+
     /// Its number, from now on.
     fn number(&mut self) -> u32 {
         if self.number == 0 {
@@ -76,24 +108,33 @@ pub(crate) struct Ticket {
     serial: u64,
     /// What is called.
     pub(crate) name: String,
+    /// The thread of the host's on which it is called, as people know it; `None` for a worker.
+    pub(crate) visited: Option<String>,
 }
 
 impl Ticket {
-    /// The kernel's id of the worker that has the job.
+    /// Of a visit that has begun ([`visits::want`]).
+    pub(crate) fn of_visit(number: usize, name: &str, visited: String) -> Ticket {
+        let slot = WORKERS.len() + number;
+        let serial = Seat::of(slot).and_then(|seat| seat.job.lock().as_ref().map(|job| job.serial)).unwrap_or(0);
+        Ticket { slot, serial, name: name.to_owned(), visited: Some(visited) }
+    }
+
+    /// The kernel's id of the thread that has the job.
     pub(crate) fn tid(&self) -> i32 {
-        self.worker().map_or(0, |worker| worker.tid.load(SeqCst))
+        self.seat().map_or(0, |seat| seat.tid.load(SeqCst))
     }
 
-    /// Whether the worker waits for the redirection.
+    /// Whether the thread waits for the redirection.
     pub(crate) fn waits_for_redirection(&self) -> bool {
-        self.worker().is_some_and(|worker| worker.permission.load(SeqCst) == HAND_LENT)
+        self.seat().is_some_and(|seat| seat.permission.load(SeqCst) == HAND_LENT)
     }
 
-    /// The worker may begin.
+    /// The thread may begin.
     pub(crate) fn go(&self) {
-        if let Some(worker) = self.worker() {
-            worker.permission.store(OPEN, SeqCst);
-            lock::wake(&worker.permission, 1);
+        if let Some(seat) = self.seat() {
+            seat.permission.store(OPEN, SeqCst);
+            lock::wake(seat.permission, 1);
         }
     }
 
@@ -102,8 +143,15 @@ impl Ticket {
         guard::release(self.slot);
     }
 
-    fn worker(&self) -> Option<&'static Worker> {
-        WORKERS.get(self.slot)
+    fn seat(&self) -> Option<Seat> {
+        Seat::of(self.slot)
+    }
+
+    /// Notes what a thread of the host's has done.
+    fn collect(&self) {
+        if let Some(number) = self.slot.checked_sub(WORKERS.len()) {
+            visits::collect(number);
+        }
     }
 }
 
@@ -137,23 +185,13 @@ pub(crate) fn start(task: Task, name: &str, line: &str, redirected: bool) -> Res
     WORKERS.iter().for_each(Worker::look);
     let idle = WORKERS.iter().enumerate().find(|(_, worker)| worker.state.load(SeqCst) == IDLE);
     let Some((slot, worker)) = idle else { return Err(Refusal::NoWorker(task)) };
-    let serial = {
-        let mut counts = COUNTS.lock();
-        counts.0 += 1;
-        counts.0
-    };
     let mut task = task;
     if let Task::Command { arguments, .. } = &mut task {
         arguments.iter_mut().for_each(|argument| argument.push(0));
     }
-    *worker.job.lock() = Some(Job {
-        serial,
-        number: 0,
-        task: Some(task),
-        line: line.to_owned(),
-        started: process::monotonic(),
-        end: None,
-    });
+    let job = Job { task: Some(task), ..Job::new(line.to_owned()) };
+    let serial = job.serial;
+    *worker.job.lock() = Some(job);
     CURRENT.store(slot, SeqCst);
     worker.permission.store(if redirected { HAND_WANTED } else { OPEN }, SeqCst);
     if worker.state.compare_exchange(IDLE, BUSY, SeqCst, SeqCst).is_err() {
@@ -161,7 +199,7 @@ pub(crate) fn start(task: Task, name: &str, line: &str, redirected: bool) -> Res
         return Err(Refusal::Ending);
     }
     lock::wake(&worker.state, u32::MAX >> 1);
-    Ok(Ticket { slot, serial, name: name.to_owned() })
+    Ok(Ticket { slot, serial, name: name.to_owned(), visited: None })
 }
 
 /// The kernel's id of the worker that has the line's job; 0 when there is none.
@@ -171,8 +209,9 @@ pub(crate) fn tid() -> i32 {
 
 /// What has become of a job.
 pub(crate) fn outcome(ticket: &Ticket) -> Outcome {
-    let Some(worker) = ticket.worker() else { return Outcome::Vanished };
-    let mut slot = worker.job.lock();
+    ticket.collect();
+    let Some(seat) = ticket.seat() else { return Outcome::Vanished };
+    let mut slot = seat.job.lock();
     let Some(job) = slot.as_mut().filter(|job| job.serial == ticket.serial) else { return Outcome::Vanished };
     match job.end.as_mut().map(|(_, done)| core::mem::replace(done, Done::Taken)) {
         Some(Done::Command(value)) => {
@@ -185,13 +224,13 @@ pub(crate) fn outcome(ticket: &Ticket) -> Outcome {
         Some(Done::Taken) => Outcome::Vanished,
         None => match guard::fault(ticket.slot) {
             Some(fault) => Outcome::Faulted(Box::new(fault)),
-            None if !worker.is_gone() => {
+            None if !seat.is_gone() => {
                 guard::stand_fast();
                 Outcome::Running
             }
             None => {
                 // What was guarded for it is the host's again.
-                worker.look();
+                WORKERS.iter().for_each(Worker::look);
                 Outcome::Vanished
             }
         },
@@ -200,19 +239,20 @@ pub(crate) fn outcome(ticket: &Ticket) -> Outcome {
 
 /// The number under which a job is listed from now on.
 pub(crate) fn give_up(ticket: &Ticket) -> u32 {
-    let job = |worker: &'static Worker| {
-        worker.job.lock().as_mut().filter(|job| job.serial == ticket.serial).map_or(0, Job::number)
-    };
-    ticket.worker().map_or(0, job)
+    let job = |seat: Seat| seat.job.lock().as_mut().filter(|job| job.serial == ticket.serial).map_or(0, Job::number);
+    ticket.seat().map_or(0, job)
 }
 
 /// Shows each job that runs or was given up to `show`, with whether its thread has vanished.
 pub(crate) fn each_job(mut show: impl FnMut(&Job, bool)) {
-    for worker in &WORKERS {
-        let mut slot = worker.job.lock();
-        if let Some(job) = slot.as_mut().filter(|job| job.end.is_none() || job.number != 0) {
+    (0..guard::VISITS).for_each(visits::collect);
+    let workers = WORKERS.iter().map(|worker| worker.state.load(SeqCst) == NONE);
+    for (slot, has_ended) in workers.chain([false; guard::VISITS]).enumerate() {
+        let Some(seat) = Seat::of(slot) else { continue };
+        let mut job = seat.job.lock();
+        if let Some(job) = job.as_mut().filter(|job| job.end.is_none() || job.number != 0) {
             job.number();
-            let vanished = job.end.is_none() && (worker.is_gone() || worker.state.load(SeqCst) == NONE);
+            let vanished = job.end.is_none() && (seat.is_gone() || has_ended);
             show(job, vanished);
         }
     }

@@ -1,10 +1,15 @@
 //! `$name`, `$1`, `$`, `$$n`.
 
-use super::{Answer, Evaluator, Variables, error};
+use std::rc::Rc;
+
+use super::{Answer, Evaluator, Variables, error, history};
 use crate::access::{self, LARGEST, size_of};
 use crate::target::{Stop, Target};
 use crate::types::Type;
 use crate::value::{Content, Place, Value};
+
+/// What all convenience variables together may take, in bytes.
+const MOST: usize = 8 << 20;
 
 impl Variables {
     /// Adds a value to the history, with the bytes that it has now, and gives its number. What is larger than [`LARGEST`]
@@ -19,8 +24,12 @@ impl Variables {
                 Err(missing) => Content::Missing(missing),
             };
         }
-        self.history.push(kept);
-        Ok(self.history.len())
+        Ok(self.history.push(kept))
+    }
+
+    /// Gives a convenience variable its value.
+    pub fn set(&mut self, name: &str, value: Value) {
+        Rc::make_mut(&mut self.convenience).insert(name.to_owned(), value);
     }
 }
 
@@ -44,12 +53,12 @@ impl Evaluator<'_> {
 
     #[inline(never)]
     pub(super) fn history_back(&mut self, back: u64) -> Answer {
-        if self.variables.history.is_empty() && back == 0 {
+        let history = &self.variables.history;
+        if history.last() == 0 && back == 0 {
             return error("The history is empty.");
         }
-        let at =
-            usize::try_from(back).ok().and_then(|back| self.variables.history.len().checked_sub(back)?.checked_sub(1));
-        match at.and_then(|at| self.variables.history.get(at)) {
+        let number = usize::try_from(back).ok().and_then(|back| history.last().checked_sub(back));
+        match number.and_then(|number| history.get(number)) {
             Some(value) => Ok(value.clone()),
             None => error(format!("History does not go back to $${back}.")),
         }
@@ -58,10 +67,16 @@ impl Evaluator<'_> {
     /// `$0` is the last one.
     #[inline(never)]
     pub(super) fn history_number(&mut self, number: u64) -> Answer {
-        let Some(at) = number.checked_sub(1) else { return self.history_back(0) };
-        match usize::try_from(at).ok().and_then(|at| self.variables.history.get(at)) {
-            Some(value) => Ok(value.clone()),
-            None => error(format!("History has not yet reached ${number}.")),
+        if number == 0 {
+            return self.history_back(0);
+        }
+        let history = &self.variables.history;
+        match usize::try_from(number).ok().map(|number| (number, history.get(number))) {
+            Some((_, Some(value))) => Ok(value.clone()),
+            Some((number, None)) if number <= history.last() => {
+                error(format!("${number} is no longer kept: the history begins with ${}.", history.first()))
+            }
+            _ => error(format!("History has not yet reached ${number}.")),
         }
     }
 
@@ -80,14 +95,22 @@ impl Evaluator<'_> {
             is_stale: value.is_stale,
         };
         if !self.types_only {
-            self.variables.convenience.insert(name.to_owned(), kept.clone());
+            let others = self.variables.convenience.iter().filter(|(known, _)| *known != name);
+            let used = others.map(|(known, value)| cost(known, value)).fold(cost(name, &kept), usize::saturating_add);
+            if used > MOST {
+                return error(format!(
+                    "the convenience variables of this session take more than {} MiB; $name = (void)0 makes one small",
+                    MOST >> 20
+                ));
+            }
+            self.variables.set(name, kept.clone());
         }
         Ok(kept)
     }
 
     /// Writes a part of a convenience variable.
     pub(super) fn write_convenience(&mut self, name: &str, start: usize, bytes: &[u8]) -> Result<(), Stop> {
-        let known = self.variables.convenience.get_mut(name);
+        let known = Rc::make_mut(&mut self.variables.convenience).get_mut(name);
         let slot = match known.map(|value| &mut value.content) {
             Some(Content::Bytes(all)) => all.get_mut(start..start.saturating_add(bytes.len())),
             _ => None,
@@ -100,4 +123,9 @@ impl Evaluator<'_> {
             None => error(format!("${name} has no such part")),
         }
     }
+}
+
+/// What a convenience variable takes, roughly, in bytes: its name stands in its place too.
+fn cost(name: &str, value: &Value) -> usize {
+    history::cost(value).saturating_add(name.len())
 }

@@ -32,6 +32,16 @@ pub(super) fn spelled(type_id: TypeId, show: i32, target: &mut dyn Target) -> St
     speller.out
 }
 
+/// A declaration of `variable`. Rust's types have no middle: they stand before it.
+pub(super) fn declared(type_id: TypeId, variable: &str, target: &mut dyn Target) -> String {
+    if rust::is_rust(type_id, target) {
+        return format!("{} {variable}", spelled(type_id, -1, target));
+    }
+    let mut speller = Speller { target, out: String::new(), substitutions: Vec::new(), depth: 0, is_method: false };
+    speller.declare(type_id, variable, -1, 0);
+    speller.out
+}
+
 /// Text of a type in the making.
 pub(super) struct Speller<'a> {
     pub(super) target: &'a mut dyn Target,

@@ -66,13 +66,17 @@ impl Inferior<'_, '_> {
         {
             return Err(Stop::Error(format!("{reason}; call -f insists")));
         }
-        let (look, stuck) = self.look_for_locks(wants_all_streams(&name, arguments))?;
+        let all_streams = wants_all_streams(&name, arguments);
+        if let Some(tid) = self.on {
+            return self.start_on(tid, call, &name, all_streams);
+        }
+        let (look, stuck) = self.look_for_locks(all_streams)?;
         self.start(call, &name, &look, stuck.as_deref())
     }
 
     /// Looks whether a thread is where it may hold a lock that the call needs. What moves is only told. `all_streams`: it needs those
     /// of all streams, and the list of them until it has them all. With who is stuck where a thread would be too that creates threads.
-    fn look_for_locks(&mut self, all_streams: bool) -> Result<(Rc<Look>, Option<String>), Stop> {
+    pub(super) fn look_for_locks(&mut self, all_streams: bool) -> Result<(Rc<Look>, Option<String>), Stop> {
         let mut before: Vec<(i32, u64)> = Vec::new();
         let mut looks = 0;
         loop {
@@ -113,9 +117,7 @@ impl Inferior<'_, '_> {
             }
             let bars = stuck.is_some_and(|(_, room, _)| *room != Room::Stdio);
             let note = format!("({who})");
-            if !self.session.journal.notes.contains(&note) {
-                self.session.journal.notes.push(note);
-            }
+            self.session.journal.note(note);
             return Ok((look, bars.then_some(who)));
         }
     }
@@ -179,8 +181,8 @@ impl Session<'_> {
 }
 
 /// How long a thread that may create a worker is looked for, and how long the threads have between two looks.
-const PATIENCE: Duration = Duration::from_secs(1);
-const PAUSE: Duration = Duration::from_millis(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// Where thread `tid` is, if it may create a thread there.
 fn place_in(look: &Look, tid: i32) -> Option<Place> {
@@ -206,7 +208,7 @@ fn wants_all_streams(name: &str, arguments: &[Value]) -> bool {
 }
 
 /// Where in the libraries' critical parts the thread is, and in which function.
-fn room(stack: &Stack) -> Option<(Room, String)> {
+pub(super) fn room(stack: &Stack) -> Option<(Room, String)> {
     let frames = stack.levels.iter().filter_map(|level| level.location());
     let found = inside::of_frames(frames.map(|at| (at.function.as_deref().unwrap_or_default(), at.object.as_str())));
     found.map(|(room, function)| (room, function.to_owned()))

@@ -6,7 +6,7 @@
 use manhole_expressions::target::Stop;
 use manhole_expressions::value::Value;
 
-/// Bytes that one line's journal holds at most.
+/// What one line's journal takes at most, in bytes.
 const MOST: usize = 16 << 20;
 
 /// One thing that was asked or done.
@@ -27,14 +27,22 @@ pub(crate) struct Journal {
     bytes: usize,
     /// The value is there: what printing it reads is read once only.
     is_closed: bool,
-    /// What is to be told before the value.
-    pub(super) notes: Vec<String>,
+    /// What is to be told before the value, each with the number of entries that it came after.
+    notes: Vec<(usize, String)>,
+    /// How many have been told since the beginning of the line.
+    told: usize,
 }
 
 impl Journal {
     /// The line is evaluated from its beginning.
     pub(crate) fn rewind(&mut self) {
         self.at = 0;
+        self.told = 0;
+        self.is_closed = false;
+    }
+
+    /// The line goes on after a value: with the next thread of `thread apply`.
+    pub(crate) fn reopen(&mut self) {
         self.is_closed = false;
     }
 
@@ -43,9 +51,19 @@ impl Journal {
         self.is_closed = true;
     }
 
-    /// What is to be told before the value, once.
+    /// Notes what is to be told before the value.
+    pub(super) fn note(&mut self, note: String) {
+        if !self.notes.iter().any(|(_, known)| *known == note) {
+            self.notes.push((self.at, note));
+        }
+    }
+
+    /// What is to be told before the value that has just been found.
     pub(crate) fn take_notes(&mut self) -> Vec<String> {
-        core::mem::take(&mut self.notes)
+        let untold = self.notes.iter().skip(self.told).take_while(|(after, _)| *after <= self.at);
+        let notes: Vec<String> = untold.map(|(_, note)| note.clone()).collect();
+        self.told = self.told.saturating_add(notes.len());
+        notes
     }
 
     /// What was answered at this point before.
@@ -60,9 +78,11 @@ impl Journal {
         if self.is_closed {
             return Ok(());
         }
-        if let Entry::Read(Ok(bytes)) = &entry {
-            self.bytes = self.bytes.saturating_add(bytes.len());
-        }
+        let content = match &entry {
+            Entry::Read(Ok(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        self.bytes = self.bytes.saturating_add(size_of::<Entry>()).saturating_add(content);
         if self.bytes > MOST {
             return Err(Stop::Error(format!("the expression reads more than {} MiB", MOST >> 20)));
         }
