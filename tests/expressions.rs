@@ -3,11 +3,14 @@
 //! Assignments and calls change the program, so gdb gets a process of its own. The programs are linked at fixed addresses; what
 //! differs between two processes all the same (the stack, the heap, libraries) is compared as "an address".
 
+mod libcxx;
+
 use std::path::Path;
 use std::process::Command;
 
 use manhole_tests::victim::Host;
-use manhole_tests::{gdb, place, requires, turn, victims};
+
+use manhole_tests::{StructuredClient, gdb, place, requires, turn, victims};
 
 /// A line of a table, and what is to be answered instead of gdb's answer, with the reason.
 struct Row {
@@ -74,6 +77,15 @@ fn without_hashes(text: &str) -> String {
     result
 }
 
+/// Selects the frame of a function.
+fn select(client: &mut StructuredClient, function: &str) {
+    let level = client.data("bt")["frames"].as_array().expect("frames").iter().position(|frame| {
+        frame["function"].as_str().is_some_and(|name| manhole_tests::compare::plain(name) == function)
+    });
+    let level = level.unwrap_or_else(|| panic!("no frame of {function}"));
+    assert_eq!(client.run(&format!("frame {level}")).done, "ok");
+}
+
 /// Runs a table over a program and fails with all that differs.
 fn compare(name: &str, program: &Path, function: &str, printers: Option<&[&str]>) {
     compare_some(name, usize::MAX, program, function, printers);
@@ -88,11 +100,7 @@ fn compare_some(name: &str, most: usize, program: &Path, function: &str, printer
     let theirs = gdb::answers(other.pid(), function, &lines, printers);
     let victim = Host::new(program).options("timeout=5").ready();
     let mut client = victim.structured();
-    let level = client.data("bt")["frames"].as_array().expect("frames").iter().position(|frame| {
-        frame["function"].as_str().is_some_and(|name| manhole_tests::compare::plain(name) == function)
-    });
-    let level = level.unwrap_or_else(|| panic!("no frame of {function}"));
-    assert_eq!(client.run(&format!("frame {level}")).done, "ok");
+    select(&mut client, function);
     if printers.is_none() {
         assert_eq!(client.run("set print raw-values on").done, "ok");
     }

@@ -43,6 +43,25 @@ pub fn cpp(name: &str, flags: &[&str]) -> Option<PathBuf> {
     Some(compile("g++", &format!("{name}.cpp"), &output_name(name, flags), &all, &["-lpthread"]))
 }
 
+/// The C++ victim with LLVM's library, by clang; `None` when one of them is missing and could not be installed.
+///
+/// # Panics
+/// When it does not compile.
+#[must_use]
+pub fn libcxx(name: &str, flags: &[&str]) -> Option<PathBuf> {
+    let is_there = crate::requires::installed("clang++", "clang")
+        && crate::requires::installed_file("/usr/include/c++/v1/vector", "libc++-dev")
+        && crate::requires::installed_file("/usr/lib/x86_64-linux-gnu/libc++abi.so", "libc++abi-dev");
+    if !is_there {
+        return None;
+    }
+    // Version 14 lacks a function of strings that optimized programs of C++17 need.
+    let mut all = vec!["-stdlib=libc++", "-std=c++20"];
+    all.extend(flags);
+    let output = output_name(&format!("{name}_libcxx"), flags);
+    Some(compile("clang++", &format!("{name}.cpp"), &output, &all, &["-lpthread"]))
+}
+
 /// The Rust victim `tests/victims/NAME.rs`, a single file.
 ///
 /// # Panics

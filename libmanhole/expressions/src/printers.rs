@@ -5,6 +5,7 @@
 //! give that come with libstdc++ and rustc for gdb.
 
 mod hashes;
+mod libcxx;
 mod methods;
 mod rust;
 mod rust_maps;
@@ -237,9 +238,9 @@ impl<'a> View<'a> {
         crate::print::part(value, self.format, self.options, parts, self.target).ok()
     }
 
-    /// How a type is spelled.
+    /// How a type is spelled, without the namespaces that say versions.
     fn spelled(&mut self, type_id: TypeId) -> String {
-        crate::print::name(type_id, self.target)
+        libcxx::plain(&crate::print::name(type_id, self.target))
     }
 
     /// Whether the person still waits, asked once in a while.
@@ -270,7 +271,7 @@ fn template(name: &str) -> Option<(String, &str)> {
         None => name,
     };
     let (_, last) = plain.rsplit_once("::")?;
-    Some((plain.replace("__8::", ""), last))
+    Some((libcxx::plain(plain).replace("__8::", ""), last))
 }
 
 /// The text of an argument in a template's name.
@@ -299,13 +300,14 @@ fn numbered(elements: Vec<Value>) -> Vec<(String, Value)> {
     elements.into_iter().enumerate().map(|(at, element)| (format!("[{at}]"), element)).collect()
 }
 
-/// libstdc++'s.
+/// libstdc++'s, and libc++'s by the same names.
 fn cpp(value: &Value, name: &str, view: &mut View<'_>) -> Option<Shape> {
     let (full, last) = template(name)?;
     let scope = full.strip_suffix(last)?;
     let full = full.as_str();
     match scope {
         "std::" | "std::__cxx11::" | "std::__cxx1998::" | "std::__debug::" => match last {
+            "basic_string" if libcxx::has(name) => strings::string_of_libcxx(value, view),
             "basic_string" => strings::string(value, scope == "std::__cxx11::", view),
             "basic_string_view" => strings::string_view(value, view),
             "vector" => sequences::vector(value, full, view),
@@ -336,16 +338,35 @@ fn cpp(value: &Value, name: &str, view: &mut View<'_>) -> Option<Shape> {
                 sequences::node_iterator(value, "forward_list", "std::_Fwd_list_node", view)
             }
             "_Deque_iterator" | "_Deque_const_iterator" => {
-                sequences::pointer_iterator(value, "_M_cur", "std::deque", view)
+                sequences::pointer_iterator(value, &["_M_cur"], "std::deque", view)
             }
-            "_Bit_iterator" | "_Bit_const_iterator" => sequences::bit_iterator(value, view),
-            "_Bit_reference" => sequences::bit_reference(value, view),
+            "_Bit_iterator" | "_Bit_const_iterator" => sequences::bit_iterator(value, ["_M_p", "_M_offset"], view),
+            "_Bit_reference" => sequences::bit_reference(value, ["_M_p", "_M_mask"], view),
             "_Rb_tree_iterator" | "_Rb_tree_const_iterator" => trees::iterator(value, view),
+            _ if libcxx::has(name) => libcxx_iterator(value, last, view),
             _ => None,
         },
         "std::filesystem::" | "std::filesystem::__cxx11::" if last == "path" => strings::path(value, full, view),
         "__gnu_cxx::" if last == "__normal_iterator" => {
-            sequences::pointer_iterator(value, "_M_current", "std::vector", view)
+            sequences::pointer_iterator(value, &["_M_current"], "std::vector", view)
+        }
+        _ => None,
+    }
+}
+
+/// libc++'s iterators, and what stands for a bit.
+fn libcxx_iterator(value: &Value, last: &str, view: &mut View<'_>) -> Option<Shape> {
+    match last {
+        "__wrap_iter" => sequences::pointer_iterator(value, &["__i_", "__i"], "std::vector", view),
+        "__deque_iterator" => sequences::pointer_iterator(value, &["__ptr_"], "std::deque", view),
+        "__bit_iterator" => sequences::bit_iterator(value, ["__seg_", "__ctz_"], view),
+        "__bit_reference" | "__bit_const_reference" => sequences::bit_reference(value, ["__seg_", "__mask_"], view),
+        "__list_iterator" | "__list_const_iterator" => libcxx::iterator(value, "std::list", view),
+        "__forward_list_iterator" | "__forward_list_const_iterator" => {
+            libcxx::iterator(value, "std::forward_list", view)
+        }
+        "__map_iterator" | "__map_const_iterator" | "__tree_iterator" | "__tree_const_iterator" => {
+            libcxx::iterator(value, "associative container", view)
         }
         _ => None,
     }

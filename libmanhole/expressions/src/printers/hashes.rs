@@ -3,7 +3,7 @@
 //! Pure. All nodes of such a table hang in one chain.
 
 use super::sequences::value_of_node;
-use super::{View, counted, numbered};
+use super::{View, counted, libcxx, numbered};
 use crate::print::pretty::Shape;
 use crate::types::TypeId;
 use crate::value::Value;
@@ -22,8 +22,19 @@ fn node_type(table: &Value, view: &mut View<'_>) -> Option<TypeId> {
     })
 }
 
+/// How many values there are.
+pub(super) fn count(value: &Value, view: &mut View<'_>) -> Option<u64> {
+    if libcxx::owns(value, view) {
+        return libcxx::hash_count(value, view);
+    }
+    view.number(value, &["_M_h", "_M_element_count"])
+}
+
 /// How many values there are, and those that are wanted.
 fn values(value: &Value, limit: usize, view: &mut View<'_>) -> Option<(u64, Vec<Value>)> {
+    if libcxx::owns(value, view) {
+        return libcxx::hash_values(value, limit, view);
+    }
     let table = view.field(value, "_M_h")?;
     let count = view.number(&table, &["_M_element_count"])?;
     let mut at = view.number(&table, &["_M_before_begin", "_M_nxt"])?;

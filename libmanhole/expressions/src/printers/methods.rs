@@ -1,9 +1,10 @@
-//! Methods of libstdc++'s containers and smart pointers whose answer stands in memory.
+//! Methods of C++'s containers and smart pointers whose answer stands in memory.
 //!
 //! Pure. They are inline in the library, so that a program often has no code for them; gdb answers the same ones without a call.
 
-use super::sequences::{self, Deque};
-use super::{View, template};
+use super::sequences::{self, Chain, Deque};
+use super::smart::Counts;
+use super::{View, hashes, libcxx, strings, template, trees};
 use crate::access;
 use crate::print::Options;
 use crate::target::Target;
@@ -41,11 +42,9 @@ pub(crate) fn method(
         ("basic_string" | "basic_string_view", _) => text(object, last, name, index, view)?,
         ("list", None) => list(object, name, view)?,
         ("forward_list", None) => forward_list(object, name, view)?,
-        ("map" | "multimap" | "set" | "multiset", None) => {
-            counted(view.number(object, &["_M_t", "_M_impl", "_M_node_count"])?, name)?
-        }
+        ("map" | "multimap" | "set" | "multiset", None) => counted(trees::count(object, view)?, name)?,
         ("unordered_map" | "unordered_multimap" | "unordered_set" | "unordered_multiset", None) => {
-            counted(view.number(object, &["_M_h", "_M_element_count"])?, name)?
+            counted(hashes::count(object, view)?, name)?
         }
         ("unique_ptr", _) => {
             let pointer = super::smart::unique_pointer(object, view)?;
@@ -139,7 +138,7 @@ fn sequence(
             }
         }
         _ => {
-            let elements = view.field(object, "_M_elems");
+            let elements = view.field(object, "_M_elems").or_else(|| view.field(object, "__elems_"));
             let (of, count) = match &elements {
                 Some(elements) => match &*view.described(elements.type_id).1 {
                     Type::Array { of, count, .. } => (*of, (*count)?),
@@ -147,6 +146,8 @@ fn sequence(
                 },
                 None => return None,
             };
+            // One without elements can have room for some all the same.
+            let count = if libcxx::is_empty_array(object, view) { 0 } else { count };
             if is_counted {
                 return counted(count, name).map(Ok);
             }
@@ -163,7 +164,11 @@ fn sequence(
 /// Strings, and views of them.
 fn text(object: &Value, last: &str, name: &str, index: Option<u64>, view: &mut View<'_>) -> Option<Answer> {
     let (pointer, count) = match last {
-        "basic_string_view" => (view.field(object, "_M_str")?, view.number(object, &["_M_len"])?),
+        "basic_string_view" => strings::view_parts(object, view)?,
+        _ if libcxx::owns(object, view) => match libcxx::string(object, view)? {
+            (libcxx::Text::At(pointer), length) => (pointer, length),
+            (libcxx::Text::Here(_), length) => return counted(length, name),
+        },
         // The ABI before C++11 has the length before the characters, and its printer knows it.
         _ => (view.way(object, &["_M_dataplus", "_M_p"])?, view.number(object, &["_M_string_length"])?),
     };
@@ -184,31 +189,21 @@ fn element(of: TypeId, pointer: &Value, at: u64, view: &mut View<'_>) -> Option<
 }
 
 fn list(object: &Value, name: &str, view: &mut View<'_>) -> Option<Answer> {
-    let implementation = view.field(object, "_M_impl")?;
-    let head = view.field(&implementation, "_M_node")?;
-    let Place::Memory(end) = head.place else { return None };
-    let first = view.number(&head, &["_M_next"])?;
+    let list = Chain::of_list(object, view)?;
     match name {
-        "empty" => Some(Answer::Truth(first == end)),
-        "size" => counted(view.number(&head, &["_M_size"])?, name),
-        "front" | "back" if first != end => {
-            let address = if name == "front" { first } else { view.number(&head, &["_M_prev"])? };
-            let node = sequences::node_type(&implementation, "std::_List_node<", view)?;
-            sequences::value_of_node(node, address, view).map(Answer::Value)
-        }
+        "empty" => Some(Answer::Truth(list.is_empty())),
+        "size" => counted(list.length?, name),
+        "front" if !list.is_empty() => list.value(list.first, view).map(Answer::Value),
+        "back" if !list.is_empty() => list.value(list.last, view).map(Answer::Value),
         _ => None,
     }
 }
 
 fn forward_list(object: &Value, name: &str, view: &mut View<'_>) -> Option<Answer> {
-    let implementation = view.field(object, "_M_impl")?;
-    let first = view.number(&implementation, &["_M_head", "_M_next"])?;
+    let list = Chain::of_forward_list(object, view)?;
     match name {
-        "empty" => Some(Answer::Truth(first == 0)),
-        "front" if first != 0 => {
-            let node = sequences::node_type(&implementation, "std::_Fwd_list_node<", view)?;
-            sequences::value_of_node(node, first, view).map(Answer::Value)
-        }
+        "empty" => Some(Answer::Truth(list.is_empty())),
+        "front" if !list.is_empty() => list.value(list.first, view).map(Answer::Value),
         _ => None,
     }
 }
@@ -230,20 +225,17 @@ fn pointing(object: &Value, pointer: Value, name: &str, index: Option<u64>, view
 
 fn shared(object: &Value, name: &str, index: Option<u64>, view: &mut View<'_>) -> Option<Answer> {
     if index.is_none() && matches!(name, "use_count" | "unique") {
-        let counts = view.way(object, &["_M_refcount", "_M_pi"])?;
-        let count = match view.word(&counts)? {
-            0 => 0,
-            address => {
-                let class = view.pointee(counts.type_id)?;
-                view.signed(&Value::at(class, address), &["_M_use_count"])?
-            }
+        let count = match super::smart::shared_parts(object, view)?.1 {
+            Counts::None => 0,
+            Counts::Known { used, .. } => used,
+            Counts::Undescribed => return None,
         };
         return Some(match name {
             "unique" => Answer::Truth(count == 1),
             _ => Answer::Value(view.integer(i128::from(count))),
         });
     }
-    let pointer = view.field(object, "_M_ptr")?;
+    let pointer = view.field(object, "_M_ptr").or_else(|| view.field(object, "__ptr_"))?;
     pointing(object, pointer, name, index, view)
 }
 

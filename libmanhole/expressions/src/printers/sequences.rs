@@ -1,21 +1,24 @@
-//! libstdc++'s sequences: what stands in memory in a row, in blocks, or in a chain; adapters and iterators of them.
+//! Sequences: what stands in memory in a row, in blocks, or in a chain; adapters and iterators of them.
 //!
 //! Pure.
 
-use super::{View, counted, numbered};
+use super::{View, counted, libcxx, numbered};
 use crate::access;
 use crate::print::pretty::Shape;
 use crate::types::{TemplateArgument, Type, TypeId};
 use crate::value::{Place, Value};
 
 /// How many elements are between two pointers; `None` when that is no number of elements.
-fn distance(start: u64, end: u64, size: u64) -> Option<u64> {
+pub(super) fn distance(start: u64, end: u64, size: u64) -> Option<u64> {
     let bytes = end.checked_sub(start)?;
     (size > 0 && bytes % size == 0).then(|| bytes / size)
 }
 
 /// Where a vector's elements are: their type, the first one, how many, and for how many there is room.
 pub(super) fn vector_parts(value: &Value, view: &mut View<'_>) -> Option<(TypeId, u64, u64, u64)> {
+    if libcxx::owns(value, view) {
+        return libcxx::vector(value, view);
+    }
     let start = view.way(value, &["_M_impl", "_M_start"])?;
     let of = view.pointee(start.type_id)?;
     let size = view.size_of(of)?;
@@ -28,6 +31,9 @@ pub(super) fn vector_parts(value: &Value, view: &mut View<'_>) -> Option<(TypeId
 
 /// Where the bits of a vector of `bool` are: the first word, how many bits, and for how many there is room.
 pub(super) fn bits_parts(value: &Value, view: &mut View<'_>) -> Option<(u64, u64, u64)> {
+    if libcxx::owns(value, view) {
+        return libcxx::bits(value, view);
+    }
     let start = view.number(value, &["_M_impl", "_M_start", "_M_p"])?;
     let finish = view.number(value, &["_M_impl", "_M_finish", "_M_p"])?;
     let offset = view.number(value, &["_M_impl", "_M_finish", "_M_offset"])?;
@@ -63,14 +69,14 @@ pub(super) fn vector(value: &Value, full: &str, view: &mut View<'_>) -> Option<S
 /// A deque's parts.
 pub(super) struct Deque {
     pub(super) of: TypeId,
-    size: u64,
+    pub(super) size: u64,
     /// Elements in a block.
-    per_block: u64,
+    pub(super) per_block: u64,
     /// The first element, and how many are from there to the end of its block.
-    first: u64,
-    in_first: u64,
+    pub(super) first: u64,
+    pub(super) in_first: u64,
     /// The place in the map of blocks where the first one's address stands.
-    node: u64,
+    pub(super) node: u64,
     pub(super) length: u64,
 }
 
@@ -80,6 +86,9 @@ impl Deque {
             let pointer = view.way(value, &["_M_impl", "_M_start", "_M_cur"])?;
             view.pointee(pointer.type_id)
         })?;
+        if libcxx::owns(value, view) {
+            return libcxx::deque(value, of, view);
+        }
         let size = view.size_of(of)?;
         let per_block = 512u64.checked_div(size)?.max(1);
         let mut ends = [[0; 4]; 2];
@@ -147,6 +156,9 @@ pub(super) fn node_type(value: &Value, prefix: &str, view: &mut View<'_>) -> Opt
 
 /// The value that a node holds.
 pub(super) fn value_of_node(node: TypeId, address: u64, view: &mut View<'_>) -> Option<Value> {
+    if view.name_of(node).is_some_and(|name| libcxx::has(&name)) {
+        return libcxx::value_of_node(node, address, view);
+    }
     let at = Value::at(node, address);
     // The libraries for C++98 have it as it is.
     if let Some(plain) = view.field(&at, "_M_data").or_else(|| view.field(&at, "_M_value_field")) {
@@ -157,43 +169,85 @@ pub(super) fn value_of_node(node: TypeId, address: u64, view: &mut View<'_>) -> 
     Some(Value::at(view.argument(node, 0)?, address))
 }
 
-/// The values of a chain of nodes from `first` on until `end`, as many as are wanted.
-fn chain(first: u64, end: u64, node: TypeId, view: &mut View<'_>) -> Option<(Vec<Value>, bool)> {
-    let mut at = first;
-    let mut elements = Vec::new();
-    while at != end {
-        if elements.len() >= view.limit {
-            return Some((elements, true));
+/// A chain of nodes: the first one, the last one where that is known, and what the last one leads to.
+pub(super) struct Chain {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) end: u64,
+    /// How many there are, where that is kept.
+    pub(super) length: Option<u64>,
+    /// The type of the nodes. A program that never has one need not describe it.
+    pub(super) node: Option<TypeId>,
+    /// The member that leads to the next node.
+    pub(super) next: &'static str,
+}
+
+impl Chain {
+    /// A list's.
+    pub(super) fn of_list(value: &Value, view: &mut View<'_>) -> Option<Chain> {
+        if libcxx::owns(value, view) {
+            return libcxx::list(value, view);
         }
-        view.goes_on(elements.len())?;
-        elements.push(value_of_node(node, at, view)?);
-        at = view.number(&Value::at(node, at), &["_M_next"])?;
+        let implementation = view.field(value, "_M_impl")?;
+        let head = view.field(&implementation, "_M_node")?;
+        let Place::Memory(end) = head.place else { return None };
+        Some(Chain {
+            first: view.number(&head, &["_M_next"])?,
+            last: view.number(&head, &["_M_prev"])?,
+            end,
+            length: view.number(&head, &["_M_size"]),
+            node: node_type(&implementation, "std::_List_node<", view),
+            next: "_M_next",
+        })
     }
-    Some((elements, false))
+
+    /// That of a list of one direction.
+    pub(super) fn of_forward_list(value: &Value, view: &mut View<'_>) -> Option<Chain> {
+        if libcxx::owns(value, view) {
+            return libcxx::forward_list(value, view);
+        }
+        let implementation = view.field(value, "_M_impl")?;
+        let first = view.number(&implementation, &["_M_head", "_M_next"])?;
+        let node = node_type(&implementation, "std::_Fwd_list_node<", view);
+        Some(Chain { first, last: 0, end: 0, length: None, node, next: "_M_next" })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first == self.end
+    }
+
+    /// The value of the node at an address.
+    pub(super) fn value(&self, address: u64, view: &mut View<'_>) -> Option<Value> {
+        value_of_node(self.node?, address, view)
+    }
+
+    /// The values from the first one on, as many as are wanted.
+    fn values(&self, view: &mut View<'_>) -> Option<Vec<Value>> {
+        let mut at = self.first;
+        let mut elements = Vec::new();
+        while at != self.end && elements.len() < view.limit {
+            view.goes_on(elements.len())?;
+            elements.push(self.value(at, view)?);
+            at = view.number(&Value::at(self.node?, at), &[self.next])?;
+        }
+        Some(elements)
+    }
+
+    fn shape(&self, full: &str, view: &mut View<'_>) -> Option<Shape> {
+        if self.is_empty() {
+            return Some(Shape::Summary(format!("empty {full}")));
+        }
+        let children = numbered(self.values(view)?);
+        Some(Shape::Children { summary: Some(full.to_owned()), children })
+    }
 }
 
 pub(super) fn list(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
-    let implementation = view.field(value, "_M_impl")?;
-    let head = view.field(&implementation, "_M_node")?;
-    let Place::Memory(end) = head.place else { return None };
-    let first = view.number(&head, &["_M_next"])?;
-    if first == end {
-        return Some(Shape::Summary(format!("empty {full}")));
-    }
-    let node = node_type(&implementation, "std::_List_node<", view)?;
-    let (elements, _) = chain(first, end, node, view)?;
-    Some(Shape::Children { summary: Some(full.to_owned()), children: numbered(elements) })
+    Chain::of_list(value, view)?.shape(full, view)
 }
 
 pub(super) fn forward_list(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
-    let implementation = view.field(value, "_M_impl")?;
-    let first = view.number(&implementation, &["_M_head", "_M_next"])?;
-    if first == 0 {
-        return Some(Shape::Summary(format!("empty {full}")));
-    }
-    let node = node_type(&implementation, "std::_Fwd_list_node<", view)?;
-    let (elements, _) = chain(first, 0, node, view)?;
-    Some(Shape::Children { summary: Some(full.to_owned()), children: numbered(elements) })
+    Chain::of_forward_list(value, view)?.shape(full, view)
 }
 
 /// `std::stack`, `std::queue`, `std::priority_queue`: around another container.
@@ -214,7 +268,7 @@ pub(super) fn adapter(value: &Value, full: &str, view: &mut View<'_>) -> Option<
 /// The bits that are set.
 pub(super) fn bitset(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
     let summary = Some(full.to_owned());
-    let Some(words) = view.field(value, "_M_w") else {
+    let Some(words) = view.field(value, "_M_w").or_else(|| view.field(value, "__first_")) else {
         return Some(Shape::Children { summary, children: Vec::new() });
     };
     let size = view.size_of(words.type_id)?;
@@ -240,8 +294,9 @@ pub(super) fn bitset(value: &Value, full: &str, view: &mut View<'_>) -> Option<S
 }
 
 pub(super) fn initializer_list(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
-    let length = view.number(value, &["_M_len"])?;
-    pointed(value, full, "_M_array", length, view)
+    // Compilers know this type, so that it is in no namespace of libc++'s.
+    let length = view.number(value, &["_M_len"]).or_else(|| view.number(value, &["__size_"]))?;
+    pointed(value, full, &["_M_array", "__begin_"], length, view)
 }
 
 pub(super) fn span(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
@@ -250,12 +305,16 @@ pub(super) fn span(value: &Value, full: &str, view: &mut View<'_>) -> Option<Sha
         TemplateArgument::Value { value, .. } => *value as u64,
         TemplateArgument::Type { .. } => return None,
     };
-    let length = if extent == u64::MAX { view.number(value, &["_M_extent", "_M_extent_value"])? } else { extent };
-    pointed(value, full, "_M_ptr", length, view)
+    let length = match extent {
+        u64::MAX if libcxx::owns(value, view) => libcxx::string_view(value, view)?.1,
+        u64::MAX => view.number(value, &["_M_extent", "_M_extent_value"])?,
+        _ => extent,
+    };
+    pointed(value, full, &["_M_ptr", "__data_", "__data"], length, view)
 }
 
-fn pointed(value: &Value, full: &str, member: &str, length: u64, view: &mut View<'_>) -> Option<Shape> {
-    let pointer = view.field(value, member)?;
+fn pointed(value: &Value, full: &str, members: &[&str], length: u64, view: &mut View<'_>) -> Option<Shape> {
+    let pointer = members.iter().find_map(|member| view.field(value, member))?;
     let of = view.pointee(pointer.type_id)?;
     let start = view.word(&pointer)?;
     let (elements, has_more) = view.elements(of, start, length)?;
@@ -263,8 +322,8 @@ fn pointed(value: &Value, full: &str, member: &str, length: u64, view: &mut View
 }
 
 /// An iterator that is a pointer to an element.
-pub(super) fn pointer_iterator(value: &Value, member: &str, container: &str, view: &mut View<'_>) -> Option<Shape> {
-    let pointer = view.field(value, member)?;
+pub(super) fn pointer_iterator(value: &Value, members: &[&str], container: &str, view: &mut View<'_>) -> Option<Shape> {
+    let pointer = members.iter().find_map(|member| view.field(value, member))?;
     let of = view.pointee(pointer.type_id)?;
     match view.word(&pointer)? {
         0 => Some(Shape::Summary(format!("non-dereferenceable iterator for {container}"))),
@@ -284,16 +343,16 @@ pub(super) fn node_iterator(value: &Value, container: &str, node: &str, view: &m
     view.text(&element).map(Shape::Summary)
 }
 
-pub(super) fn bit_iterator(value: &Value, view: &mut View<'_>) -> Option<Shape> {
-    let (address, offset) = (view.number(value, &["_M_p"])?, view.number(value, &["_M_offset"])?);
+pub(super) fn bit_iterator(value: &Value, [word, bit_in]: [&str; 2], view: &mut View<'_>) -> Option<Shape> {
+    let (address, offset) = (view.number(value, &[word])?, view.number(value, &[bit_in])?);
     if address == 0 {
         return Some(Shape::Summary("non-dereferenceable iterator for std::vector<bool>".to_owned()));
     }
     bit(address, 1u64.checked_shl(u32::try_from(offset).ok()?)?, view)
 }
 
-pub(super) fn bit_reference(value: &Value, view: &mut View<'_>) -> Option<Shape> {
-    let (address, mask) = (view.number(value, &["_M_p"])?, view.number(value, &["_M_mask"])?);
+pub(super) fn bit_reference(value: &Value, [word, mask]: [&str; 2], view: &mut View<'_>) -> Option<Shape> {
+    let (address, mask) = (view.number(value, &[word])?, view.number(value, &[mask])?);
     if address == 0 {
         return Some(Shape::Summary("invalid std::vector<bool>::reference".to_owned()));
     }

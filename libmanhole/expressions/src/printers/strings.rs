@@ -1,9 +1,11 @@
-//! libstdc++'s strings and paths.
+//! Strings and paths.
 //!
 //! Pure. A string's characters are not read here, only where they are.
 
-use super::View;
+use super::{View, libcxx};
+use crate::access;
 use crate::print::pretty::Shape;
+use crate::types::Type;
 use crate::value::Value;
 
 /// `_Rep` before the characters of a string of the ABI before C++11: length, capacity, references.
@@ -19,16 +21,52 @@ pub(super) fn string(value: &Value, is_new: bool, view: &mut View<'_>) -> Option
     Some(Shape::TextAt { address, length, element: Some(element) })
 }
 
+/// `std::string` and its like, of libc++.
+pub(super) fn string_of_libcxx(value: &Value, view: &mut View<'_>) -> Option<Shape> {
+    let (text, length) = libcxx::string(value, view)?;
+    match text {
+        libcxx::Text::At(pointer) => {
+            let element = view.pointee(pointer.type_id)?;
+            Some(Shape::TextAt { address: view.word(&pointer)?, length, element: Some(element) })
+        }
+        libcxx::Text::Here(array) => {
+            let mut bytes = access::bytes(&array, view.target).ok()?.ok()?;
+            // Characters of several bytes are shown raw where they have no address.
+            (bytes.len() as u64 == array_length(&array, view)?).then_some(())?;
+            bytes.truncate(usize::try_from(length).ok()?);
+            Some(Shape::Text { bytes, length })
+        }
+    }
+}
+
+fn array_length(array: &Value, view: &mut View<'_>) -> Option<u64> {
+    match &*view.described(array.type_id).1 {
+        Type::Array { count, .. } => *count,
+        _ => None,
+    }
+}
+
+/// A view's pointer, and how many characters there are.
+pub(super) fn view_parts(value: &Value, view: &mut View<'_>) -> Option<(Value, u64)> {
+    if libcxx::owns(value, view) {
+        return libcxx::string_view(value, view);
+    }
+    Some((view.field(value, "_M_str")?, view.number(value, &["_M_len"])?))
+}
+
 /// `std::string_view` and its like.
 pub(super) fn string_view(value: &Value, view: &mut View<'_>) -> Option<Shape> {
-    let pointer = view.field(value, "_M_str")?;
+    let (pointer, length) = view_parts(value, view)?;
     let element = view.pointee(pointer.type_id)?;
-    let (address, length) = (view.word(&pointer)?, view.number(value, &["_M_len"])?);
+    let address = view.word(&pointer)?;
     Some(Shape::TextAt { address, length, element: Some(element) })
 }
 
 /// `std::filesystem::path`: its text, and the parts that it was taken apart into.
 pub(super) fn path(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
+    if libcxx::owns(value, view) {
+        return libcxx::path(value, view).map(|text| Shape::Summary(format!("filesystem::path {text}")));
+    }
     let pathname = view.field(value, "_M_pathname")?;
     let mut text = view.text(&pathname)?;
     let parts = view.way(value, &["_M_cmpts", "_M_impl"])?;

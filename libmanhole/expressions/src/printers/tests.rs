@@ -1,5 +1,7 @@
 //! Corrupt containers: cycles, wild pointers, absurd sizes. Whole ones are compared with gdb's printers by the integration tests.
 
+mod libcxx;
+
 use crate::print::{self, Options};
 use crate::target::Target;
 use crate::testing::Fake;

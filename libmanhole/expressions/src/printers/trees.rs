@@ -4,13 +4,13 @@
 //! can be is what keeps a corrupt one from going round for ever.
 
 use super::sequences::{node_type, value_of_node};
-use super::{View, counted, numbered};
+use super::{View, counted, libcxx, numbered};
 use crate::access;
 use crate::print::pretty::Shape;
 use crate::value::Value;
 
 /// No way from the root of a red-black tree is longer than twice the logarithm of its nodes, which have 32 bytes at least.
-const HEIGHT: u32 = 128;
+pub(super) const HEIGHT: u32 = 128;
 
 /// `_Rb_tree_node_base`.
 #[derive(Clone, Copy)]
@@ -54,8 +54,19 @@ fn next(address: u64, view: &mut View<'_>) -> Option<u64> {
     None
 }
 
+/// How many values there are.
+pub(super) fn count(value: &Value, view: &mut View<'_>) -> Option<u64> {
+    if libcxx::owns(value, view) {
+        return libcxx::tree_count(value, view);
+    }
+    view.number(value, &["_M_t", "_M_impl", "_M_node_count"])
+}
+
 /// How many values there are, and those that are wanted.
 fn values(value: &Value, limit: usize, view: &mut View<'_>) -> Option<(u64, Vec<Value>)> {
+    if libcxx::owns(value, view) {
+        return libcxx::tree_values(value, limit, view);
+    }
     let implementation = view.way(value, &["_M_t", "_M_impl"])?;
     let count = view.number(&implementation, &["_M_node_count"])?;
     let mut at = view.number(&implementation, &["_M_header", "_M_left"])?;

@@ -2,14 +2,14 @@
 //!
 //! Pure.
 
-use super::View;
+use super::{View, libcxx};
 use crate::access;
 use crate::print::pretty::Shape;
 use crate::types::Member;
 use crate::value::Value;
 
 /// Elements of a tuple that are looked for.
-const MOST: usize = 256;
+pub(super) const MOST: usize = 256;
 
 pub(super) fn pair(value: &Value, view: &mut View<'_>) -> Option<Shape> {
     let first = view.field(value, "first")?;
@@ -29,6 +29,9 @@ fn part(value: &Value, member: &Member, view: &mut View<'_>) -> Option<Value> {
 
 /// The elements: each stands in a base class of a base class, or is one when it is empty.
 pub(super) fn elements(value: &Value, view: &mut View<'_>) -> Option<Vec<Value>> {
+    if libcxx::owns(value, view) {
+        return libcxx::tuple_elements(value, view);
+    }
     let mut found = Vec::new();
     let outer = members(value, view)?;
     let Some(first) = outer.first() else { return Some(found) };

@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use super::View;
+use super::{View, libcxx};
 use crate::evaluate::path_of;
 use crate::types::{Base, Encoding, Type, TypeId};
 
@@ -27,7 +27,7 @@ pub(super) fn named(text: &str, view: &mut View<'_>) -> Option<TypeId> {
 /// The instance of a template with one argument.
 pub(super) fn instance(template: &str, of: TypeId, view: &mut View<'_>) -> Option<TypeId> {
     let (of, _) = view.described(of);
-    let of = view.spelled(of);
+    let of = crate::print::name(of, view.target);
     let gap = if of.ends_with('>') { " " } else { "" };
     view.target.find_type(None, &path_of(&format!("{template}<{of}{gap}>")))
 }
@@ -66,15 +66,21 @@ fn known(type_id: TypeId, levels: u32, view: &mut View<'_>) -> Option<String> {
     let one = |template: &str, of: &str| format!("{template}<{of}>");
     let pair = || one("std::allocator", &format!("std::pair<{first} const, {second}>"));
     let constant_pair = || one("std::allocator", &format!("std::pair<const {first}, {second}>"));
+    // clang's spelling of a pointer that does not change.
+    let pointer_pair = || one("std::allocator", &format!("std::pair<{first}const, {second}>"));
     let expected: Vec<Vec<String>> = match last {
         "unique_ptr" => vec![vec![one("std::default_delete", first)]],
         "set" | "multiset" => vec![vec![one("std::less", first)], vec![one("std::allocator", first)]],
         "unordered_set" | "unordered_multiset" => {
             vec![vec![one("std::hash", first)], vec![one("std::equal_to", first)], vec![one("std::allocator", first)]]
         }
-        "map" | "multimap" => vec![vec![one("std::less", first)], vec![pair(), constant_pair()]],
+        "map" | "multimap" => vec![vec![one("std::less", first)], vec![pair(), constant_pair(), pointer_pair()]],
         "unordered_map" | "unordered_multimap" => {
-            vec![vec![one("std::hash", first)], vec![one("std::equal_to", first)], vec![pair(), constant_pair()]]
+            vec![
+                vec![one("std::hash", first)],
+                vec![one("std::equal_to", first)],
+                vec![pair(), constant_pair(), pointer_pair()],
+            ]
         }
         _ => vec![vec![one("std::allocator", first)]],
     };
@@ -124,7 +130,8 @@ fn character_type(name: &str, last: &str, type_id: TypeId, view: &mut View<'_>) 
         "char32_t" => "u32",
         _ => return None,
     };
-    let (_, arguments) = dense(name).split_once('<').map(|(start, rest)| (start.to_owned(), rest.to_owned()))?;
+    let (_, arguments) =
+        dense(&libcxx::plain(name)).split_once('<').map(|(start, rest)| (start.to_owned(), rest.to_owned()))?;
     let usual = match last {
         "basic_string" => format!("{of}, {traits}, std::allocator<{of}>>"),
         _ => format!("{of}, {traits}>"),

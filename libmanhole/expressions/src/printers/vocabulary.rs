@@ -2,8 +2,8 @@
 //!
 //! Pure.
 
-use super::View;
 use super::type_names::recognised;
+use super::{View, libcxx};
 use crate::evaluate::path_of;
 use crate::print::pretty::Shape;
 use crate::types::TypeId;
@@ -55,6 +55,9 @@ pub(super) fn optional(value: &Value, full: &str, view: &mut View<'_>) -> Option
 
 /// What an optional holds.
 pub(super) fn optional_value(value: &Value, view: &mut View<'_>) -> Option<Option<Value>> {
+    if libcxx::owns(value, view) {
+        return libcxx::optional_value(value, view);
+    }
     let payload = view.field(value, "_M_payload")?;
     let is_engaged = view.number(&payload, &["_M_engaged"])? != 0;
     let inner = view.field(&payload, "_M_payload")?;
@@ -69,17 +72,21 @@ pub(super) fn variant(value: &Value, full: &str, view: &mut View<'_>) -> Option<
     let alternatives = alternatives?;
     let names: Vec<_> = alternatives.iter().map(|of| recognised(*of, view)).collect();
     let summary = format!("{full}<{}>", names.join(", "));
-    let index = view.number(value, &["_M_index"])?;
+    let (index, storage) = if libcxx::owns(value, view) {
+        let (index, storage) = libcxx::variant_parts(value, view)?;
+        (index, Some(storage))
+    } else {
+        (view.number(value, &["_M_index"])?, view.way(value, &["_M_u", "_M_first", "_M_storage"]))
+    };
     let Some(of) = alternatives.get(usize::try_from(index).ok()?) else {
         return Some(Shape::Summary(format!("{summary} [no contained value]")));
     };
-    let storage = view.way(value, &["_M_u", "_M_first", "_M_storage"])?;
-    let inner = same_place(&storage, *of, view)?;
+    let inner = same_place(&storage?, *of, view)?;
     Some(containing(format!("{summary} [index {index}]"), None, inner, true, view))
 }
 
 /// What begins where this value does, as a value of another type.
-fn same_place(value: &Value, of: TypeId, view: &mut View<'_>) -> Option<Value> {
+pub(super) fn same_place(value: &Value, of: TypeId, view: &mut View<'_>) -> Option<Value> {
     match value.place {
         Place::Memory(address) => Some(Value::at(of, address)),
         // All alternatives begin where the first one does; it may be the smallest.
@@ -89,6 +96,15 @@ fn same_place(value: &Value, of: TypeId, view: &mut View<'_>) -> Option<Value> {
 }
 
 pub(super) fn any(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
+    if libcxx::owns(value, view) {
+        return Some(match libcxx::any_value(value, view)? {
+            Some((of, inner)) => {
+                let description = recognised(of, view);
+                containing(full.to_owned(), Some(description), inner, false, view)
+            }
+            None => Shape::Summary(format!("{full} [no contained value]")),
+        });
+    }
     let manager = view.number(value, &["_M_manager"])?;
     if manager == 0 {
         return Some(Shape::Summary(format!("{full} [no contained value]")));
@@ -111,7 +127,15 @@ pub(super) fn any(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shap
 }
 
 pub(super) fn ordering(value: &Value, last: &str, view: &mut View<'_>) -> Option<Shape> {
-    let name = match view.signed(value, &["_M_value"])? {
+    let number = match view.signed(value, &["_M_value"]) {
+        Some(number) => number,
+        // libc++ has its own number for what has no order.
+        None => match view.signed(value, &["__value_"])? {
+            -127 => 2,
+            number => number,
+        },
+    };
+    let name = match number {
         0 if last == "strong_ordering" => "equal",
         0 => "equivalent",
         -1 => "less",
