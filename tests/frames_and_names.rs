@@ -52,6 +52,39 @@ fn variables_of_every_frame() {
     }
 }
 
+#[test]
+fn a_full_backtrace_has_the_variables_of_every_frame() {
+    let _turn = turn::shared();
+    let program = victims::c_with("levels", &["-O0", "-g"]);
+    let (_victim, mut client) = entered(&program);
+    answer(&mut client, "frame 1");
+    let full = answer(&mut client, "bt full");
+    let data = client.data("bt full");
+    assert!(answer(&mut client, "frame").starts_with("#1 "), "another frame is selected afterwards");
+    for function in FUNCTIONS {
+        // gdb has the arguments in the frame's own line.
+        let theirs = theirs(&program, function, &["info args", "info locals"]);
+        let expected: Vec<String> = theirs
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter(|line| !line.starts_with("No "))
+            .map(|line| format!("        {line}"))
+            .collect();
+        assert!(!expected.is_empty(), "{function}: {theirs:?}");
+        let below = full.lines().skip_while(|line| !line.contains(&format!("{function} ()"))).skip(1);
+        let below: Vec<&str> = below.take_while(|line| line.starts_with("        ")).collect();
+        assert_eq!(below, expected, "{function}: {full}");
+        let frames = data["frames"].as_array().expect("frames");
+        let frame = frames.iter().find(|frame| frame["function"] == function).expect("a frame");
+        assert_eq!(frame["variables"].as_array().map(Vec::len), Some(expected.len()), "{frame}");
+    }
+    // Without debug information, and of all threads.
+    assert!(full.contains("        No symbol table info available."), "{full}");
+    let all = answer(&mut client, "bt all full");
+    assert!(all.contains("\n        own = 44\n"), "{all}");
+    assert!(!answer(&mut client, "bt").contains("        "));
+}
+
 /// What a register held that nobody has captured is said not to be captured; everything else is gdb's.
 #[test]
 fn variables_of_optimized_frames() {

@@ -1,7 +1,8 @@
 //! `oneshot_on="SEGV"` and its like: a process that would die waits for a client first, and then dies as it would have.
 
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use manhole_tests::victim::{Host, Victim};
@@ -271,6 +272,63 @@ fn other_signals_than_the_one_asked_for_end_it_at_once() {
     assert_eq!(victim.ended().signal(), Some(libc::SIGFPE));
     let log = victim.log();
     assert!(!log.contains("Manhole UDS path"), "{log}");
+}
+
+/// `$_siginfo` in gdb, which has started the program by itself.
+fn gdb_s_siginfo(kind: &str) -> Option<Vec<String>> {
+    if !manhole_tests::requires::installed("gdb", "gdb") {
+        return None;
+    }
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "run"]);
+    for line in SIGINFO {
+        gdb.args(["-ex", line]);
+    }
+    let program = victims::c("faults");
+    let mut gdb = gdb
+        .arg("--args")
+        .arg(program)
+        .args([kind, "main"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    gdb.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let said = gdb.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let answers: Vec<String> = said.lines().skip_while(|line| !line.starts_with("$1 = ")).map(str::to_owned).collect();
+    assert_eq!(answers.len(), SIGINFO.len(), "{said}");
+    Some(answers)
+}
+
+const SIGINFO: [&str; 5] = [
+    "print $_siginfo",
+    "print $_siginfo._sifields._sigfault.si_addr",
+    "whatis $_siginfo",
+    "print $_thread",
+    "print $_inferior",
+];
+
+#[test]
+fn what_the_kernel_has_said_of_the_signal() {
+    let _turn = turn::shared();
+    let Some(theirs) = gdb_s_siginfo("segv") else { return };
+    let (mut victim, _directory, _) = faulty("segv", "main", Some("oneshot_on='SEGV'"));
+    victim.say("go");
+    let mut client = victim.structured();
+    for (line, theirs) in SIGINFO.iter().zip(&theirs) {
+        assert_eq!(client.run(line).text.trim_end(), theirs, "{line}");
+    }
+    drop(client);
+    victim.ended();
+    let (mut victim, _directory, _) = faulty("abrt", "main", Some("oneshot_on='ABRT'"));
+    victim.say("go");
+    let sender = victim.structured().run("print $_siginfo._sifields._kill.si_pid").text;
+    assert_eq!(sender, format!("$1 = {}\n", victim.pid()));
+    victim.ended();
+    // A thread that no signal holds.
+    let (victim, _directory, _) = faulty("recover", "main", Some(""));
+    assert_eq!(victim.structured().run("print $_siginfo").text, "$1 = <not captured>\n");
 }
 
 #[test]

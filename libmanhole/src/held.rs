@@ -18,7 +18,12 @@ pub(crate) struct Held {
     pub(crate) summons: Summons,
     /// The registers of what was interrupted.
     pub(crate) registers: Registers,
+    /// All that the kernel has said of the signal: `siginfo_t` of sigaction(2).
+    pub(crate) info: [u8; INFO],
 }
+
+/// The size of `siginfo_t`, in bytes.
+pub(crate) const INFO: usize = size_of::<libc::siginfo_t>();
 
 const FREE: u32 = 0;
 const HOLDING: u32 = 1;
@@ -39,6 +44,7 @@ static PLACE: Place = Place(UnsafeCell::new(Held {
     tid: 0,
     summons: Summons { signal: 0, code: 0, detail: 0 },
     registers: Registers::NONE,
+    info: [0; INFO],
 }));
 
 /// Says that the calling thread is held; false when one is already.

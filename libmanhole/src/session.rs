@@ -3,6 +3,7 @@
 //! Context: the agent's thread. Says what is to be done next; the event loop does the waiting.
 
 mod exec;
+mod interruption;
 mod repr;
 
 use manhole_options::Redirect;
@@ -16,6 +17,7 @@ use crate::symbols::Store;
 use crate::sys::process;
 use crate::wire::{self, Request};
 use crate::{log, redirect, state, worker};
+use interruption::Interruption;
 
 /// What a text client sees when it ends its input, as python-manhole's do.
 const FAREWELL: &str = "\nnow exiting ManholeConsole...\n";
@@ -178,7 +180,12 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
                     _ => continue,
                 }
             }
-            match prompt.follow(&mut pending, &|| client.interrupts(&id)) {
+            let followed = {
+                let look = || client.interrupts(&id);
+                let interruption = Interruption::new(&look);
+                prompt.follow(&mut pending, &|| interruption.has_come())
+            };
+            match followed {
                 Followed::Answered(answer) => match conclude(client, &pending, answer) {
                     Next::Leave => return Next::Leave,
                     _ => continue,
@@ -266,7 +273,11 @@ pub(crate) fn cleaned_up() {
 
 fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
     let answer = match line {
-        Line::Whole(line) => prompt.run(&line, false, &|| client.interrupts(&Value::Null)),
+        Line::Whole(line) => {
+            let look = || client.interrupts(&Value::Null);
+            let interruption = Interruption::new(&look);
+            prompt.run(&line, false, &|| interruption.has_come())
+        }
         Line::TooLong => Answer { error: Some(TOO_LONG.to_owned()), ..Answer::default() },
     };
     if prompt.pending.is_some() { Next::Wait } else { said(client, answer) }
@@ -322,7 +333,9 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
             return exec::request(client, prompt, &id, &line, as_data);
         }
         Ok(Request::Run { id, line, as_data }) => {
-            let answer = prompt.run(line.as_bytes(), as_data, &|| client.interrupts(&id));
+            let look = || client.interrupts(&id);
+            let interruption = Interruption::new(&look);
+            let answer = prompt.run(line.as_bytes(), as_data, &|| interruption.has_come());
             if let Some(pending) = prompt.pending.as_mut() {
                 pending.id = id;
                 return Next::Wait;

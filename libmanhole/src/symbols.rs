@@ -28,6 +28,7 @@ mod jit;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod exercise;
 
+pub(crate) use budget::headroom as free_memory;
 pub(crate) use dwarf::{Dwarf, Part, SplitType};
 pub(crate) use reader::Reader;
 pub(crate) use search::{Candidate, Kinds, Likelihood};

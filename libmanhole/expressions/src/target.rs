@@ -92,7 +92,7 @@ pub trait Target {
     /// The function or variable of a linkage name (a C++ method, a static member).
     fn find_linkage(&mut self, name: &str) -> Option<u64>;
 
-    /// `$name`, when it is a register of the selected frame; `None` when there is no such register.
+    /// `$name`, when it is a register of the selected frame or says something of the process (`$_thread`); else `None`.
     fn register(&mut self, name: &str) -> Option<Value>;
 
     /// `name+offset` of an address of code or data, without brackets: what is printed behind pointers to functions and to data that has a symbol.

@@ -2,21 +2,22 @@
 //!
 //! Context: the agent's thread.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Command, Context, Takes};
+use super::{Command, Context, Takes, info_locals};
 use crate::render::Stack;
-use crate::render::frames::{Range, backtrace, stack_data, thread_line};
+use crate::render::frames::{Range, backtrace, ending, levels, numbered, stack_data, thread_line};
 use crate::render::quote::short;
 
 pub(super) static COMMAND: Command = Command {
     names: &["bt", "backtrace", "where"],
-    arguments: "[N | -N | TID | all] [-f]",
+    arguments: "[N | -N | TID | all] [full] [-f]",
     summary: "show the stack of the selected thread, or of others",
     help: "N        the innermost N frames\n\
            -N       the outermost N frames\n\
            TID      the stack of the thread with this kernel id\n\
            all      the stacks of all threads, looked at anew\n\
+           full     the arguments and variables of each frame below it, as info args and info locals show them\n\
            -f       look again, and insist: threads whose stack cannot be read undisturbed are\n\
            \x20        interrupted for a moment\n\
            A number is a thread's id where one has it, else a count of frames.\n\
@@ -27,7 +28,7 @@ pub(super) static COMMAND: Command = Command {
 
 pub(super) static ALL: Command = Command {
     names: &["thread apply all bt", "thread apply all backtrace", "thread apply all where"],
-    arguments: "[N | -N] [-f]",
+    arguments: "[N | -N] [full] [-f]",
     summary: "show the stacks of all threads, looked at anew",
     help: "The same as bt all.",
     takes: Takes::Nothing,
@@ -38,23 +39,26 @@ pub(super) static ALL: Command = Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Asked {
     all: bool,
+    full: bool,
     insist: bool,
     number: Option<i64>,
 }
 
 impl Asked {
     fn parse(arguments: &str) -> Result<Asked, String> {
-        let mut asked = Asked { all: false, insist: false, number: None };
+        let mut asked = Asked { all: false, full: false, insist: false, number: None };
         for word in arguments.split_whitespace() {
             match word {
                 "all" => asked.all = true,
                 "-f" | "-force" | "--force" => asked.insist = true,
-                // gdb's words for what is shown anyway.
-                "full" | "-full" => return Err("local variables are not understood yet: bt shows functions".to_owned()),
+                "full" | "-full" => asked.full = true,
                 word => match word.parse() {
                     Ok(number) if asked.number.is_none() => asked.number = Some(number),
                     _ => {
-                        return Err(format!("\"{}\" is not understood: bt [N | -N | TID | all] [-f]", short(word, 40)));
+                        return Err(format!(
+                            "\"{}\" is not understood: bt [N | -N | TID | all] [full] [-f]",
+                            short(word, 40)
+                        ));
                     }
                 },
             }
@@ -96,27 +100,50 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
     if named.is_some() {
         context.out.line(format_args!("{}", thread_line(&stack)));
     }
-    show(context, &stack, range);
-    context.out.data = stack_data(&stack);
+    context.out.data = show(context, &stack, range, asked.full)?;
     Ok(())
 }
 
-fn show(context: &mut Context<'_, '_>, stack: &Stack, range: Range) {
-    for line in backtrace(stack, range) {
+/// Shows a stack, and with `full` the variables of its frames; its data is returned where that is wanted.
+fn show(context: &mut Context<'_, '_>, stack: &Stack, range: Range, full: bool) -> Result<Value, String> {
+    let mut data = if context.out.wants_data() { stack_data(stack) } else { Value::Null };
+    if !full {
+        for line in backtrace(stack, range) {
+            context.out.line(format_args!("{line}"));
+        }
+        return Ok(data);
+    }
+    let selected = (context.session.selected, context.session.level);
+    for (number, level) in levels(stack, range) {
+        context.out.line(format_args!("{}", numbered(number, level)));
+        (context.session.selected, context.session.level) = (Some(stack.thread.tid), number);
+        let variables = info_locals::below_frame(context);
+        (context.session.selected, context.session.level) = selected;
+        if let Some(frame) = data.pointer_mut(&format!("/frames/{number}")).and_then(Value::as_object_mut) {
+            frame.insert("variables".to_owned(), variables?.into());
+        }
+        if context.out.is_full() {
+            break;
+        }
+    }
+    for line in ending(stack, range) {
         context.out.line(format_args!("{line}"));
     }
+    Ok(data)
 }
 
 fn of_all(context: &mut Context<'_, '_>, asked: Asked) -> Result<(), String> {
     context.look_again(asked.insist);
     let look = context.look();
+    let mut threads = Vec::new();
     // gdb goes from the last thread to the first.
     for stack in look.stacks.iter().rev() {
-        context.out.line(format_args!("\n{}", thread_line(stack)));
-        show(context, stack, asked.range());
         if context.out.is_full() {
-            break;
+            threads.push(stack_data(stack));
+            continue;
         }
+        context.out.line(format_args!("\n{}", thread_line(stack)));
+        threads.push(show(context, stack, asked.range(), asked.full)?);
     }
     let mut problems = look.problems.clone();
     for problem in &problems {
@@ -124,7 +151,7 @@ fn of_all(context: &mut Context<'_, '_>, asked: Asked) -> Result<(), String> {
     }
     problems.extend(context.session.symbols.problems());
     if context.out.wants_data() {
-        let threads: Vec<_> = look.stacks.iter().map(|stack| stack_data(stack)).collect();
+        threads.reverse();
         context.out.data = json!({ "threads": threads, "problems": problems });
     }
     context.check()
@@ -143,6 +170,6 @@ mod tests {
         assert_eq!(asked("all -f"), Ok((true, true, Range::All)));
         assert!(asked("1 2").is_err());
         assert!(asked("x").unwrap_err().contains("\"x\""));
-        assert!(asked("full").unwrap_err().contains("local variables"));
+        assert!(Asked::parse("2 full").unwrap().full);
     }
 }

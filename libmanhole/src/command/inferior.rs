@@ -5,6 +5,7 @@
 mod calls;
 mod journal;
 mod names;
+mod own_variables;
 mod prototypes;
 mod registers;
 mod thread_local;
@@ -126,7 +127,7 @@ impl Target for Inferior<'_, '_> {
     }
 
     fn register(&mut self, name: &str) -> Option<Value> {
-        self.register_value(name)
+        self.register_value(name).or_else(|| self.own_variable(name))
     }
 
     fn symbol_at(&mut self, address: u64) -> Option<SymbolAt> {

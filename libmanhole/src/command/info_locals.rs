@@ -7,6 +7,12 @@ use serde_json::json;
 
 use super::{Command, Context, Takes};
 
+/// What is before the variables of a frame that are shown below it.
+const INDENT: &str = "        ";
+
+/// What is said where a function has no variables.
+const NO_LOCALS: &str = "No locals.";
+
 pub(super) static LOCALS: Command = Command {
     names: &["info locals"],
     arguments: "",
@@ -14,7 +20,7 @@ pub(super) static LOCALS: Command = Command {
     help: "Those of inner blocks first, as they were when the thread was captured; <optimized out> and <not captured> where they are not\n\
            known.",
     takes: Takes::Nothing,
-    run: |context, _| show(context, false, "No locals."),
+    run: |context, _| show(context, false, NO_LOCALS),
 };
 
 pub(super) static ARGUMENTS: Command = Command {
@@ -26,25 +32,57 @@ pub(super) static ARGUMENTS: Command = Command {
     run: |context, _| show(context, true, "No arguments."),
 };
 
+const UNDESCRIBED: &str = "No symbol table info available.";
+
 fn show(context: &mut Context<'_, '_>, parameters: bool, none: &str) -> Result<(), String> {
-    let Some(variables) = context.frame_variables(parameters) else {
-        return Err("No symbol table info available.".to_owned());
-    };
     context.say_age();
-    let mut data = Vec::new();
-    for (name, value) in variables {
-        context.check()?;
-        let text = context.shown_named(&value).unwrap_or_else(|error| format!("<error: {error}>"));
-        let mark = mark(&value);
-        context.out.line(format_args!("{name} = {text}{mark}"));
-        let type_name = context.type_name(value.type_id)?;
-        data.push(json!({ "name": name, "value": text, "type": type_name, "stale": value.is_stale }));
-    }
+    let data = variables(context, parameters, "")?.ok_or(UNDESCRIBED)?;
     if data.is_empty() {
         context.out.line(format_args!("{none}"));
     }
     context.out.data = data.into();
     Ok(())
+}
+
+/// Shows all variables of the selected frame, as `bt full` has them below the frame; their data is returned.
+pub(super) fn below_frame(context: &mut Context<'_, '_>) -> Result<Vec<serde_json::Value>, String> {
+    let mut all = Vec::new();
+    for parameters in [true, false] {
+        match variables(context, parameters, INDENT)? {
+            Some(data) => all.extend(data),
+            None => {
+                context.out.line(format_args!("{INDENT}{UNDESCRIBED}"));
+                return Ok(all);
+            }
+        }
+    }
+    if all.is_empty() {
+        context.out.line(format_args!("{INDENT}{NO_LOCALS}"));
+    }
+    Ok(all)
+}
+
+/// Shows variables of the selected frame; their data is returned, and nothing where no debug information knows the frame.
+fn variables(
+    context: &mut Context<'_, '_>,
+    parameters: bool,
+    indent: &str,
+) -> Result<Option<Vec<serde_json::Value>>, String> {
+    let Some(variables) = context.frame_variables(parameters) else {
+        return Ok(None);
+    };
+    let mut data = Vec::new();
+    for (name, value) in variables {
+        context.check()?;
+        let text = context.shown_named(&value).unwrap_or_else(|error| format!("<error: {error}>"));
+        let mark = mark(&value);
+        for line in format!("{name} = {text}{mark}").lines() {
+            context.out.line(format_args!("{indent}{line}"));
+        }
+        let type_name = context.type_name(value.type_id)?;
+        data.push(json!({ "name": name, "value": text, "type": type_name, "stale": value.is_stale }));
+    }
+    Ok(Some(data))
 }
 
 /// What is said behind a value that may be another one by now.

@@ -8,9 +8,13 @@ use std::rc::Rc;
 
 use super::index::{Index, Named};
 use super::source::Likely;
+use crate::symbols;
 
-/// What the indexes of one module take, in bytes.
+/// What the indexes of one module take at most, in bytes, and the share of the memory that is free.
 const INDEXES: usize = 32 << 20;
+const SHARE: u64 = 8;
+/// By so many bytes they grow until it is asked again how much is free.
+const GROWTH: usize = 1 << 20;
 /// Names whose units are kept, and units of names.
 const NAMES: usize = 4096;
 const UNITS: usize = 1 << 16;
@@ -25,6 +29,8 @@ pub(super) struct Remembered {
     /// Their size together, and how often one was asked for.
     size: Cell<usize>,
     clock: Cell<u64>,
+    /// How much they may take, and how much was built since that was found out.
+    bound: Cell<(usize, usize)>,
     /// The units in which a name stands, as a search has found them; empty ones as well.
     likely: RefCell<BTreeMap<String, Rc<[Likely]>>>,
     /// What a unit has of a name, by the name.
@@ -52,7 +58,8 @@ impl Remembered {
         let Ok(mut indexes) = self.indexes.try_borrow_mut() else { return index };
         let size = index.size();
         self.size.set(self.size.get().saturating_add(size));
-        while self.size.get() > INDEXES
+        let bound = self.bound(size);
+        while self.size.get() > bound
             && let Some(oldest) = indexes.iter().min_by_key(|(_, kept)| kept.used).map(|(unit, _)| *unit)
         {
             let dropped = indexes.remove(&oldest).map_or(0, |kept| kept.size);
@@ -60,6 +67,18 @@ impl Remembered {
         }
         indexes.insert(unit, Kept { index: Rc::clone(&index), used, size });
         index
+    }
+
+    /// How much the indexes may take, now that one more of this size was built.
+    fn bound(&self, size: usize) -> usize {
+        let (mut bound, mut built) = self.bound.get();
+        built = built.saturating_add(size);
+        if built >= GROWTH {
+            let free = symbols::free_memory().unwrap_or(u64::MAX) / SHARE;
+            (bound, built) = (usize::try_from(free).unwrap_or(INDEXES).min(INDEXES), 0);
+        }
+        self.bound.set((bound, built));
+        bound.max(GROWTH)
     }
 
     /// The units in which the name stands; `find` says as well whether they are all, else it is asked again.

@@ -57,23 +57,39 @@ pub(crate) enum Range {
     Outermost(usize),
 }
 
+impl Range {
+    /// The first one of `count` frames that is shown, and the first one behind it that is not.
+    fn bounds(self, count: usize) -> (usize, usize) {
+        match self {
+            Range::All => (0, count),
+            Range::Innermost(n) => (0, n.min(count)),
+            Range::Outermost(n) => (count.saturating_sub(n), count),
+        }
+    }
+}
+
 /// The lines of a backtrace, innermost frame first, problems last.
 pub(crate) fn backtrace(stack: &Stack, range: Range) -> Vec<String> {
-    let count = stack.levels.len();
-    let (first, last) = match range {
-        Range::All => (0, count),
-        Range::Innermost(n) => (0, n.min(count)),
-        Range::Outermost(n) => (count.saturating_sub(n), count),
-    };
-    let shown = stack.levels.get(first..last).unwrap_or_default();
-    let mut lines: Vec<String> =
-        shown.iter().enumerate().map(|(index, level)| numbered(first.saturating_add(index), level)).collect();
-    if last < count {
+    let mut lines: Vec<String> = levels(stack, range).map(|(number, level)| numbered(number, level)).collect();
+    lines.extend(ending(stack, range));
+    lines
+}
+
+/// The frames of a range with their numbers.
+pub(crate) fn levels(stack: &Stack, range: Range) -> impl Iterator<Item = (usize, &Level)> {
+    let (first, last) = range.bounds(stack.levels.len());
+    stack.levels.iter().enumerate().take(last).skip(first)
+}
+
+/// What is said below these frames.
+pub(crate) fn ending(stack: &Stack, range: Range) -> Vec<String> {
+    let mut lines = Vec::new();
+    if range.bounds(stack.levels.len()).1 < stack.levels.len() {
         lines.push("(More stack frames follow...)".to_owned());
     } else {
         lines.extend(stack.problem_line());
     }
-    if shown.iter().any(|level| !level.certain) {
+    if levels(stack, range).any(|(_, level)| !level.certain) {
         lines.push(super::UNCERTAIN.to_owned());
     }
     lines

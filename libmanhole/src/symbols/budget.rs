@@ -30,7 +30,7 @@ fn verdict(name: &str, needed: u64, headroom: Option<u64>) -> Result<(), String>
 }
 
 /// The least of what the control groups, the address space's limit and the machine leave free, in bytes.
-fn headroom() -> Option<u64> {
+pub(crate) fn headroom() -> Option<u64> {
     let groups = read("/proc/self/cgroup").unwrap_or_default();
     let by_groups = groups.lines().filter_map(of_group);
     by_groups.chain(of_limits()).chain(of_machine()).min()

@@ -163,6 +163,8 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) {
             detail: if info.si_code > 0 { address } else { sender.unsigned_abs().into() },
         },
         registers: interrupted.registers(),
+        // SAFETY: the kernel has written all of the structure (copy_siginfo_to_user fills what it does not use with zeroes).
+        info: unsafe { *core::ptr::from_ref(info).cast() },
     };
     // A handler of the host that leaves by siglongjmp before the call was made would leave a thread held for ever.
     let silence = Silence::begin();

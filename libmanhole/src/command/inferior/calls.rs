@@ -20,11 +20,31 @@ use crate::command::stacks::Look;
 use crate::errand::{self, NoWorker, Place};
 use crate::redirect;
 use crate::render::{Stack, quote};
+use crate::snapshot::{Registers, RunStamp};
 use crate::sys::process;
 use crate::worker::{self, Refusal, Task, Ticket};
 
 /// How often threads are looked at until it is said that one is stuck.
 const LOOKS: usize = 3;
+
+/// Where a thread is and what it has done: the same at two looks where it has not moved. One that is busy comes by the same
+/// instruction time and again, but with other values in its registers.
+#[derive(Clone, Copy, PartialEq)]
+struct Rest {
+    tid: i32,
+    registers: Registers,
+    stamp: Option<RunStamp>,
+}
+
+impl Rest {
+    fn of(stack: &Stack) -> Rest {
+        Rest {
+            tid: stack.thread.tid,
+            registers: stack.frames.first().map_or(Registers::NONE, |frame| frame.registers),
+            stamp: stack.thread.capture.as_ref().ok().and_then(|capture| capture.stamp),
+        }
+    }
+}
 
 impl Inferior<'_, '_> {
     pub(super) fn call_function(&mut self, function: u64, type_id: TypeId, arguments: &[Value]) -> Result<Value, Stop> {
@@ -77,7 +97,7 @@ impl Inferior<'_, '_> {
     /// Looks whether a thread is where it may hold a lock that the call needs. What moves is only told. `all_streams`: it needs those
     /// of all streams, and the list of them until it has them all. With who is stuck where a thread would be too that creates threads.
     pub(super) fn look_for_locks(&mut self, all_streams: bool) -> Result<(Rc<Look>, Option<String>), Stop> {
-        let mut before: Vec<(i32, u64)> = Vec::new();
+        let mut before: Vec<Rest> = Vec::new();
         let mut looks = 0;
         loop {
             let look = Rc::new(self.session.look_apart(Wanted::Except(worker::is_one), self.interrupted));
@@ -90,10 +110,7 @@ impl Inferior<'_, '_> {
             // Whoever waits for input has the lock of that stream alone.
             let (harmless, inside): (Vec<_>, Vec<_>) =
                 inside.partition(|(stack, room, _)| *room == Room::Stdio && !all_streams && waits_for_input(stack));
-            let places: Vec<(i32, u64)> = inside
-                .iter()
-                .map(|(stack, ..)| (stack.thread.tid, stack.frames.first().map_or(0, |frame| frame.pc)))
-                .collect();
+            let places: Vec<_> = inside.iter().map(|(stack, ..)| Rest::of(stack)).collect();
             let stuck = inside.iter().zip(&places).find(|(_, place)| before.contains(place)).map(|(thread, _)| thread);
             let Some((stack, room, function)) = stuck.or(inside.first()).or(harmless.first()) else {
                 return Ok((look, None));
