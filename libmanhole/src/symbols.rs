@@ -249,10 +249,8 @@ impl<'s> Symbols<'s> {
 
     /// Every symbol of this name in one module.
     pub(crate) fn find_in(&mut self, from: (&Modules, &Memory, &Module), name: &str) -> Vec<Symbol> {
-        let hint = names::hint(name);
         let table = &load(&mut self.loaded, &mut self.problems, self.store, from).table;
-        let matching = table.entries().iter().filter(|entry| names::matches(table.name(entry), name, hint));
-        matching.map(|entry| symbol(from.2, table, entry)).collect()
+        table.named(name).map(|entry| symbol(from.2, table, entry)).collect()
     }
 
     /// Passes on every symbol of every module.

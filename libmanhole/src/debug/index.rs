@@ -87,9 +87,9 @@ impl NameKind {
     }
 }
 
-/// What the walk has to know of an entry.
-struct Seen<'s> {
-    entry: Entry<'s>,
+/// What is around an entry.
+#[derive(Clone, Copy)]
+struct Around {
     /// It stands in a function.
     is_local: bool,
     /// It stands directly in a type.
@@ -118,6 +118,8 @@ impl Index {
         // The scopes that are not closed yet: depth, number, and whether it or one around it is a function.
         let mut open: Vec<(isize, u32, bool)> = Vec::new();
         let mut used = Vec::new();
+        // One list for the attributes of all entries, so that each needs no memory of its own.
+        let mut room = Vec::new();
         while !entries.is_empty() {
             let (depth, offset) = (entries.next_depth(), entries.next_offset());
             while let Some((_, number, _)) = open.pop_if(|(outer, ..)| *outer >= depth) {
@@ -127,11 +129,13 @@ impl Index {
             }
             let Some(abbreviation) = entries.read_abbreviation()? else { continue };
             let tag = abbreviation.tag();
-            if !is_wanted(tag) {
+            let is_declared = || abbreviation.attributes().iter().any(|it| it.name() == gimli::DW_AT_declaration);
+            // Before DWARF 5 a static member is a declared one; there are none but those among most entries of many units.
+            if !is_wanted(tag) || tag == gimli::DW_TAG_member && !is_declared() {
                 entries.skip_attributes(abbreviation.attributes())?;
                 continue;
             }
-            let mut attributes = Vec::new();
+            let mut attributes = core::mem::take(&mut room);
             entries.read_attributes(abbreviation.attributes(), &mut attributes)?;
             let entry = Entry { place: image.place(unit, offset.0), tag, attributes };
             let around = open.last().and_then(|(_, number, _)| self.scopes.get(*number as usize));
@@ -151,7 +155,8 @@ impl Index {
                 used.push(target.offset);
                 continue;
             }
-            self.see(image, parsed, Seen { entry, is_local, in_type });
+            self.see(image, parsed, &entry, Around { is_local, in_type });
+            room = entry.attributes;
         }
         for target in used {
             if let Ok(at) = self.scopes.binary_search_by_key(&target, |scope| scope.offset)
@@ -165,8 +170,8 @@ impl Index {
         Ok(())
     }
 
-    fn see<'s>(&mut self, image: &Image<'s>, unit: UnitRef<'_, Reader<'s>>, seen: Seen<'s>) {
-        let Seen { entry, is_local, in_type } = seen;
+    fn see<'s>(&mut self, image: &Image<'s>, unit: UnitRef<'_, Reader<'s>>, entry: &Entry<'s>, around: Around) {
+        let Around { is_local, in_type } = around;
         let is_declaration = entry.flag(gimli::DW_AT_declaration);
         let type_kind = |kind| if is_declaration { NameKind::DeclaredType } else { kind };
         let kind = match entry.tag {
@@ -180,7 +185,7 @@ impl Index {
             }
             gimli::DW_TAG_variable => {
                 let constant = entry.has(gimli::DW_AT_const_value);
-                let is_static = is_static(&entry);
+                let is_static = is_static(entry);
                 match is_declaration {
                     true => NameKind::DeclaredVariable,
                     false if is_static || !is_local && (constant || entry.has(gimli::DW_AT_location)) => {
@@ -195,7 +200,7 @@ impl Index {
                 let before = self.functions.len();
                 let offset = entry.place.offset;
                 let code = &image.source.code;
-                ranges(unit, &entry, |range| {
+                ranges(unit, entry, |range| {
                     if code.contains(&range.start) {
                         self.functions.push((range, offset));
                     }
@@ -216,12 +221,12 @@ impl Index {
             gimli::DW_TAG_typedef => NameKind::Typedef,
             gimli::DW_TAG_base_type | gimli::DW_TAG_unspecified_type => NameKind::Base,
             gimli::DW_TAG_imported_module => {
-                self.imports.extend(image.referred(&entry, gimli::DW_AT_import));
+                self.imports.extend(image.referred(entry, gimli::DW_AT_import));
                 return;
             }
             _ => return,
         };
-        let own = image.string(&entry, gimli::DW_AT_name);
+        let own = image.string(entry, gimli::DW_AT_name);
         let Some(name) = own.or_else(|| image.name(&image.chain(entry.place))) else { return };
         self.names.push(Named { hash: spelling::hash(&name), kind, offset: entry.place.offset });
     }

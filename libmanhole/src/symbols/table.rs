@@ -7,6 +7,10 @@
 //! can be compared. An address that no sized symbol covers belongs to a symbol without size before it, up to the next
 //! symbol or the section's end, and else to none.
 
+use core::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use object::elf;
 
 use super::elf::{ElfFile, string_at, u16_at, u32_at, u64_at};
@@ -53,11 +57,16 @@ pub(super) struct Table<'s> {
     /// For each entry the greatest end of it and all before: how far back a search must go.
     reach: Vec<u64>,
     thread_locals: Vec<ThreadLocal>,
+    /// Names that were looked for, and where they are among the entries: one line asks for the same name many times.
+    sought: RefCell<BTreeMap<String, Rc<[u32]>>>,
 }
+
+/// Names that were looked for and are kept.
+const NAMES: usize = 1024;
 
 impl<'s> Table<'s> {
     pub(super) fn empty() -> Self {
-        Table { strings: &[], entries: Vec::new(), reach: Vec::new(), thread_locals: Vec::new() }
+        Self::build(Vec::new(), Vec::new(), &[])
     }
 
     /// The table of section type `SHT_SYMTAB` in the file; `None` where it has none.
@@ -184,7 +193,28 @@ impl<'s> Table<'s> {
             Some(*most)
         });
         let reach = reach.collect();
-        Table { strings, entries, reach, thread_locals }
+        Table { strings, entries, reach, thread_locals, sought: RefCell::default() }
+    }
+
+    /// The symbols of this name, as in the table or demangled, in ascending order of address.
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Entry> {
+        let numbers = self.sought.try_borrow().ok().and_then(|sought| sought.get(name).cloned());
+        let numbers = numbers.unwrap_or_else(|| self.seek(name));
+        (0..numbers.len()).filter_map(move |at| self.entries.get(*numbers.get(at)? as usize))
+    }
+
+    fn seek(&self, name: &str) -> Rc<[u32]> {
+        let hint = names::hint(name);
+        let matching =
+            self.entries.iter().enumerate().filter(|(_, entry)| names::matches(self.name(entry), name, hint));
+        let found: Rc<[u32]> = matching.filter_map(|(number, _)| u32::try_from(number).ok()).collect();
+        if let Ok(mut sought) = self.sought.try_borrow_mut() {
+            if sought.len() >= NAMES {
+                sought.clear();
+            }
+            sought.insert(name.to_owned(), Rc::clone(&found));
+        }
+        found
     }
 
     /// The name as the table has it.
