@@ -16,6 +16,7 @@ mod search;
 mod dwarf;
 mod reader;
 mod table;
+mod dynamic;
 mod files;
 mod names;
 mod budget;
@@ -29,6 +30,7 @@ mod jit;
 pub(crate) mod exercise;
 
 pub(crate) use budget::headroom as free_memory;
+pub(crate) use dynamic::exported;
 pub(crate) use dwarf::{Dwarf, Part, SplitType};
 pub(crate) use reader::Reader;
 pub(crate) use search::{Candidate, Kinds, Likelihood};

@@ -13,18 +13,15 @@ use std::rc::Rc;
 
 use object::elf;
 
+use super::dynamic::{self, Dynamic, ENTRY};
 use super::elf::{ElfFile, string_at, u16_at, u32_at, u64_at};
 use super::names;
 use super::{budget, compressed, go_functions};
 use crate::memory::{self, Memory};
 use crate::modules::{Module, Modules};
 
-/// One entry of a symbol table (System V ABI, "Symbol Table") in bytes.
-const ENTRY: usize = 24;
 /// No object has more symbol or string bytes than this.
 const LIMIT: u64 = 512 << 20;
-/// Nor symbols or strings in memory: what is exported is a part of all.
-const DYNAMIC_LIMIT: u64 = 64 << 20;
 /// A table of symbols shrinks to a fifth or so; more than this is no table.
 const MINI_RATIO: u64 = 64;
 
@@ -274,7 +271,7 @@ fn dynamic(modules: &Modules, memory: &Memory, module: &Module) -> Option<(Vec<u
     let dynamic = Dynamic::read(memory, module)?;
     let size = dynamic.symbol_count(memory, module.end)?.checked_mul(ENTRY as u64)?;
     let read =
-        |address, size: u64| read_now(address, size.min(mapped_from(modules, module, address)).min(DYNAMIC_LIMIT));
+        |address, size: u64| read_now(address, size.min(mapped_from(modules, module, address)).min(dynamic::LIMIT));
     Some((read(dynamic.symbols, size)?, read(dynamic.strings, dynamic.strings_size)?))
 }
 
@@ -328,71 +325,6 @@ fn entry(raw: &[u8], strings: &[u8], place: impl Fn(u16, u64) -> Option<(bool, u
     };
     let end = if size == 0 { section_end } else { address.saturating_add(size) };
     Some(Entry { address, size, end, name, is_function, is_indirect: kind == elf::STT_GNU_IFUNC })
-}
-
-/// The addresses in memory that the dynamic section tells.
-struct Dynamic {
-    symbols: u64,
-    strings: u64,
-    strings_size: u64,
-    hash: Option<u64>,
-    gnu_hash: Option<u64>,
-}
-
-impl Dynamic {
-    fn read(memory: &Memory, module: &Module) -> Option<Dynamic> {
-        const SIZE_LIMIT: u64 = 64 << 10;
-        let (address, size) = module.dynamic?;
-        let table = memory.bytes(address, size.min(SIZE_LIMIT) as usize).ok()?;
-        let value = |tag: elf::DynamicTag| {
-            let mut pairs = table.chunks_exact(16).map(|pair| (u64_at(pair, 0), u64_at(pair, 8)));
-            pairs.find(|(found, _)| *found == Some(tag.0 as u64))?.1
-        };
-        // glibc's loader has replaced addresses of the file by those in memory; in the vDSO nobody has.
-        let inside = module.start..module.end;
-        let place = |tag| {
-            let value = value(tag)?;
-            let moved = value.wrapping_add(module.bias);
-            [value, moved].into_iter().find(|address| inside.contains(address))
-        };
-        Some(Dynamic {
-            symbols: place(elf::DT_SYMTAB)?,
-            strings: place(elf::DT_STRTAB)?,
-            strings_size: value(elf::DT_STRSZ)?,
-            hash: place(elf::DT_HASH),
-            gnu_hash: place(elf::DT_GNU_HASH),
-        })
-    }
-
-    /// How many dynamic symbols there are: only the hash tables know, which stand before `end`.
-    fn symbol_count(&self, memory: &Memory, end: u64) -> Option<u64> {
-        if let Some(hash) = self.hash {
-            // System V ABI, "Hash Table": nbucket, nchain.
-            return memory.u32(hash.checked_add(4)?).ok().map(u64::from);
-        }
-        // GNU hash: nbuckets, symoffset, bloom words of 8 bytes, shift; the chain of the last bucket ends the table.
-        let hash = self.gnu_hash?;
-        let field = |at: u64| {
-            let place = hash.checked_add(at).filter(|place| *place < end)?;
-            memory.u32(place).ok().map(u64::from)
-        };
-        let (buckets, first, bloom) = (field(0)?, field(4)?, field(8)?);
-        let table = bloom.checked_mul(8)?.checked_add(16)?;
-        let chains = buckets.checked_mul(4)?.checked_add(table).filter(|&size| size <= DYNAMIC_LIMIT)?;
-        let last = (0..buckets).try_fold(0, |last, i| Some(field(table + i * 4)?.max(last)))?;
-        let mut count = last;
-        if last < first {
-            return Some(first);
-        }
-        while count < DYNAMIC_LIMIT / ENTRY as u64 {
-            let chain = field(chains.checked_add((count - first).checked_mul(4)?)?)?;
-            count += 1;
-            if chain & 1 == 1 {
-                return Some(count);
-            }
-        }
-        None
-    }
 }
 
 /// As much as can be read of `size` bytes, past the cache of pages: tables are read once.

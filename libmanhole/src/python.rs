@@ -1,0 +1,15 @@
+//! The CPython inside the process: which version it is, and what its threads execute.
+//!
+//! Context: the agent's thread. Reads memory by checked copies and calls nothing: the interpreter does not notice, whoever holds its lock.
+//! What it finds is compared with itself before it is believed, since the interpreter goes on meanwhile.
+
+mod code;
+mod interpreter;
+mod layout;
+mod merge;
+mod objects;
+mod threads;
+
+pub(crate) use interpreter::Interpreter;
+pub(crate) use merge::merge;
+pub(crate) use threads::{PythonFrame, PythonThread, Threads};

@@ -1,0 +1,169 @@
+//! Where CPython keeps what is needed of a thread, version by version. In bytes from the start of each structure.
+//!
+//! Context: the agent's thread. Pure data. The numbers are `offsetof` of the headers of CPython 3.8.18, 3.9.18, 3.10.13, 3.11.7 and 3.12.1 on
+//! x86_64 (Include/internal, Include/cpython); they hold for all releases of these versions. 3.13 tells its own (`_Py_DebugOffsets`).
+
+/// The layout of one version.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// `_PyRuntimeState.interpreters.head`, `.main`.
+    pub(super) main_interpreter: u64,
+    /// `PyInterpreterState.tstate_head`, `.threads.head`.
+    pub(super) threads: u64,
+    /// `PyThreadState.next`.
+    pub(super) next_thread: u64,
+    pub(super) thread: ThreadId,
+    pub(super) frames: Frames,
+    pub(super) code: Code,
+    pub(super) unicode: Unicode,
+    pub(super) gil: Gil,
+}
+
+/// How a thread is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ThreadId {
+    /// `PyThreadState.thread_id`, a `pthread_t`: the address of the C library's control block.
+    Pthread(u64),
+    /// `PyThreadState.native_thread_id`: the kernel's id.
+    Native(u64),
+}
+
+/// How a thread's frames hang together.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Frames {
+    /// `PyFrameObject`, one for each call of the evaluation loop.
+    Objects {
+        /// `PyThreadState.frame`.
+        innermost: u64,
+        back: u64,
+        code: u64,
+        last_instruction: u64,
+        /// How many bytes of code `f_lasti` counts by.
+        unit: i64,
+    },
+    /// `_PyInterpreterFrame`.
+    Interpreter {
+        /// `PyThreadState.cframe` and `_PyCFrame.current_frame`, or `PyThreadState.current_frame` alone.
+        innermost: (u64, Option<u64>),
+        previous: u64,
+        code: u64,
+        instruction: u64,
+        entry: Entry,
+    },
+}
+
+/// How the first frame of a call of the evaluation loop is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entry {
+    /// `is_entry` is set in it.
+    Marked(u64),
+    /// Behind it stands a frame without code, whose `owner` is at least `FRAME_OWNED_BY_CSTACK`.
+    Followed { owner: u64 },
+}
+
+/// `PyCodeObject`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code {
+    pub(super) filename: u64,
+    pub(super) name: u64,
+    pub(super) first_line: u64,
+    pub(super) lines: u64,
+    pub(super) table: LineTable,
+    /// `co_code_adaptive`, where instructions are told by their address.
+    pub(super) start: u64,
+}
+
+/// How lines are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineTable {
+    /// `co_lnotab` (Objects/lnotab_notes.txt of 3.9).
+    Increments,
+    /// `co_linetable` of 3.10 (PEP 626).
+    Ranges,
+    /// `co_linetable` from 3.11 on (PEP 657, Objects/locations.md).
+    Locations,
+}
+
+/// The strings: where the characters of compact ones begin, ASCII and others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unicode {
+    pub(super) ascii: u64,
+    pub(super) other: u64,
+}
+
+/// The lock: who has it, and whether anybody has.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Gil {
+    InRuntime { holder: u64, locked: u64 },
+    /// At the address that the interpreter has there.
+    ByInterpreter { gil: u64, holder: u64, locked: u64 },
+    InInterpreter { holder: u64, locked: u64 },
+}
+
+const OLD_STRINGS: Unicode = Unicode { ascii: 48, other: 72 };
+pub(super) const STRINGS: Unicode = Unicode { ascii: 40, other: 56 };
+
+const V3_8: Layout = Layout {
+    main_interpreter: 40,
+    threads: 8,
+    next_thread: 8,
+    thread: ThreadId::Pthread(176),
+    frames: Frames::Objects { innermost: 24, back: 24, code: 32, last_instruction: 104, unit: 1 },
+    code: Code { filename: 104, name: 112, first_line: 40, lines: 120, table: LineTable::Increments, start: 0 },
+    unicode: OLD_STRINGS,
+    gil: Gil::InRuntime { holder: 1160, locked: 1168 },
+};
+
+const V3_9: Layout = Layout { gil: Gil::InRuntime { holder: 360, locked: 368 }, ..V3_8 };
+
+const V3_10: Layout = Layout {
+    frames: Frames::Objects { innermost: 24, back: 24, code: 32, last_instruction: 96, unit: 2 },
+    code: Code { table: LineTable::Ranges, ..V3_8.code },
+    ..V3_9
+};
+
+const V3_11: Layout = Layout {
+    main_interpreter: 48,
+    threads: 16,
+    next_thread: 8,
+    thread: ThreadId::Native(160),
+    frames: Frames::Interpreter {
+        innermost: (56, Some(8)),
+        previous: 48,
+        code: 32,
+        instruction: 56,
+        entry: Entry::Marked(68),
+    },
+    code: Code { filename: 112, name: 120, first_line: 72, lines: 136, table: LineTable::Locations, start: 184 },
+    unicode: OLD_STRINGS,
+    gil: Gil::InRuntime { holder: 368, locked: 376 },
+};
+
+const V3_12: Layout = Layout {
+    main_interpreter: 48,
+    threads: 72,
+    next_thread: 8,
+    thread: ThreadId::Native(144),
+    frames: Frames::Interpreter {
+        innermost: (56, Some(0)),
+        previous: 8,
+        code: 0,
+        instruction: 56,
+        entry: Entry::Followed { owner: 70 },
+    },
+    code: Code { filename: 112, name: 120, first_line: 68, lines: 136, table: LineTable::Locations, start: 192 },
+    unicode: STRINGS,
+    gil: Gil::ByInterpreter { gil: 384, holder: 8, locked: 16 },
+};
+
+/// The layout of CPython 3.`minor`, where it is written down here.
+pub(super) fn of(minor: u8) -> Option<Layout> {
+    Some(match minor {
+        8 => V3_8,
+        9 => V3_9,
+        10 => V3_10,
+        11 => V3_11,
+        12 => V3_12,
+        _ => return None,
+    })
+}

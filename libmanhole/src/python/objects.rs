@@ -1,0 +1,73 @@
+//! CPython's objects in memory: words and strings.
+//!
+//! Context: the agent's thread. Read now, past every cache: what is read belongs to a program that runs.
+
+use super::layout::Unicode;
+use crate::memory::read_now;
+
+/// No name or path is longer, in characters.
+const TEXT: u64 = 4096;
+
+pub(super) fn bytes(address: u64, len: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    (read_now(address, &mut bytes) == Ok(len)).then_some(bytes)
+}
+
+pub(super) fn word(address: u64) -> Option<u64> {
+    let mut word = [0; 8];
+    (read_now(address, &mut word) == Ok(8)).then(|| u64::from_le_bytes(word))
+}
+
+pub(super) fn int(address: u64) -> Option<i32> {
+    let mut int = [0; 4];
+    (read_now(address, &mut int) == Ok(4)).then(|| i32::from_le_bytes(int))
+}
+
+pub(super) fn byte(address: u64) -> Option<u8> {
+    let mut byte = [0; 1];
+    (read_now(address, &mut byte) == Ok(1)).then_some(byte[0])
+}
+
+/// The word at `offset` of the object at `address`.
+pub(super) fn field(address: u64, offset: u64) -> Option<u64> {
+    word(address.checked_add(offset)?)
+}
+
+/// The text of a `str` (PEP 393): length, state (interned: 2 bits, kind: 3, compact: 1, ascii: 1), characters.
+pub(super) fn text(object: u64, layout: &Unicode) -> Option<String> {
+    const LENGTH: u64 = 16;
+    const STATE: u64 = 32;
+    let length = field(object, LENGTH).filter(|&length| length <= TEXT)?;
+    let state = int(object.checked_add(STATE)?)?;
+    let (kind, is_compact, is_ascii) = (state >> 2 & 7, state >> 5 & 1 == 1, state >> 6 & 1 == 1);
+    if !is_compact {
+        return None;
+    }
+    let start = object.checked_add(if is_ascii { layout.ascii } else { layout.other })?;
+    let width = match kind {
+        1 | 2 | 4 => kind as u64,
+        _ => return None,
+    };
+    let raw = bytes(start, usize::try_from(length.checked_mul(width)?).ok()?)?;
+    match kind {
+        1 => Some(raw.iter().map(|&byte| char::from(byte)).collect()),
+        2 => {
+            let units = raw.chunks_exact(2).filter_map(|pair| Some(u16::from_le_bytes(pair.try_into().ok()?)));
+            Some(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+        }
+        _ => {
+            let points = raw.chunks_exact(4).filter_map(|four| Some(u32::from_le_bytes(four.try_into().ok()?)));
+            Some(points.map(|point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+        }
+    }
+}
+
+/// The content of a `bytes` object.
+pub(super) fn content(object: u64) -> Option<Vec<u8>> {
+    const SIZE: u64 = 16;
+    const CONTENT: u64 = 32;
+    /// No table of lines is larger.
+    const LIMIT: u64 = 16 << 20;
+    let size = field(object, SIZE).filter(|&size| size <= LIMIT)?;
+    bytes(object.checked_add(CONTENT)?, usize::try_from(size).ok()?)
+}

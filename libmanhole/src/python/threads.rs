@@ -1,0 +1,221 @@
+//! The interpreter's threads, and what each executes.
+//!
+//! Context: the agent's thread. A thread that runs changes its frames while they are read: they are read until two readings agree, and what
+//! differs to the end is not certain.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::code::Code;
+use super::layout::{Entry, Frames, Gil, ThreadId};
+use super::{Interpreter, objects};
+
+/// More threads or frames than any interpreter has.
+const THREADS: usize = 1 << 16;
+const DEPTH: usize = 1 << 17;
+
+/// How often the frames of a thread are read.
+const READINGS: usize = 8;
+
+/// Where the C library keeps the kernel's id in the control block of a thread: struct pthread, on x86_64 the same since glibc 2.4.
+const TID: u64 = 720;
+
+/// A function of Python's in execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PythonFrame {
+    pub(crate) file: String,
+    pub(crate) function: String,
+    pub(crate) line: Option<u32>,
+    pub(crate) certain: bool,
+}
+
+/// What a thread executes: for each call of the evaluation loop, innermost first, its frames, innermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PythonThread {
+    pub(crate) calls: Vec<Vec<PythonFrame>>,
+    pub(crate) has_gil: bool,
+}
+
+/// A frame as it stands in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Raw {
+    address: u64,
+    code: u64,
+    /// In bytes from the code's start.
+    instruction: i64,
+    /// In which call of the evaluation loop, counted from the innermost one.
+    call: usize,
+}
+
+/// Frames, innermost first, and how many calls of the evaluation loop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Walk {
+    frames: Vec<Raw>,
+    calls: usize,
+}
+
+/// One look at the interpreter's threads.
+pub(crate) struct Threads<'i> {
+    interpreter: &'i Interpreter,
+    /// By the kernel's id: the thread's state.
+    states: BTreeMap<i32, u64>,
+    holder: Option<u64>,
+    codes: BTreeMap<u64, Option<Rc<Code>>>,
+}
+
+impl Interpreter {
+    /// The threads of the main interpreter, of those with these ids.
+    pub(crate) fn threads(&self, ids: &BTreeSet<i32>) -> Option<Threads<'_>> {
+        let layout = &self.layout;
+        let interpreter = objects::field(self.runtime, layout.main_interpreter).filter(|&address| address != 0)?;
+        let mut states = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut state = objects::field(interpreter, layout.threads)?;
+        while state != 0 && seen.len() < THREADS && seen.insert(state) {
+            let id = match layout.thread {
+                ThreadId::Native(offset) => objects::field(state, offset),
+                ThreadId::Pthread(offset) => objects::field(state, offset)
+                    .and_then(|block| objects::int(block.checked_add(TID)?))
+                    .map(|id| i64::from(id) as u64),
+            };
+            // A thread that has just ended, or begun, is none of those.
+            if let Some(id) = id.and_then(|id| i32::try_from(id).ok()).filter(|id| ids.contains(id)) {
+                states.insert(id, state);
+            }
+            match objects::field(state, layout.next_thread) {
+                Some(next) => state = next,
+                None => break,
+            }
+        }
+        Some(Threads { interpreter: self, states, holder: self.holder(interpreter), codes: BTreeMap::new() })
+    }
+
+    /// The state of the thread that holds the lock.
+    fn holder(&self, interpreter: u64) -> Option<u64> {
+        let (base, holder, locked) = match self.layout.gil {
+            Gil::InRuntime { holder, locked } => (self.runtime, holder, locked),
+            Gil::InInterpreter { holder, locked } => (interpreter, holder, locked),
+            Gil::ByInterpreter { gil, holder, locked } => (objects::field(interpreter, gil)?, holder, locked),
+        };
+        let is_locked = objects::int(base.checked_add(locked)?)? == 1;
+        objects::field(base, holder).filter(|_| is_locked)
+    }
+
+    fn walk(&self, state: u64) -> Option<Walk> {
+        match self.layout.frames {
+            Frames::Objects { innermost, back, code, last_instruction, unit } => {
+                let mut walk = Walk::default();
+                let mut frame = objects::field(state, innermost)?;
+                while frame != 0 {
+                    let code = self.code(objects::field(frame, code)?)?;
+                    let last = objects::int(frame.checked_add(last_instruction)?)?;
+                    walk.push(Raw { address: frame, code, instruction: i64::from(last) * unit, call: walk.calls })?;
+                    walk.calls += 1;
+                    frame = objects::field(frame, back)?;
+                }
+                Some(walk)
+            }
+            Frames::Interpreter { innermost: (at, behind), previous, code, instruction, entry } => {
+                let mut walk = Walk::default();
+                let mut frame = objects::field(state, at)?;
+                if let Some(offset) = behind {
+                    frame = objects::field(frame, offset)?;
+                }
+                while frame != 0 {
+                    let begins = match entry {
+                        Entry::Marked(_) => false,
+                        Entry::Followed { owner } => objects::byte(frame.checked_add(owner)?)? >= ON_C_STACK,
+                    };
+                    if begins {
+                        walk.calls += 1;
+                    } else {
+                        let code = self.code(objects::field(frame, code)?)?;
+                        let start = code.checked_add(self.layout.code.start)?;
+                        let instruction = objects::field(frame, instruction)?.wrapping_sub(start) as i64;
+                        walk.push(Raw { address: frame, code, instruction, call: walk.calls })?;
+                        if let Entry::Marked(offset) = entry {
+                            walk.calls += usize::from(objects::byte(frame.checked_add(offset)?)? != 0);
+                        }
+                    }
+                    frame = objects::field(frame, previous)?;
+                }
+                Some(walk)
+            }
+        }
+    }
+
+    /// The address of a code object, if it is one.
+    fn code(&self, address: u64) -> Option<u64> {
+        const TYPE: u64 = 8;
+        (objects::field(address, TYPE)? == self.code_type).then_some(address)
+    }
+}
+
+/// `FRAME_OWNED_BY_CSTACK` (Include/internal/pycore_frame.h of 3.12): frames of no function.
+const ON_C_STACK: u8 = 3;
+
+impl Walk {
+    fn push(&mut self, frame: Raw) -> Option<()> {
+        (self.frames.len() < DEPTH).then(|| self.frames.push(frame))
+    }
+}
+
+impl Threads<'_> {
+    /// What the thread executes; `None` where it is none of the interpreter's. `rests` says whether it has not run since it was captured.
+    pub(crate) fn of(&mut self, tid: i32, rests: &dyn Fn() -> bool) -> Option<Result<PythonThread, String>> {
+        let state = *self.states.get(&tid)?;
+        let has_gil = self.holder == Some(state);
+        let mut before: Option<Walk> = None;
+        for _ in 0..READINGS {
+            let walk = self.interpreter.walk(state);
+            let Some(walk) = walk else { continue };
+            let same = before.as_ref().map_or(0, |before| common(before, &walk));
+            if rests() || same == walk.frames.len() && before.as_ref().is_some_and(|before| before.calls == walk.calls) {
+                return Some(self.named(&walk, walk.frames.len()).map(|calls| PythonThread { calls, has_gil }));
+            }
+            before = Some(walk);
+        }
+        let Some(first) = before else { return Some(Err("what they say is no frame".to_owned())) };
+        let Some(last) = self.interpreter.walk(state) else {
+            return Some(Err("they change faster than they can be read".to_owned()));
+        };
+        let same = common(&first, &last);
+        Some(self.named(&last, same).map(|calls| PythonThread { calls, has_gil }))
+    }
+
+    /// The frames with their names; the outermost `same` ones are certain.
+    fn named(&mut self, walk: &Walk, same: usize) -> Result<Vec<Vec<PythonFrame>>, String> {
+        let uncertain = walk.frames.len().saturating_sub(same);
+        let mut calls = vec![Vec::new(); walk.calls];
+        for (number, raw) in walk.frames.iter().enumerate() {
+            let code = self.code(raw.code).ok_or("a code object cannot be read")?;
+            let frame = PythonFrame {
+                file: code.file.clone(),
+                function: code.function.clone(),
+                line: code.line(raw.instruction),
+                certain: number >= uncertain,
+            };
+            match calls.get_mut(raw.call) {
+                Some(call) => call.push(frame),
+                None => calls.push(vec![frame]),
+            }
+        }
+        Ok(calls)
+    }
+
+    fn code(&mut self, address: u64) -> Option<Rc<Code>> {
+        let layout = &self.interpreter.layout;
+        let read = || Code::read(address, &layout.code, &layout.unicode).map(Rc::new);
+        self.codes.entry(address).or_insert_with(read).clone()
+    }
+}
+
+/// How many of the outermost frames are the same in both; of the innermost one the instruction may differ.
+fn common(a: &Walk, b: &Walk) -> usize {
+    let pairs = a.frames.iter().rev().zip(b.frames.iter().rev());
+    let innermost = b.frames.len().saturating_sub(1);
+    let same = |(number, (a, b)): (usize, (&Raw, &Raw))| {
+        (a.address, a.code) == (b.address, b.code) && (number == innermost || a.instruction == b.instruction)
+    };
+    pairs.enumerate().take_while(|pair| same(*pair)).count()
+}
