@@ -35,6 +35,7 @@ mod list;
 mod output;
 pub(crate) mod print;
 mod procfs;
+mod py_bt;
 mod quit;
 mod redirect;
 mod say;
@@ -86,6 +87,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &help::COMMAND,
     &backtrace::COMMAND,
     &backtrace::ALL,
+    &py_bt::COMMAND,
     &dump_stacktraces::COMMAND,
     &info_threads::COMMAND,
     &thread::COMMAND,

@@ -28,6 +28,7 @@ mod capture;
 mod loan;
 mod interrupted;
 mod unwind;
+mod python;
 mod debug;
 mod symbols;
 mod modules;

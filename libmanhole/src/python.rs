@@ -6,10 +6,8 @@
 mod code;
 mod interpreter;
 mod layout;
-mod merge;
 mod objects;
 mod threads;
 
 pub(crate) use interpreter::Interpreter;
-pub(crate) use merge::merge;
-pub(crate) use threads::{PythonFrame, PythonThread, Threads};
+pub(crate) use threads::{PythonFrame, PythonThread};

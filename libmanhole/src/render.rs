@@ -6,6 +6,7 @@ pub(crate) mod dump;
 pub(crate) mod frames;
 pub(crate) mod names;
 pub(crate) mod printf;
+pub(crate) mod python;
 pub(crate) mod quote;
 pub(crate) mod words;
 #[cfg_attr(target_arch = "x86_64", path = "render/x86_64.rs")]
@@ -38,6 +39,8 @@ pub(crate) struct Level {
     places: Rc<[Place]>,
     /// Which of them this is.
     place: usize,
+    /// Whether it is a function of Python's, which the physical frame's function executes.
+    is_python: bool,
 }
 
 impl Level {
@@ -55,7 +58,25 @@ impl Level {
             signal,
             places: places.clone(),
             place,
+            is_python: false,
         })
+    }
+
+    /// A function of Python's in the place of the one that executes it. It is as sure as the interpreter's own frames are, whatever is guessed
+    /// of the native ones.
+    pub(crate) fn of_python(native: &Level, place: Place, certain: bool) -> Level {
+        let places = Rc::new([place]);
+        Level { certain, signal: false, places, place: 0, is_python: true, ..native.clone() }
+    }
+
+    /// Whether it is a function of Python's.
+    pub(crate) fn is_python(&self) -> bool {
+        self.is_python
+    }
+
+    /// Function, file and line of code of the machine's; `None` for Python's.
+    pub(crate) fn native_location(&self) -> Option<&Location> {
+        self.location().filter(|_| !self.is_python)
     }
 
     /// Function, file and line.
@@ -70,7 +91,7 @@ impl Level {
 
     /// Whether it is the innermost level of its physical frame: the only one whose pc is its own.
     pub(crate) fn is_innermost(&self) -> bool {
-        self.place == 0
+        self.place == 0 && !self.is_python
     }
 
     /// Which of the functions at its address it is: inlined ones come first.
@@ -97,6 +118,10 @@ pub(crate) struct Stack {
     pub(crate) frames: Vec<Frame>,
     /// The frames as they are counted, innermost first.
     pub(crate) levels: Vec<Level>,
+    /// Python's frames alone, where they have no place among the others.
+    pub(crate) apart: Vec<Level>,
+    /// The levels without Python's, where those are among them; else empty.
+    pub(crate) native: Vec<Level>,
     /// Why the stack does not reach the thread's start, or is not there at all.
     pub(crate) problem: Option<String>,
 }
@@ -130,6 +155,25 @@ impl Stack {
                 (a.pc, a.is_return_address, a.is_signal_frame, a.certainty)
                     == (b.pc, b.is_return_address, b.is_signal_frame, b.certainty)
             })
+            && self.python().eq(other.python())
+    }
+
+    /// What Python executes, innermost first.
+    pub(crate) fn python_levels(&self) -> impl Iterator<Item = &Level> {
+        self.levels.iter().chain(&self.apart).filter(|level| level.is_python)
+    }
+
+    /// The stack as the machine executes it.
+    pub(crate) fn native_alone(&self) -> Stack {
+        let mut stack = self.clone();
+        if !stack.native.is_empty() {
+            stack.levels = core::mem::take(&mut stack.native);
+        }
+        stack
+    }
+
+    fn python(&self) -> impl Iterator<Item = (&[Place], bool)> {
+        self.python_levels().map(|level| (&*level.places, level.certain))
     }
 }
 
@@ -198,6 +242,8 @@ pub(crate) mod fixtures {
             state: "blocked in read(fd 3 = /x)".to_owned(),
             frames: places.into_iter().map(|(frame, _)| frame).collect(),
             levels,
+            apart: Vec::new(),
+            native: Vec::new(),
             problem: None,
         }
     }

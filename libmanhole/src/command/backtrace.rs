@@ -11,13 +11,14 @@ use crate::render::quote::short;
 
 pub(super) static COMMAND: Command = Command {
     names: &["bt", "backtrace", "where"],
-    arguments: "[N | -N | TID | all] [full] [-f]",
+    arguments: "[N | -N | TID | all] [full] [native] [-f]",
     summary: "show the stack of the selected thread, or of others",
     help: "N        the innermost N frames\n\
            -N       the outermost N frames\n\
            TID      the stack of the thread with this kernel id\n\
            all      the stacks of all threads, looked at anew\n\
            full     the arguments and variables of each frame below it, as info args and info locals show them\n\
+           native   without the functions of Python: what executes them instead\n\
            -f       look again, and insist: threads whose stack cannot be read undisturbed are\n\
            \x20        interrupted for a moment\n\
            A number is a thread's id where one has it, else a count of frames.\n\
@@ -28,7 +29,7 @@ pub(super) static COMMAND: Command = Command {
 
 pub(super) static ALL: Command = Command {
     names: &["thread apply all bt", "thread apply all backtrace", "thread apply all where"],
-    arguments: "[N | -N] [full] [-f]",
+    arguments: "[N | -N] [full] [native] [-f]",
     summary: "show the stacks of all threads, looked at anew",
     help: "The same as bt all.",
     takes: Takes::Nothing,
@@ -40,28 +41,35 @@ pub(super) static ALL: Command = Command {
 struct Asked {
     all: bool,
     full: bool,
+    native: bool,
     insist: bool,
     number: Option<i64>,
 }
 
 impl Asked {
     fn parse(arguments: &str) -> Result<Asked, String> {
-        let mut asked = Asked { all: false, full: false, insist: false, number: None };
+        let mut asked = Asked { all: false, full: false, native: false, insist: false, number: None };
         for word in arguments.split_whitespace() {
             match word {
                 "all" => asked.all = true,
                 "-f" | "-force" | "--force" => asked.insist = true,
                 "full" | "-full" => asked.full = true,
+                "native" => asked.native = true,
                 word => match word.parse() {
                     Ok(number) if asked.number.is_none() => asked.number = Some(number),
                     _ => {
                         return Err(format!(
-                            "\"{}\" is not understood: bt [N | -N | TID | all] [full] [-f]",
+                            "\"{}\" is not understood: bt [N | -N | TID | all] [full] [native] [-f]",
                             short(word, 40)
                         ));
                     }
                 },
             }
+        }
+        if asked.full && asked.native {
+            return Err(
+                "full and native exclude each other: bt full has the native frames' variables as well".to_owned()
+            );
         }
         Ok(asked)
     }
@@ -100,14 +108,16 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
     if named.is_some() {
         context.out.line(format_args!("{}", thread_line(&stack)));
     }
-    context.out.data = show(context, &stack, range, asked.full)?;
+    context.out.data = show(context, &stack, range, asked)?;
     Ok(())
 }
 
 /// Shows a stack, and with `full` the variables of its frames; its data is returned where that is wanted.
-fn show(context: &mut Context<'_, '_>, stack: &Stack, range: Range, full: bool) -> Result<Value, String> {
+fn show(context: &mut Context<'_, '_>, stack: &Stack, range: Range, asked: Asked) -> Result<Value, String> {
+    let native = asked.native.then(|| stack.native_alone());
+    let stack = native.as_ref().unwrap_or(stack);
     let mut data = if context.out.wants_data() { stack_data(stack) } else { Value::Null };
-    if !full {
+    if !asked.full {
         for line in backtrace(stack, range) {
             context.out.line(format_args!("{line}"));
         }
@@ -143,7 +153,7 @@ fn of_all(context: &mut Context<'_, '_>, asked: Asked) -> Result<(), String> {
             continue;
         }
         context.out.line(format_args!("\n{}", thread_line(stack)));
-        threads.push(show(context, stack, asked.range(), asked.full)?);
+        threads.push(show(context, stack, asked.range(), asked)?);
     }
     let mut problems = look.problems.clone();
     for problem in &problems {

@@ -9,8 +9,10 @@ use std::rc::Rc;
 use super::session::{Session, World};
 use super::state::Describer;
 use crate::capture::{self, Wanted};
+use crate::python::{Interpreter, PythonThread};
+use crate::render::python::{Merged, merge};
 use crate::render::{Level, Place, Stack};
-use crate::snapshot::{End, Frame, Thread, Unwound};
+use crate::snapshot::{End, Frame, Location, Thread, Unwound};
 use crate::symbols::Symbols;
 use crate::sys::process;
 use crate::unwind::Unwinder;
@@ -96,8 +98,16 @@ fn take(
     let mut describer = Describer::new();
     let mut places = Places::default();
     let mut stacks = Vec::new();
+    let interpreter = Interpreter::find(&world.modules, &world.memory);
+    let mut python = interpreter.as_ref().and_then(|found| {
+        let ids = snapshot.threads.iter().filter(|thread| !thread.own).map(|thread| thread.tid).collect();
+        found.as_ref().ok()?.threads(&ids)
+    });
+    if let Some(Err(reason)) = &interpreter {
+        snapshot.problems.push(format!("no frames of Python: {reason}"));
+    }
     for (thread, unwound) in snapshot.threads.into_iter().zip(unwound) {
-        let state = describer.state(&thread, symbols, world);
+        let mut state = describer.state(&thread, symbols, world);
         let (frames, problem) = match unwound {
             Ok(Unwound { frames, end: End::ThreadStart }) => (frames, None),
             Ok(Unwound { frames, end: End::Lost(reason) }) => (frames, Some(reason)),
@@ -106,15 +116,54 @@ fn take(
             }
             Err(reason) => (Vec::new(), Some(reason)),
         };
-        let levels = frames
+        let levels: Vec<Level> = frames
             .iter()
             .enumerate()
             .flat_map(|(index, frame)| Level::of_frame(index, frame, &places.of(symbols, world, frame)))
             .collect();
-        stacks.push(Rc::new(Stack { number: 0, thread, state, frames, levels, problem }));
+        let executes = python.as_mut().and_then(|python| python.of(thread.tid, &|| capture::has_rested(&thread)));
+        let tid = thread.tid;
+        let (native, apart) = (Vec::new(), Vec::new());
+        let mut stack = Stack { number: 0, thread, state: String::new(), frames, levels, apart, native, problem };
+        let placed = executes.map_or(Ok(()), |executes| {
+            let executes = executes?;
+            if executes.has_gil {
+                state.push_str(", holds the GIL");
+            }
+            put_in(&mut stack, &executes, symbols)
+        });
+        if let Err(reason) = placed {
+            snapshot.problems.push(format!("thread {tid}: Python's frames are not among the others: {reason}"));
+        }
+        stack.state = state;
+        stacks.push(Rc::new(stack));
     }
     order(&mut stacks);
     Look { taken: snapshot.taken, stacks, problems: snapshot.problems }
+}
+
+/// Puts Python's frames into the stack; what is to be said where they have no place there.
+fn put_in(stack: &mut Stack, executes: &PythonThread, symbols: &mut Symbols<'_>) -> Result<(), String> {
+    let merged = merge(&stack.levels, executes, stack.problem.is_none(), &mut |native, frame| {
+        let source = frame.line.and_then(|line| symbols.source_line(&frame.file, line));
+        let location = Location {
+            function: Some(frame.function.clone()),
+            file: Some(frame.file.clone()),
+            line: frame.line,
+            ..Location::default()
+        };
+        Level::of_python(native, Place { location, source }, frame.certain)
+    });
+    match merged {
+        Merged::Together(levels) => {
+            stack.native = core::mem::replace(&mut stack.levels, levels);
+            Ok(())
+        }
+        Merged::Apart(levels, reason) => {
+            stack.apart = levels;
+            Err(format!("{reason}; py-bt {} shows them", stack.thread.tid))
+        }
+    }
 }
 
 /// The main thread first, the others by id; numbered from 1.

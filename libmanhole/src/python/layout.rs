@@ -94,10 +94,20 @@ pub(super) struct Unicode {
 /// The lock: who has it, and whether anybody has.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Gil {
-    InRuntime { holder: u64, locked: u64 },
+    InRuntime {
+        holder: u64,
+        locked: u64,
+    },
     /// At the address that the interpreter has there.
-    ByInterpreter { gil: u64, holder: u64, locked: u64 },
-    InInterpreter { holder: u64, locked: u64 },
+    ByInterpreter {
+        gil: u64,
+        holder: u64,
+        locked: u64,
+    },
+    InInterpreter {
+        holder: u64,
+        locked: u64,
+    },
 }
 
 const OLD_STRINGS: Unicode = Unicode { ascii: 48, other: 72 };

@@ -34,6 +34,8 @@ pub(crate) struct PythonFrame {
 pub(crate) struct PythonThread {
     pub(crate) calls: Vec<Vec<PythonFrame>>,
     pub(crate) has_gil: bool,
+    /// Whether it has not run since its native stack was captured.
+    pub(crate) has_rested: bool,
 }
 
 /// A frame as it stands in memory.
@@ -167,20 +169,22 @@ impl Threads<'_> {
         let has_gil = self.holder == Some(state);
         let mut before: Option<Walk> = None;
         for _ in 0..READINGS {
-            let walk = self.interpreter.walk(state);
-            let Some(walk) = walk else { continue };
+            let Some(walk) = self.interpreter.walk(state) else { continue };
             let same = before.as_ref().map_or(0, |before| common(before, &walk));
-            if rests() || same == walk.frames.len() && before.as_ref().is_some_and(|before| before.calls == walk.calls) {
-                return Some(self.named(&walk, walk.frames.len()).map(|calls| PythonThread { calls, has_gil }));
+            let agrees = same == walk.frames.len() && before.as_ref().is_some_and(|before| before.calls == walk.calls);
+            let has_rested = rests();
+            if has_rested || agrees {
+                let calls = self.named(&walk, walk.frames.len());
+                return Some(calls.map(|calls| PythonThread { calls, has_gil, has_rested }));
             }
             before = Some(walk);
         }
-        let Some(first) = before else { return Some(Err("what they say is no frame".to_owned())) };
-        let Some(last) = self.interpreter.walk(state) else {
+        let last = before.as_ref().and_then(|before| Some((before, self.interpreter.walk(state)?)));
+        let Some((before, last)) = last else {
             return Some(Err("they change faster than they can be read".to_owned()));
         };
-        let same = common(&first, &last);
-        Some(self.named(&last, same).map(|calls| PythonThread { calls, has_gil }))
+        let calls = self.named(&last, common(before, &last));
+        Some(calls.map(|calls| PythonThread { calls, has_gil, has_rested: false }))
     }
 
     /// The frames with their names; the outermost `same` ones are certain.

@@ -117,6 +117,9 @@ fn push_level(text: &mut String, level: &Level) {
                 text.push_str(&format!("  {source}\n"));
             }
         }
+        (function, Some(file), None) if level.is_python() => {
+            text.push_str(&format!("File: \"{file}\", in {}\n", function.as_deref().unwrap_or("?")));
+        }
         (Some(function), ..) if location.inlined => {
             text.push_str(&format!("File: \"{}\", in {function}{inlined}\n", location.object));
         }

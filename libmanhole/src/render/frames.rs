@@ -29,6 +29,9 @@ pub(crate) fn in_gdb_s_form(level: &Level) -> String {
         if location.inlined {
             text.push_str(" (inlined)");
         }
+        if level.is_python() {
+            text.push_str(" (Python)");
+        }
     }
     marked(level, text)
 }
@@ -108,6 +111,7 @@ pub(crate) fn level_data(number: usize, level: &Level) -> Value {
         "line": location.line,
         "source": level.source(),
         "inlined": location.inlined,
+        "python": level.is_python(),
         "certain": level.certain,
         "signal": level.signal,
     })

@@ -226,7 +226,7 @@ fn wants_all_streams(name: &str, arguments: &[Value]) -> bool {
 
 /// Where in the libraries' critical parts the thread is, and in which function.
 pub(super) fn room(stack: &Stack) -> Option<(Room, String)> {
-    let frames = stack.levels.iter().filter_map(|level| level.location());
+    let frames = stack.levels.iter().filter_map(|level| level.native_location());
     let found = inside::of_frames(frames.map(|at| (at.function.as_deref().unwrap_or_default(), at.object.as_str())));
     found.map(|(room, function)| (room, function.to_owned()))
 }

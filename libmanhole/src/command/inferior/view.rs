@@ -37,6 +37,8 @@ impl View {
         interrupted: &dyn Fn() -> bool,
     ) -> View {
         let (pc, place) = match stack.levels.get(level) {
+            // What Python's code has is not the machine's.
+            Some(shown) if shown.is_python() => (None, 0),
             Some(shown) => (stack.frames.get(shown.frame).map(|frame| frame.lookup_address()), shown.place()),
             None => (None, 0),
         };

@@ -160,7 +160,7 @@ impl Inferior<'_, '_> {
 }
 
 fn busy(stack: &Stack) -> Option<&'static str> {
-    let frames = stack.levels.iter().filter_map(|level| level.location());
+    let frames = stack.levels.iter().filter_map(|level| level.native_location());
     let libc = frames.filter(|at| at.object.rsplit('/').next().is_some_and(|file| file.starts_with("libc")));
     let mut functions = libc.filter_map(|at| at.function.as_deref());
     functions.find_map(|function| BUSY.into_iter().find(|busy| function.trim_start_matches("__GI_") == *busy))

@@ -1,0 +1,177 @@
+//! The frames of Python in the dump: the interpreter's own word for each thread, over every CPython there is; also where its lock is kept for ever.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use manhole_tests::place;
+use manhole_tests::victim::{Host, Victim};
+use manhole_tests::{StructuredClient, text, turn, wait_for};
+use serde_json::Value;
+
+/// Each CPython from 3.8 to 3.13 that is here, one for each version and way of building: the system's, and pyenv's.
+fn pythons() -> Vec<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let mut found = vec![PathBuf::from("/usr/bin/python3")];
+    let versions = std::fs::read_dir(home.join(".pyenv/versions")).into_iter().flatten().flatten();
+    found.extend(versions.map(|version| version.path().join("bin/python3")));
+    found.retain(|python| minor(python).is_some_and(|minor| (8..=13).contains(&minor)));
+    found.sort();
+    println!("{found:?}");
+    assert!(!found.is_empty(), "there is no Python");
+    found
+}
+
+fn minor(python: &Path) -> Option<u32> {
+    let print =
+        "import sys; print(sys.version_info[1] if not getattr(sys, '_is_gil_enabled', lambda: True)() is False else 0)";
+    let output = Command::new(python).args(["-c", print]).output().ok()?;
+    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+}
+
+fn victim(python: &Path, arguments: &[&str]) -> Victim {
+    let script = place::tests().join("victims/python_frames.py");
+    Host::new(python).arg(script).args(arguments).ready()
+}
+
+/// File, line and function of the frames of a thread, innermost first.
+type Stack = Vec<(String, u64, String)>;
+
+/// What the interpreter says of its threads.
+fn by_its_own_word(victim: &mut Victim) -> BTreeMap<i64, Stack> {
+    let answer = victim.ask("frames");
+    let json = answer.strip_prefix("frames ").unwrap_or_else(|| panic!("{answer}"));
+    let threads: BTreeMap<String, Stack> = serde_json::from_str(json).unwrap();
+    assert!(threads.len() >= 11, "{threads:?}");
+    threads.into_iter().map(|(tid, stack)| (tid.parse().unwrap(), stack)).collect()
+}
+
+/// The frames of Python in what a command says of each thread. All are certain.
+fn ours(client: &mut StructuredClient, line: &str) -> BTreeMap<i64, Stack> {
+    let data = client.data(line);
+    let threads = data["threads"].as_array().unwrap_or_else(|| panic!("{data}"));
+    let stack = |thread: &Value| {
+        let frames = thread["frames"].as_array().unwrap();
+        let frames = frames.iter().filter(|frame| frame["python"] == true);
+        frames
+            .map(|frame| {
+                assert_eq!(frame["certain"], true, "{thread}");
+                let text = |key: &str| frame[key].as_str().unwrap().to_owned();
+                (text("file"), frame["line"].as_u64().unwrap(), text("function"))
+            })
+            .collect()
+    };
+    threads.iter().map(|thread| (thread["tid"].as_i64().unwrap(), stack(thread))).collect()
+}
+
+#[test]
+fn as_the_interpreter_says() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = victim(&python, &[]);
+        let theirs = by_its_own_word(&mut victim);
+        let mut client = victim.structured();
+        for line in ["bt all", "py-bt all"] {
+            let ours = ours(&mut client, line);
+            for (tid, theirs) in &theirs {
+                assert_eq!(ours.get(tid), Some(theirs), "{python:?}, {line}, thread {tid}");
+            }
+            let main: Vec<&str> = ours[&victim.pid().into()].iter().map(|(.., function)| function.as_str()).collect();
+            assert_eq!(main, ["main", "<module>"], "{python:?}, {line}");
+        }
+        // The machine's frames are all around them, and none of the loop's is left.
+        let native = client.data("bt native all");
+        let merged = client.data("bt all");
+        let count = |data: &Value, wanted: &dyn Fn(&Value) -> bool| {
+            let threads = data["threads"].as_array().unwrap().iter();
+            threads.flat_map(|thread| thread["frames"].as_array().unwrap()).filter(|frame| wanted(frame)).count()
+        };
+        let is_loop =
+            |frame: &Value| frame["function"].as_str().is_some_and(|name| name.starts_with("_PyEval_EvalFrameDefault"));
+        assert!(count(&native, &is_loop) > 11, "{python:?}");
+        assert_eq!(count(&native, &|frame| frame["python"] == true), 0, "{python:?}");
+        assert_eq!(count(&merged, &is_loop), 0, "{python:?}: {merged}");
+        assert_eq!(merged["problems"].as_array().map(Vec::len), native["problems"].as_array().map(Vec::len));
+        drop(client);
+        // And it has noticed nothing.
+        assert_eq!(by_its_own_word(&mut victim), theirs, "{python:?}");
+    }
+}
+
+#[test]
+fn as_python_manhole_prints_them() {
+    let _turn = turn::shared();
+    let victim = victim(Path::new("/usr/bin/python3"), &[]);
+    let (mut client, greeting) = victim.text();
+    let script = place::tests().join("victims/python_frames.py");
+    let text = std::fs::read_to_string(&script).unwrap();
+    let line = text.lines().position(|line| line.trim() == "return sorted([2, 1], key=self.key)").unwrap() + 1;
+    let expected =
+        format!("File: \"{}\", line {line}, in größe\n  return sorted([2, 1], key=self.key)\n", script.display());
+    assert!(greeting.contains(&expected), "no {expected:?} in {greeting}");
+    assert!(client.run("py-bt").contains(", in main\n    for _ in sys.stdin:\n"));
+    assert!(client.run("py-bt 99999999").contains("is no thread"));
+    client.end();
+}
+
+/// A thread that calls and returns all the time: what is said of it is one of its two states, or marked.
+#[test]
+fn a_thread_that_never_rests() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let victim = victim(&python, &["busy"]);
+        let mut client = victim.structured();
+        let (mut certain, mut holders) = (0, 0);
+        for _ in 0..20 {
+            let data = client.data("bt all");
+            let threads = data["threads"].as_array().unwrap();
+            let busy = threads.iter().find_map(|thread| {
+                let frames = thread["frames"].as_array()?.iter().filter(|frame| frame["python"] == true);
+                let frames: Vec<&Value> = frames.collect();
+                frames.iter().any(|frame| frame["function"] == "busy").then_some((thread, frames))
+            });
+            let (thread, frames) = busy.unwrap_or_else(|| panic!("{python:?}: no thread is busy: {data}"));
+            let outer = frames.iter().position(|frame| frame["function"] == "busy").unwrap();
+            assert!(
+                frames[..outer].iter().all(|frame| frame["function"] == "leaf") && outer <= 1,
+                "{python:?}: {thread}"
+            );
+            certain += usize::from(frames.iter().all(|frame| frame["certain"] == true));
+            holders += usize::from(thread["state"].as_str().unwrap().ends_with(", holds the GIL"));
+        }
+        assert!(certain > 4, "{python:?}: {certain} of 20 looks are certain");
+        assert!(holders > 4, "{python:?}: it holds the lock in {holders} of 20 looks");
+    }
+}
+
+#[test]
+fn a_lock_that_is_never_given_back() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let victim = victim(&python, &["stuck"]);
+        // Whoever keeps the lock is in pause(2).
+        let stuck = wait_for("the lock to be kept", Duration::from_secs(15), || {
+            let data = victim.structured().data("bt all");
+            let threads = data["threads"].as_array().unwrap().clone();
+            threads.into_iter().find(|thread| thread["state"] == "blocked in pause(), holds the GIL")
+        });
+        let functions: Vec<&str> =
+            stuck["frames"].as_array().unwrap().iter().filter_map(|frame| frame["function"].as_str()).collect();
+        assert!(functions.contains(&"stuck") && functions.contains(&"run"), "{python:?}: {functions:?}");
+        let quickest = (0..3).map(|_| {
+            let began = Instant::now();
+            let (mut client, greeting) = victim.text();
+            let took = began.elapsed();
+            client.end();
+            assert!(
+                greeting.contains(", in descend\n") && greeting.contains("holds the GIL"),
+                "{python:?}: {greeting}"
+            );
+            assert!(text::greeting(&greeting).len() >= 13, "{greeting}");
+            took
+        });
+        let quickest = quickest.min().unwrap();
+        assert!(quickest < Duration::from_secs(1), "{python:?}: {quickest:?}");
+    }
+}

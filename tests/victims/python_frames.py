@@ -1,0 +1,160 @@
+"""Threads of Python that wait in every way that a stack can look like, one that never waits, and one that keeps the interpreter's lock.
+
+    python_frames.py [busy] [stuck]
+
+Prints `ready pid=N threads=N` when all are where they stay. Then, for each line of standard input, it prints `frames JSON`: what
+sys._current_frames() says of each thread but the main one and the busy one, as {kernel's id: [[file, line, function], ...]}, innermost
+first. With `stuck` a thread keeps the lock for ever, so nothing is answered any more.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import sys
+import threading
+
+reached = threading.Semaphore(0)
+forever = threading.Event()
+libc = ctypes.CDLL(None)
+
+
+def wait():
+    reached.release()
+    forever.wait()
+
+
+def descend(depth):
+    if depth:
+        return descend(depth - 1)
+    wait()
+
+
+class Box:
+    def __del__(self):
+        wait()
+
+    @property
+    def größe(self):
+        return sorted([2, 1], key=self.key)
+
+    def key(self, number):
+        wait()
+        return number
+
+
+def generates():
+    yield from inner()
+
+
+def inner():
+    wait()
+    yield 1
+
+
+async def awaits():
+    await asyncio.sleep(0)
+    await deeper()
+
+
+async def deeper():
+    wait()
+
+
+def by_c():
+    callback = ctypes.CFUNCTYPE(None)(wait)
+    callback()
+
+
+def in_c():
+    reached.release()
+    libc.pause()
+
+
+def lines():
+    # fmt: off
+    (lambda:
+        [
+            wait()
+            for _ in
+            range(1)
+        ]
+     )()
+    # fmt: on
+
+
+def handles():
+    try:
+        raise ValueError
+    except ValueError:
+        wait()
+    finally:
+        forever.clear()
+
+
+def destroys():
+    box = Box()
+    del box
+
+
+def busy():
+    def leaf(number):
+        return number + 1
+
+    reached.release()
+    number = 0
+    while True:
+        number = leaf(number)
+
+
+def stuck():
+    reached.release()
+    # A call by PyDLL keeps the interpreter's lock.
+    ctypes.PyDLL(None).pause()
+
+
+def start(function):
+    thread = threading.Thread(target=function, daemon=True, name=function.__name__)
+    thread.start()
+    reached.acquire()
+    return thread
+
+
+def answer(threads):
+    ids = {thread.ident: thread.native_id for thread in threads}
+    frames = {}
+    for ident, frame in sys._current_frames().items():
+        if ident in ids:
+            stack = frames[ids[ident]] = []
+            while frame:
+                stack.append([frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name])
+                frame = frame.f_back
+    print("frames", json.dumps(frames), flush=True)
+
+
+def main():
+    waiting = [
+        wait,
+        lambda: descend(300),
+        lambda: Box().größe,
+        lambda: list(generates()),
+        lambda: asyncio.run(awaits()),
+        by_c,
+        in_c,
+        lines,
+        handles,
+        destroys,
+        lambda: exec(compile("wait()", "<text>", "exec"), {"wait": wait}),
+    ]
+    threads = [start(function) for function in waiting]
+    if "busy" in sys.argv:
+        start(busy)
+    print(f"ready pid={os.getpid()} threads={threading.active_count()}", flush=True)
+    if "stuck" in sys.argv:
+        start(stuck)
+    for _ in sys.stdin:
+        answer(threads)
+    os._exit(0)
+
+
+main()
