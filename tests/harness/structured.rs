@@ -221,7 +221,7 @@ impl StructuredClient {
     /// # Panics
     /// When they do not come or are not what the wire promises.
     pub fn stacks(&mut self) -> Vec<Thread> {
-        let data = self.data("bt all");
+        let data = self.data("bt native all");
         let threads = data.get("threads").and_then(Value::as_array).unwrap_or_else(|| panic!("no threads in {data}"));
         threads.iter().map(thread).collect()
     }
