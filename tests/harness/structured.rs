@@ -216,7 +216,7 @@ impl StructuredClient {
         reply.data
     }
 
-    /// All threads' stacks.
+    /// All threads' stacks, as the machine executes them.
     ///
     /// # Panics
     /// When they do not come or are not what the wire promises.
