@@ -10,7 +10,7 @@ use crate::snapshot::Location;
 
 pub(super) static COMMAND: Command = Command {
     names: &["info line"],
-    arguments: "[ADDRESS]",
+    arguments: "[ADDRESS | *ADDRESS]",
     summary: "show the source line of an address, by default of the selected frame",
     help: "Functions that were inlined there have a line each, innermost first.",
     takes: Takes::Symbols,
@@ -22,7 +22,8 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
         let (_, level) = context.selected_level()?;
         (level.pc, level.pc.wrapping_sub(u64::from(level.is_return_address)))
     } else {
-        let address = context.address(arguments)?;
+        // gdb's way to say that it is an address and no line.
+        let address = context.address(arguments.strip_prefix('*').unwrap_or(arguments))?;
         (address, address)
     };
     let locations = context.session.locate(lookup);

@@ -53,9 +53,25 @@ impl Functions {
 
 fn collect(unit: UnitRef<'_, Reader<'_>>, code: &Range<u64>, functions: &mut Vec<Function>) -> gimli::Result<()> {
     let mut entries = unit.entries_raw(None)?;
+    // No function stands in one of C's types, which are most of many units.
+    let skips_types = is_of_c(unit) == Ok(true);
     while !entries.is_empty() {
         let entry = entries.next_offset();
         let Some(abbreviation) = entries.read_abbreviation()? else { continue };
+        if skips_types && abbreviation.has_children() && is_type(abbreviation.tag()) {
+            let mut next = None;
+            for specification in abbreviation.attributes() {
+                let attribute = entries.read_attribute(*specification)?;
+                if let (gimli::DW_AT_sibling, AttributeValue::UnitRef(sibling)) = (attribute.name(), attribute.value())
+                {
+                    next = Some(sibling).filter(|sibling| sibling.0 > entry.0);
+                }
+            }
+            if let Some(next) = next {
+                entries = unit.entries_raw(Some(next))?;
+            }
+            continue;
+        }
         if abbreviation.tag() != gimli::DW_TAG_subprogram {
             entries.skip_attributes(abbreviation.attributes())?;
             continue;
@@ -73,6 +89,29 @@ fn collect(unit: UnitRef<'_, Reader<'_>>, code: &Range<u64>, functions: &mut Vec
         });
     }
     Ok(())
+}
+
+fn is_type(tag: gimli::DwTag) -> bool {
+    matches!(tag, gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type | gimli::DW_TAG_enumeration_type)
+}
+
+/// Whether the unit says that it was written in C.
+pub(super) fn is_of_c(unit: UnitRef<'_, Reader<'_>>) -> gimli::Result<bool> {
+    let mut entries = unit.entries_raw(None)?;
+    let Some(abbreviation) = entries.read_abbreviation()? else { return Ok(false) };
+    let mut language = None;
+    for specification in abbreviation.attributes() {
+        let attribute = entries.read_attribute(*specification)?;
+        if attribute.name() == gimli::DW_AT_language {
+            language = Some(attribute.value());
+        }
+    }
+    Ok(matches!(
+        language,
+        Some(AttributeValue::Language(
+            gimli::DW_LANG_C89 | gimli::DW_LANG_C | gimli::DW_LANG_C99 | gimli::DW_LANG_C11 | gimli::DW_LANG_C17
+        ))
+    ))
 }
 
 /// A function that was inlined.

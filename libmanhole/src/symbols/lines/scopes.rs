@@ -8,7 +8,7 @@ use core::ops::Range;
 use gimli::{UnitOffset, UnitRef};
 
 use super::Reader;
-use super::functions::Names;
+use super::functions::{Names, is_of_c};
 
 /// All scopes of a unit.
 #[derive(Default)]
@@ -24,6 +24,10 @@ struct Scope {
 impl Scopes {
     pub(super) fn parse(unit: UnitRef<'_, Reader<'_>>) -> Scopes {
         let mut scopes = Scopes::default();
+        // C has none, and C's units can be large.
+        if is_of_c(unit) == Ok(true) {
+            return scopes;
+        }
         // What was read before an error stands.
         let _ = scopes.fill(unit);
         scopes
