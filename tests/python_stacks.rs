@@ -175,3 +175,18 @@ fn a_lock_that_is_never_given_back() {
         assert!(quickest < Duration::from_secs(1), "{python:?}: {quickest:?}");
     }
 }
+
+#[test]
+fn what_is_not_read_is_said() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let victim = victim(&python, &["sub"]);
+        let (mut client, greeting) = victim.text();
+        assert!(
+            greeting.contains("(no frames of Python's sub-interpreters, of which there are 1)"),
+            "{python:?}: {greeting}"
+        );
+        assert!(greeting.contains(", in descend\n"), "{python:?}: {greeting}");
+        client.end();
+    }
+}

@@ -1,10 +1,10 @@
 """Threads of Python that wait in every way that a stack can look like, one that never waits, and one that keeps the interpreter's lock.
 
-    python_frames.py [busy] [stuck]
+    python_frames.py [busy] [stuck] [sub]
 
 Prints `ready pid=N threads=N` when all are where they stay. Then, for each line of standard input, it prints `frames JSON`: what
 sys._current_frames() says of each thread but the main one and the busy one, as {kernel's id: [[file, line, function], ...]}, innermost
-first. With `stuck` a thread keeps the lock for ever, so nothing is answered any more.
+first. With `sub` there is a sub-interpreter as well. With `stuck` a thread keeps the lock for ever, so nothing is answered any more.
 """
 
 import asyncio
@@ -149,6 +149,9 @@ def main():
     threads = [start(function) for function in waiting]
     if "busy" in sys.argv:
         start(busy)
+    if "sub" in sys.argv:
+        name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+        globals()["kept"] = __import__(name).create()
     print(f"ready pid={os.getpid()} threads={threading.active_count()}", flush=True)
     if "stuck" in sys.argv:
         start(stuck)

@@ -103,6 +103,9 @@ fn take(
         let ids = snapshot.threads.iter().filter(|thread| !thread.own).map(|thread| thread.tid).collect();
         found.as_ref().ok()?.threads(&ids)
     });
+    if let Some(others) = python.as_ref().map(|python| python.others).filter(|&others| others > 0) {
+        snapshot.problems.push(format!("no frames of Python's sub-interpreters, of which there are {others}"));
+    }
     if let Some(Err(reason)) = &interpreter {
         snapshot.problems.push(format!("no frames of Python: {reason}"));
     }

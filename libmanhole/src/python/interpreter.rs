@@ -71,6 +71,7 @@ fn by_debug_offsets(runtime: u64) -> Result<Layout, String> {
     Ok(Layout {
         // The main interpreter stands behind the head of the list.
         main_interpreter: at(5).saturating_add(pointer),
+        next_interpreter: at(8),
         threads: at(9),
         next_thread: at(21),
         thread: ThreadId::Native(at(25)),

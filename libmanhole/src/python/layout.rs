@@ -6,8 +6,10 @@
 /// The layout of one version.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
-    /// `_PyRuntimeState.interpreters.head`, `.main`.
+    /// `_PyRuntimeState.interpreters.main`. Before it stands `.head`, the list of all.
     pub(super) main_interpreter: u64,
+    /// `PyInterpreterState.next`.
+    pub(super) next_interpreter: u64,
     /// `PyInterpreterState.tstate_head`, `.threads.head`.
     pub(super) threads: u64,
     /// `PyThreadState.next`.
@@ -115,6 +117,7 @@ pub(super) const STRINGS: Unicode = Unicode { ascii: 40, other: 56 };
 
 const V3_8: Layout = Layout {
     main_interpreter: 40,
+    next_interpreter: 0,
     threads: 8,
     next_thread: 8,
     thread: ThreadId::Pthread(176),
@@ -134,6 +137,7 @@ const V3_10: Layout = Layout {
 
 const V3_11: Layout = Layout {
     main_interpreter: 48,
+    next_interpreter: 0,
     threads: 16,
     next_thread: 8,
     thread: ThreadId::Native(160),
@@ -151,6 +155,7 @@ const V3_11: Layout = Layout {
 
 const V3_12: Layout = Layout {
     main_interpreter: 48,
+    next_interpreter: 0,
     threads: 72,
     next_thread: 8,
     thread: ThreadId::Native(144),

@@ -63,6 +63,8 @@ pub(crate) struct Threads<'i> {
     states: BTreeMap<i32, u64>,
     holder: Option<u64>,
     codes: BTreeMap<u64, Option<Rc<Code>>>,
+    /// Interpreters beside the main one, whose threads are not among these.
+    pub(crate) others: usize,
 }
 
 impl Interpreter {
@@ -89,7 +91,21 @@ impl Interpreter {
                 None => break,
             }
         }
-        Some(Threads { interpreter: self, states, holder: self.holder(interpreter), codes: BTreeMap::new() })
+        let (holder, others) = (self.holder(interpreter), self.others(interpreter));
+        Some(Threads { interpreter: self, states, holder, codes: BTreeMap::new(), others })
+    }
+
+    /// How many interpreters there are beside the main one.
+    fn others(&self, main: u64) -> usize {
+        const LIMIT: usize = 1 << 12;
+        let head = self.layout.main_interpreter.saturating_sub(size_of::<u64>() as u64);
+        let mut next = objects::field(self.runtime, head);
+        let list = core::iter::from_fn(|| {
+            let interpreter = next.filter(|&interpreter| interpreter != 0)?;
+            next = objects::field(interpreter, self.layout.next_interpreter);
+            Some(interpreter)
+        });
+        list.take(LIMIT).filter(|&interpreter| interpreter != main).count()
     }
 
     /// The state of the thread that holds the lock.
