@@ -54,6 +54,25 @@ pub(super) enum Frames {
     },
 }
 
+impl Frames {
+    /// How much of a frame is read, in bytes: what is said of it above, and not more, as memory may end behind it.
+    pub(super) fn size(&self) -> usize {
+        const WORD: u64 = 8;
+        let last = match *self {
+            Frames::Objects { back, code, last_instruction, .. } => back.max(code).max(last_instruction),
+            Frames::Interpreter { previous, code, instruction, entry, .. } => {
+                let mark = match entry {
+                    Entry::Marked(offset) | Entry::Followed { owner: offset } => {
+                        offset.saturating_add(1).saturating_sub(WORD)
+                    }
+                };
+                previous.max(code).max(instruction).max(mark)
+            }
+        };
+        usize::try_from(last.saturating_add(WORD)).unwrap_or(usize::MAX)
+    }
+}
+
 /// How the first frame of a call of the evaluation loop is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Entry {

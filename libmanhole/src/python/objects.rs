@@ -23,9 +23,32 @@ pub(super) fn int(address: u64) -> Option<i32> {
     (read_now(address, &mut int) == Ok(4)).then(|| i32::from_le_bytes(int))
 }
 
-pub(super) fn byte(address: u64) -> Option<u8> {
-    let mut byte = [0; 1];
-    (read_now(address, &mut byte) == Ok(1)).then_some(byte[0])
+/// The beginning of a structure, read at once.
+pub(super) struct Piece(Vec<u8>);
+
+impl Piece {
+    pub(super) fn read(address: u64, len: usize) -> Option<Piece> {
+        // An offset that the interpreter has told may be anything.
+        const MOST: usize = 4096;
+        (len <= MOST).then(|| bytes(address, len))?.map(Piece)
+    }
+
+    fn at<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
+        let start = usize::try_from(offset).ok()?;
+        self.0.get(start..start.checked_add(N)?)?.try_into().ok()
+    }
+
+    pub(super) fn word(&self, offset: u64) -> Option<u64> {
+        self.at(offset).map(u64::from_le_bytes)
+    }
+
+    pub(super) fn int(&self, offset: u64) -> Option<i32> {
+        self.at(offset).map(i32::from_le_bytes)
+    }
+
+    pub(super) fn byte(&self, offset: u64) -> Option<u8> {
+        self.at(offset).map(u8::from_le_bytes)
+    }
 }
 
 /// The word at `offset` of the object at `address`.

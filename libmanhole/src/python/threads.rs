@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::Interpreter;
 use super::code::Code;
 use super::layout::{Entry, Frames, Gil, ThreadId};
-use super::{Interpreter, objects};
+use super::objects::{self, Piece};
 
 /// More threads or frames than any interpreter has.
 const THREADS: usize = 1 << 16;
@@ -118,55 +119,6 @@ impl Interpreter {
         let is_locked = objects::int(base.checked_add(locked)?)? == 1;
         objects::field(base, holder).filter(|_| is_locked)
     }
-
-    fn walk(&self, state: u64) -> Option<Walk> {
-        match self.layout.frames {
-            Frames::Objects { innermost, back, code, last_instruction, unit } => {
-                let mut walk = Walk::default();
-                let mut frame = objects::field(state, innermost)?;
-                while frame != 0 {
-                    let code = self.code(objects::field(frame, code)?)?;
-                    let last = objects::int(frame.checked_add(last_instruction)?)?;
-                    walk.push(Raw { address: frame, code, instruction: i64::from(last) * unit, call: walk.calls })?;
-                    walk.calls += 1;
-                    frame = objects::field(frame, back)?;
-                }
-                Some(walk)
-            }
-            Frames::Interpreter { innermost: (at, behind), previous, code, instruction, entry } => {
-                let mut walk = Walk::default();
-                let mut frame = objects::field(state, at)?;
-                if let Some(offset) = behind {
-                    frame = objects::field(frame, offset)?;
-                }
-                while frame != 0 {
-                    let begins = match entry {
-                        Entry::Marked(_) => false,
-                        Entry::Followed { owner } => objects::byte(frame.checked_add(owner)?)? >= ON_C_STACK,
-                    };
-                    if begins {
-                        walk.calls += 1;
-                    } else {
-                        let code = self.code(objects::field(frame, code)?)?;
-                        let start = code.checked_add(self.layout.code.start)?;
-                        let instruction = objects::field(frame, instruction)?.wrapping_sub(start) as i64;
-                        walk.push(Raw { address: frame, code, instruction, call: walk.calls })?;
-                        if let Entry::Marked(offset) = entry {
-                            walk.calls += usize::from(objects::byte(frame.checked_add(offset)?)? != 0);
-                        }
-                    }
-                    frame = objects::field(frame, previous)?;
-                }
-                Some(walk)
-            }
-        }
-    }
-
-    /// The address of a code object, if it is one.
-    fn code(&self, address: u64) -> Option<u64> {
-        const TYPE: u64 = 8;
-        (objects::field(address, TYPE)? == self.code_type).then_some(address)
-    }
 }
 
 /// `FRAME_OWNED_BY_CSTACK` (Include/internal/pycore_frame.h of 3.12): frames of no function.
@@ -179,13 +131,69 @@ impl Walk {
 }
 
 impl Threads<'_> {
+    fn walk(&mut self, state: u64) -> Option<Walk> {
+        let mut walk = Walk::default();
+        let size = self.interpreter.layout.frames.size();
+        match self.interpreter.layout.frames {
+            Frames::Objects { innermost, back, code, last_instruction, unit } => {
+                let mut address = objects::field(state, innermost)?;
+                while address != 0 {
+                    let frame = Piece::read(address, size)?;
+                    let code = self.verified(frame.word(code)?)?;
+                    let instruction = i64::from(frame.int(last_instruction)?) * unit;
+                    walk.push(Raw { address, code, instruction, call: walk.calls })?;
+                    walk.calls += 1;
+                    address = frame.word(back)?;
+                }
+            }
+            Frames::Interpreter { innermost: (at, behind), previous, code, instruction, entry } => {
+                let mut address = objects::field(state, at)?;
+                if let Some(offset) = behind {
+                    address = objects::field(address, offset)?;
+                }
+                while address != 0 {
+                    let frame = Piece::read(address, size)?;
+                    let is_of_no_function = match entry {
+                        Entry::Marked(_) => false,
+                        Entry::Followed { owner } => frame.byte(owner)? >= ON_C_STACK,
+                    };
+                    if walk.calls > DEPTH {
+                        return None;
+                    }
+                    if is_of_no_function {
+                        walk.calls += 1;
+                    } else {
+                        let code = self.verified(frame.word(code)?)?;
+                        let start = code.checked_add(self.interpreter.layout.code.start)?;
+                        let instruction = frame.word(instruction)?.wrapping_sub(start) as i64;
+                        walk.push(Raw { address, code, instruction, call: walk.calls })?;
+                        if let Entry::Marked(offset) = entry {
+                            walk.calls += usize::from(frame.byte(offset)? != 0);
+                        }
+                    }
+                    address = frame.word(previous)?;
+                }
+            }
+        }
+        Some(walk)
+    }
+
+    /// The address of a code object, if it is one.
+    fn verified(&mut self, address: u64) -> Option<u64> {
+        const TYPE: u64 = 8;
+        if !self.codes.contains_key(&address) && objects::field(address, TYPE)? != self.interpreter.code_type {
+            return None;
+        }
+        Some(address)
+    }
+
     /// What the thread executes; `None` where it is none of the interpreter's. `rests` says whether it has not run since it was captured.
     pub(crate) fn of(&mut self, tid: i32, rests: &dyn Fn() -> bool) -> Option<Result<PythonThread, String>> {
         let state = *self.states.get(&tid)?;
         let has_gil = self.holder == Some(state);
         let mut before: Option<Walk> = None;
         for _ in 0..READINGS {
-            let Some(walk) = self.interpreter.walk(state) else { continue };
+            let Some(walk) = self.walk(state) else { continue };
             let same = before.as_ref().map_or(0, |before| common(before, &walk));
             let agrees = same == walk.frames.len() && before.as_ref().is_some_and(|before| before.calls == walk.calls);
             let has_rested = rests();
@@ -195,7 +203,7 @@ impl Threads<'_> {
             }
             before = Some(walk);
         }
-        let last = before.as_ref().and_then(|before| Some((before, self.interpreter.walk(state)?)));
+        let last = before.as_ref().and_then(|before| Some((before, self.walk(state)?)));
         let Some((before, last)) = last else {
             return Some(Err("they change faster than they can be read".to_owned()));
         };
