@@ -4,12 +4,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -114,9 +113,7 @@ impl Host {
             self.command.env("LD_PRELOAD", library).env("MANHOLE", &self.options);
         }
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.reopen().expect("reopen"));
-        let began = SystemTime::now();
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
-        remove_stale_socket(child.id(), began);
         let output = child.stdout.take().expect("stdout is a pipe");
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -388,17 +385,6 @@ impl Drop for Victim {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_file(self.socket());
-    }
-}
-
-/// Removes what an earlier process of this id has left: a killed one cannot, and tests ask whether there is a socket.
-fn remove_stale_socket(pid: u32, began: SystemTime) {
-    let path = PathBuf::from(format!("/tmp/manhole-{pid}"));
-    // The clock of files is some milliseconds behind.
-    let before = began - Duration::from_millis(100);
-    let is_older = std::fs::symlink_metadata(&path).and_then(|file| file.modified()).is_ok_and(|made| made < before);
-    if is_older && UnixStream::connect(&path).is_err() {
-        let _ = std::fs::remove_file(path);
     }
 }
 
