@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal};
 
 use crate::{PATIENCE, StructuredClient, TextClient, Thread, place, wait_for};
 
@@ -18,7 +18,25 @@ use crate::{PATIENCE, StructuredClient, TextClient, Thread, place, wait_for};
 fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_remove("LD_PRELOAD").env_remove("MANHOLE");
+    hear_interrupts(&mut command);
     command
+}
+
+/// Shells start what they put into the background with two signals ignored; a victim has them at their default.
+#[allow(
+    unsafe_code,
+    reason = "nothing but system calls happens between fork and exec, and the default action needs no handler"
+)]
+fn hear_interrupts(command: &mut Command) {
+    let reset = || {
+        for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+            // SAFETY: no handler is installed.
+            unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(reset) };
 }
 
 /// A program that is about to be started.

@@ -131,6 +131,25 @@ std::list<std::string>::iterator list_iterator;
 std::deque<std::string>::iterator deque_iterator;
 std::forward_list<std::string>::iterator forward_iterator;
 
+enum class Color { red, green };
+struct Backwards { bool operator()(int a, int b) const { return a > b; } };
+Point a_point, another_point;
+const char *key_pointer = "bee";
+char key_array[8] = "bee";
+std::string key_string = "a key that is too long to stand in the string";
+std::string_view key_view = "bee";
+std::map<std::string, Item> by_name{{"bee", {"short", {1}}}, {key_string, {"long", {}}}};
+std::map<std::string, int, std::less<>> transparent{{"one", 1}};
+std::unordered_map<std::string, std::map<int, double>> by_hash{{"bee", {{-1, 0.5}}}, {key_string, {}}};
+std::unordered_map<std::string_view, int> by_view{{"bee", 7}};
+std::map<Color, int> by_color{{Color::green, 3}};
+std::map<const Point *, int, std::greater<const Point *>> by_pointer{{&a_point, 4}};
+std::map<unsigned char, int> by_byte{{255, 5}};
+std::map<bool, int> by_truth{{true, 6}};
+std::multimap<std::string, int> several{{"k", 1}, {"k", 2}, {"l", 3}};
+std::map<int, int, Backwards> own_order{{1, 10}};
+std::map<std::pair<int, int>, int> by_pair{{{1, 2}, 3}};
+
 __attribute__((noinline)) int hold(std::vector<int> by_value, const std::string &by_reference)
 {
     std::vector<std::string> locals{"local", "text"};

@@ -1,10 +1,12 @@
 //! Printers for the types of C++'s and Rust's standard libraries: what `std::vector` holds instead of its three pointers.
 //!
 //! Pure. Types are recognised by the names of their records and of their members; what looks otherwise than expected has no printer,
-//! and is shown raw. No more nodes are visited than are shown, whatever the memory says. What is shown, and how, is what the printers
+//! and is shown raw. No more nodes are visited than are shown or there
+//! can be, whatever the memory says. What is shown, and how, is what the printers
 //! give that come with libstdc++ and rustc for gdb.
 
 mod hashes;
+mod keyed;
 mod libcxx;
 mod methods;
 mod rust;
@@ -29,6 +31,7 @@ use crate::target::Target;
 use crate::types::{Base, Encoding, Language, TemplateArgument, Type, TypeId};
 use crate::value::{Content, Value};
 
+pub(crate) use keyed::{Key, KeyKind, find, found_type, keys, text};
 pub(crate) use methods::method;
 
 /// Children of one value that are given, even when there is no limit.
@@ -244,7 +247,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether the person still waits, asked once in a while.
-    fn goes_on(&mut self, step: usize) -> Option<()> {
+    fn goes_on(&mut self, step: u64) -> Option<()> {
         if step.is_multiple_of(64) { self.target.check().ok() } else { Some(()) }
     }
 }

@@ -10,7 +10,7 @@ use crate::types::Type;
 use crate::value::Value;
 
 /// Bytes of a string or a piece of memory that are looked at.
-const MOST: u64 = 1 << 20;
+pub(super) const MOST: u64 = 1 << 20;
 
 /// The names, and how many arguments each takes.
 const FUNCTIONS: [(&str, usize); 7] =
@@ -84,7 +84,7 @@ impl Evaluator<'_> {
     }
 
     /// The bytes of a C string before its NUL.
-    fn text(&mut self, value: &Value) -> Result<Vec<u8>, Stop> {
+    pub(super) fn text(&mut self, value: &Value) -> Result<Vec<u8>, Stop> {
         let value = self.referent(value.clone())?;
         if let (Type::Array { .. }, crate::value::Content::Bytes(bytes)) =
             (&*self.stripped(value.type_id).1, &value.content)

@@ -2,6 +2,7 @@
 //!
 //! Pure. All nodes of such a table hang in one chain.
 
+use super::keyed::{self, Visit};
 use super::sequences::value_of_node;
 use super::{View, counted, libcxx, numbered};
 use crate::print::pretty::Shape;
@@ -30,34 +31,40 @@ pub(super) fn count(value: &Value, view: &mut View<'_>) -> Option<u64> {
     view.number(value, &["_M_h", "_M_element_count"])
 }
 
-/// How many values there are, and those that are wanted.
-fn values(value: &Value, limit: usize, view: &mut View<'_>) -> Option<(u64, Vec<Value>)> {
+/// Visits the values, and says how many there are.
+pub(super) fn each(value: &Value, view: &mut View<'_>, visit: Visit<'_>) -> Option<u64> {
     if libcxx::owns(value, view) {
-        return libcxx::hash_values(value, limit, view);
+        return libcxx::each_of_hash(value, view, visit);
     }
     let table = view.field(value, "_M_h")?;
     let count = view.number(&table, &["_M_element_count"])?;
     let mut at = view.number(&table, &["_M_before_begin", "_M_nxt"])?;
-    let mut found = Vec::new();
-    if at != 0 {
-        let node = node_type(&table, view)?;
-        while at != 0 && found.len() < limit {
-            view.goes_on(found.len())?;
-            found.push(value_of_node(node, at, view)?);
-            at = view.number(&Value::at(node, at), &["_M_nxt"])?;
-        }
+    if at == 0 {
+        return Some(count);
     }
-    Some((count, found))
+    let node = node_type(&table, view)?;
+    for step in 1..=count {
+        if at == 0 {
+            break;
+        }
+        view.goes_on(step)?;
+        let value = value_of_node(node, at, view)?;
+        if !visit(value, view)? {
+            break;
+        }
+        at = view.number(&Value::at(node, at), &["_M_nxt"])?;
+    }
+    Some(count)
 }
 
 pub(super) fn map(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
-    let (count, pairs) = values(value, view.limit.div_ceil(2), view)?;
+    let (count, pairs) = keyed::some(view.limit.div_ceil(2), view, |view, visit| each(value, view, visit))?;
     let has_more = count > pairs.len() as u64;
     super::trees::entries(pairs, format!("{full} with {}", counted(count)), has_more, view)
 }
 
 pub(super) fn set(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
-    let (count, found) = values(value, view.limit, view)?;
+    let (count, found) = keyed::some(view.limit, view, |view, visit| each(value, view, visit))?;
     let summary = Some(format!("{full} with {}", counted(count)));
     Some(Shape::Children { summary, children: numbered(found) })
 }

@@ -6,7 +6,9 @@
 mod nodes;
 mod single;
 
-pub(super) use nodes::{forward_list, hash_count, hash_values, iterator, list, tree_count, tree_values, value_of_node};
+pub(super) use nodes::{
+    each_of_hash, each_of_tree, forward_list, hash_count, iterator, list, tree_count, value_of_node,
+};
 pub(super) use single::{
     any_value, atomic_value, optional_value, path, shared_parts, tuple_elements, unique_pointer, variant_parts,
 };

@@ -59,16 +59,19 @@ pub(crate) fn method(
     };
     Some(Ok(match answer {
         Answer::Value(value) => value,
-        Answer::Size(size) => {
-            let path = crate::evaluate::path_of("std::size_t");
-            let type_id = view.target.find_type(None, &path).unwrap_or_else(|| {
-                let base = Base { name: "unsigned long".to_owned(), size: 8, encoding: Encoding::Unsigned };
-                view.target.intern(Type::Base(base))
-            });
-            Value::new(type_id, size.to_le_bytes().to_vec())
-        }
+        Answer::Size(size) => self::size(size, view),
         Answer::Truth(truth) => view.truth(truth),
     }))
+}
+
+/// A `std::size_t`.
+pub(super) fn size(size: u64, view: &mut View<'_>) -> Value {
+    let path = crate::evaluate::path_of("std::size_t");
+    let type_id = view.target.find_type(None, &path).unwrap_or_else(|| {
+        let base = Base { name: "unsigned long".to_owned(), size: 8, encoding: Encoding::Unsigned };
+        view.target.intern(Type::Base(base))
+    });
+    Value::new(type_id, size.to_le_bytes().to_vec())
 }
 
 fn counted(count: u64, name: &str) -> Option<Answer> {

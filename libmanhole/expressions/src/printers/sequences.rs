@@ -226,7 +226,7 @@ impl Chain {
         let mut at = self.first;
         let mut elements = Vec::new();
         while at != self.end && elements.len() < view.limit {
-            view.goes_on(elements.len())?;
+            view.goes_on(elements.len() as u64)?;
             elements.push(self.value(at, view)?);
             at = view.number(&Value::at(self.node?, at), &[self.next])?;
         }
@@ -279,7 +279,7 @@ pub(super) fn bitset(value: &Value, full: &str, view: &mut View<'_>) -> Option<S
     };
     let mut children = Vec::new();
     for at in 0..size / 8 {
-        view.goes_on(usize::try_from(at).unwrap_or(0))?;
+        view.goes_on(at)?;
         let word = access::part(&words, at * 8, word_type, view.target);
         let word = view.word(&word)?;
         for bit in (0..64).filter(|bit| word >> bit & 1 == 1) {

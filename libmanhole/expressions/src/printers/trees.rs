@@ -1,8 +1,9 @@
 //! libstdc++'s red-black trees: `std::map`, `std::set` and those with equal keys.
 //!
-//! Pure. A tree is walked node by node from the least one, no further than it is shown; that no way in it is longer than a tree's
+//! Pure. A tree is walked node by node from the least one, no further than somebody looks; that no way in it is longer than a tree's
 //! can be is what keeps a corrupt one from going round for ever.
 
+use super::keyed::{self, Visit};
 use super::sequences::{node_type, value_of_node};
 use super::{View, counted, libcxx, numbered};
 use crate::access;
@@ -62,32 +63,31 @@ pub(super) fn count(value: &Value, view: &mut View<'_>) -> Option<u64> {
     view.number(value, &["_M_t", "_M_impl", "_M_node_count"])
 }
 
-/// How many values there are, and those that are wanted.
-fn values(value: &Value, limit: usize, view: &mut View<'_>) -> Option<(u64, Vec<Value>)> {
+/// Visits the values in their order, and says how many there are.
+pub(super) fn each(value: &Value, view: &mut View<'_>, visit: Visit<'_>) -> Option<u64> {
     if libcxx::owns(value, view) {
-        return libcxx::tree_values(value, limit, view);
+        return libcxx::each_of_tree(value, view, visit);
     }
     let implementation = view.way(value, &["_M_t", "_M_impl"])?;
     let count = view.number(&implementation, &["_M_node_count"])?;
-    let mut at = view.number(&implementation, &["_M_header", "_M_left"])?;
-    let shown = usize::try_from(count).unwrap_or(usize::MAX).min(limit);
-    let mut found = Vec::new();
-    if shown > 0 {
-        let node = node_type(&implementation, "std::_Rb_tree_node<", view)?;
-        loop {
-            view.goes_on(found.len())?;
-            found.push(value_of_node(node, at, view)?);
-            if found.len() >= shown {
-                break;
-            }
-            at = next(at, view)?;
-        }
+    if count == 0 {
+        return Some(0);
     }
-    Some((count, found))
+    let node = node_type(&implementation, "std::_Rb_tree_node<", view)?;
+    let mut at = view.number(&implementation, &["_M_header", "_M_left"])?;
+    for step in 1..=count {
+        view.goes_on(step)?;
+        let value = value_of_node(node, at, view)?;
+        if !visit(value, view)? || step == count {
+            break;
+        }
+        at = next(at, view)?;
+    }
+    Some(count)
 }
 
 pub(super) fn map(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
-    let (count, pairs) = values(value, view.limit.div_ceil(2), view)?;
+    let (count, pairs) = keyed::some(view.limit.div_ceil(2), view, |view, visit| each(value, view, visit))?;
     let has_more = count > pairs.len() as u64;
     entries(pairs, format!("{full} with {}", counted(count)), has_more, view)
 }
@@ -100,7 +100,7 @@ pub(super) fn entries(pairs: Vec<Value>, summary: String, has_more: bool, view: 
 }
 
 pub(super) fn set(value: &Value, full: &str, view: &mut View<'_>) -> Option<Shape> {
-    let (count, found) = values(value, view.limit, view)?;
+    let (count, found) = keyed::some(view.limit, view, |view, visit| each(value, view, visit))?;
     let summary = Some(format!("{full} with {}", counted(count)));
     Some(Shape::Children { summary, children: numbered(found) })
 }

@@ -5,6 +5,7 @@
 use super::{held, is_pair, number, one_of};
 use crate::evaluate::path_of;
 use crate::print::pretty::Shape;
+use crate::printers::keyed::Visit;
 use crate::printers::sequences::Chain;
 use crate::printers::trees::HEIGHT;
 use crate::printers::vocabulary::same_place;
@@ -64,25 +65,24 @@ pub(in super::super) fn tree_count(value: &Value, view: &mut View<'_>) -> Option
     number(&tree, &["__size_", "__pair3_"], view)
 }
 
-/// How many values a map or a set has, and those that are wanted.
-pub(in super::super) fn tree_values(value: &Value, limit: usize, view: &mut View<'_>) -> Option<(u64, Vec<Value>)> {
+/// Visits the values of a map or a set in their order, and says how many there are.
+pub(in super::super) fn each_of_tree(value: &Value, view: &mut View<'_>, visit: Visit<'_>) -> Option<u64> {
     let count = tree_count(value, view)?;
-    let tree = view.field(value, "__tree_")?;
-    let shown = usize::try_from(count).unwrap_or(usize::MAX).min(limit);
-    let mut found = Vec::new();
-    if shown > 0 {
-        let node = allocated(&tree, "__pair1_", view)?;
-        let mut at = view.number(&tree, &["__begin_node_"])?;
-        loop {
-            view.goes_on(found.len())?;
-            found.push(value_of_node(node, at, view)?);
-            if found.len() >= shown {
-                break;
-            }
-            at = next(at, node, view)?;
-        }
+    if count == 0 {
+        return Some(0);
     }
-    Some((count, found))
+    let tree = view.field(value, "__tree_")?;
+    let node = allocated(&tree, "__pair1_", view)?;
+    let mut at = view.number(&tree, &["__begin_node_"])?;
+    for step in 1..=count {
+        view.goes_on(step)?;
+        let value = value_of_node(node, at, view)?;
+        if !visit(value, view)? || step == count {
+            break;
+        }
+        at = next(at, node, view)?;
+    }
+    Some(count)
 }
 
 /// The node after this one in order. What is above the root has the root to its left, and nothing else.
@@ -118,20 +118,25 @@ pub(in super::super) fn hash_count(value: &Value, view: &mut View<'_>) -> Option
 }
 
 /// The same of a hash table, whose nodes hang in one chain.
-pub(in super::super) fn hash_values(value: &Value, limit: usize, view: &mut View<'_>) -> Option<(u64, Vec<Value>)> {
+pub(in super::super) fn each_of_hash(value: &Value, view: &mut View<'_>, visit: Visit<'_>) -> Option<u64> {
     let count = hash_count(value, view)?;
     let table = view.field(value, "__table_")?;
     let head = held(&table, &["__first_node_", "__p1_"], view)?;
     let node = view.argument(head.type_id, 0)?;
     let node = view.pointee(node)?;
     let mut at = view.number(&head, &["__next_"])?;
-    let mut found = Vec::new();
-    while at != 0 && found.len() < limit {
-        view.goes_on(found.len())?;
-        found.push(value_of_node(node, at, view)?);
+    for step in 1..=count {
+        if at == 0 {
+            break;
+        }
+        view.goes_on(step)?;
+        let value = value_of_node(node, at, view)?;
+        if !visit(value, view)? {
+            break;
+        }
         at = view.number(&Value::at(node, at), &["__next_"])?;
     }
-    Some((count, found))
+    Some(count)
 }
 
 /// An iterator of a chain or a tree.
