@@ -312,6 +312,8 @@ fn a_hash_table_that_goes_round_ends_with_what_is_shown() {
     words(&mut fake, 0x1000, &[0, 0, 5]);
     assert_eq!(printed(&mut fake, set, 0x100), "std::unordered_set with 1 element = {[0] = 5}");
     words(&mut fake, 0x1000, &[0x1000]);
+    assert_eq!(printed(&mut fake, set, 0x100), "std::unordered_set with 1 element = {[0] = 5}");
+    words(&mut fake, 0x108, &[1 << 40]);
     assert!(printed(&mut fake, set, 0x100).ends_with("[199] = 5...}"));
     let all = Options { elements: None, ..Options::default() };
     let text = print::value(&Value::at(set, 0x100), None, &all, &mut fake).expect("a text");
