@@ -9,6 +9,7 @@ mod classes;
 pub(crate) mod fatal;
 pub(crate) mod guard;
 pub(crate) mod inside;
+pub(crate) mod script;
 
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,7 @@ mod info_signals;
 mod info_symbol;
 mod info_threads;
 mod instructions;
+mod interpreter;
 mod jobs;
 mod list;
 mod output;

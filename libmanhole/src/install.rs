@@ -212,6 +212,8 @@ fn settled(options: &Options) -> Settings {
         locals: Locals::of(&options.locals),
         start_timeout: options.start_timeout,
         timeout: options.timeout,
+        gil_timeout: options.gil_timeout,
+        wants_python: options.prompt != manhole_options::Prompt::Native,
         ..Settings::DEFAULT
     };
     settings.destination = match &options.verbose_destination {

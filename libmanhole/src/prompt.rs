@@ -3,6 +3,7 @@
 //! Context: the agent's thread.
 
 mod completion;
+mod console;
 mod jobs;
 mod line;
 mod python;
@@ -11,6 +12,8 @@ pub(crate) mod exercise;
 
 use std::rc::Rc;
 
+use console::Console;
+pub(crate) use console::Opening;
 use jobs::Job;
 pub(crate) use jobs::{Followed, Pending, Work};
 use line::Meaning;
@@ -41,14 +44,21 @@ pub(crate) struct Prompt<'s> {
     pub(crate) pending: Option<Pending>,
     /// What is to be told of it at once.
     said: String,
+    /// Python's, where the process has one.
+    console: Console,
 }
 
 impl<'s> Prompt<'s> {
-    /// The text before each line.
+    /// The text before a client's first line.
     pub(crate) const PROMPT: &'static str = ">>> ";
 
+    /// The text before the next line.
+    pub(crate) fn mark(&self) -> &'static str {
+        self.console.mark()
+    }
+
     pub(crate) fn new(store: &'s Store) -> Self {
-        Prompt { session: Session::new(store), pending: None, said: String::new() }
+        Prompt { session: Session::new(store), pending: None, said: String::new(), console: Console::default() }
     }
 
     /// Takes over what [`Prompt::remember`] of an earlier session has given.
@@ -61,10 +71,35 @@ impl<'s> Prompt<'s> {
         self.session.symbols.remember()
     }
 
+    /// Runs a line for its effect alone: `connection_handler="exec"`.
+    pub(crate) fn execute(&mut self, line: &[u8], interrupted: &dyn Fn() -> bool) -> Answer {
+        match self.execute_in_console(line) {
+            Ok(true) => Answer::default(),
+            Ok(false) => self.run(line, false, interrupted),
+            Err(error) => Answer { error: Some(error), ..Answer::default() },
+        }
+    }
+
     /// What a client sees on connect: the dump of all threads, its closing line, and the banner.
     pub(crate) fn greeting(&mut self) -> String {
         let mut text = self.dump();
         text.push_str(&dump_stacktraces::banner());
+        text
+    }
+
+    /// What a client whose prompt this is sees on connect, after the dump if that is wanted. The console's words come as an answer when
+    /// it is open.
+    pub(crate) fn welcome(&mut self, with_dump: bool) -> String {
+        let mut text = if with_dump { self.dump() } else { String::new() };
+        match self.open_console() {
+            Opening::Begun => {}
+            Opening::Native if with_dump => text.push_str(&dump_stacktraces::banner()),
+            Opening::Native => {}
+            Opening::Refused(reason) => {
+                text.push_str(&format!("Python's prompt cannot be had now: {reason}. %python tries again.\n"));
+                text.push_str(&dump_stacktraces::banner());
+            }
+        }
         text
     }
 
@@ -80,8 +115,18 @@ impl<'s> Prompt<'s> {
 
     /// Runs one line (without its newline) for its text, and for its data too when they are wanted. `interrupted` is asked now and then; true ends the command early.
     pub(crate) fn run(&mut self, line: &[u8], wants_data: bool, interrupted: &dyn Fn() -> bool) -> Answer {
+        // Data are the native commands'.
+        if !wants_data {
+            match self.run_in_console(line) {
+                Ok(Some(answer)) => return answer,
+                Ok(None) => {}
+                Err(error) => return Answer { error: Some(error), ..Answer::default() },
+            }
+        }
         let line = String::from_utf8_lossy(line);
         let line = line.trim();
+        // As users of IPython type commands that are not Python's.
+        let line = line.strip_prefix('%').unwrap_or(line).trim_start();
         if line.is_empty() {
             return Answer::default();
         }

@@ -3,11 +3,13 @@
 //! Context: the agent's thread. Reads memory by checked copies and calls nothing: the interpreter does not notice, whoever holds its lock.
 //! What it finds is compared with itself before it is believed, since the interpreter goes on meanwhile.
 
+mod api;
 mod code;
 mod interpreter;
 mod layout;
 mod objects;
 mod threads;
 
+pub(crate) use api::Api;
 pub(crate) use interpreter::Interpreter;
 pub(crate) use threads::{PythonFrame, PythonThread};

@@ -122,6 +122,8 @@ pub(crate) struct Stack {
     pub(crate) apart: Vec<Level>,
     /// The levels without Python's, where those are among them; else empty.
     pub(crate) native: Vec<Level>,
+    /// Whether the thread holds the lock of the Python interpreter.
+    pub(crate) has_gil: bool,
     /// Why the stack does not reach the thread's start, or is not there at all.
     pub(crate) problem: Option<String>,
 }
@@ -244,6 +246,7 @@ pub(crate) mod fixtures {
             levels,
             apart: Vec::new(),
             native: Vec::new(),
+            has_gil: false,
             problem: None,
         }
     }

@@ -298,7 +298,7 @@ impl Server {
         let mut prompt = Prompt::new(&store);
         prompt.recall(&REMEMBERED.lock());
         if greeted {
-            session::take_turn(&mut client);
+            session::take_turn(&mut client, &mut prompt);
         } else {
             session::greet(&mut client, &mut prompt);
         }
@@ -316,7 +316,7 @@ impl Server {
             if state::is_exiting() && !told {
                 told = true;
                 let text = "The process is exiting; it waits until you leave (exit() or end of input).\n";
-                session::tell(&mut client, text);
+                session::tell(&mut client, text, prompt.mark());
             }
             if client.stalled_for() >= STALL && (!self.queue.is_empty() || state::is_exiting()) {
                 log::problem(format_args!("The client does not read its answer and is waited for: closing."));
@@ -327,6 +327,7 @@ impl Server {
             self.wait(Some(&mut client), next == Next::GoOn);
         }
         self.job = None;
+        prompt.close_console();
         session::give_output_back(&mut client);
         self.let_go(client);
         *REMEMBERED.lock() = prompt.remember();
@@ -514,7 +515,7 @@ impl Server {
                 continue;
             }
             if self.queue.len() >= QUEUE {
-                session::tell(&mut client, "Too many clients wait for the prompt.\n");
+                session::tell(&mut client, "Too many clients wait for the prompt.\n", Prompt::PROMPT);
                 client.finish();
                 continue;
             }

@@ -57,19 +57,28 @@ pub(crate) fn hello(client: &mut Client) {
 /// The first words to a client whose turn it is at once.
 pub(crate) fn greet(client: &mut Client, prompt: &mut Prompt<'_>) {
     if !client.is_structured() && !client.is_silent() {
-        let greeting = prompt.greeting();
+        let greeting = prompt.welcome(true);
         client.say(&greeting);
-        client.say(Prompt::PROMPT);
+        say_prompt(client, prompt);
+    }
+}
+
+/// The prompt, unless something is waited for that gives an answer first.
+fn say_prompt(client: &mut Client, prompt: &Prompt<'_>) {
+    if prompt.pending.is_none() {
+        client.say(prompt.mark());
     }
 }
 
 /// The words to a client that has waited for its turn and has seen the dump.
-pub(crate) fn take_turn(client: &mut Client) {
+pub(crate) fn take_turn(client: &mut Client, prompt: &mut Prompt<'_>) {
     if client.is_structured() {
         client.reply(&wire::turn());
     } else {
         client.say("The prompt is yours.\n");
-        client.say(Prompt::PROMPT);
+        let words = prompt.welcome(false);
+        client.say(&words);
+        say_prompt(client, prompt);
     }
 }
 
@@ -102,7 +111,7 @@ pub(crate) fn redirect_output(client: &mut Client) {
     };
     if let Err(reason) = redirect::begin(way) {
         log::problem(format_args!("The output of the process cannot be redirected: {reason}."));
-        tell(client, &format!("The output of the process does not come here: {reason}.\n"));
+        tell(client, &format!("The output of the process does not come here: {reason}.\n"), Prompt::PROMPT);
     }
 }
 
@@ -124,7 +133,11 @@ pub(crate) fn answer_while_waiting(client: &mut Client) {
     }
     let early = |request: &Request| matches!(request, Request::Greet { .. } | Request::Complete { .. });
     match client.take_early(early) {
-        Some(Request::Greet { id }) => greet_structured(client, &mut Prompt::new(&Store::default()), &id),
+        Some(Request::Greet { id }) => {
+            let greeting = Prompt::new(&Store::default()).greeting();
+            client.reply(&wire::text(&id, &greeting));
+            client.reply(&wire::done(&id, Prompt::PROMPT));
+        }
         Some(Request::Complete { id, cursor, .. }) => {
             client.reply(&wire::candidates(&id, cursor, &[]));
             client.reply(&wire::done(&id, Prompt::PROMPT));
@@ -134,11 +147,11 @@ pub(crate) fn answer_while_waiting(client: &mut Client) {
 }
 
 /// Tells the client something that it has not asked for.
-pub(crate) fn tell(client: &mut Client, text: &str) {
+pub(crate) fn tell(client: &mut Client, text: &str, mark: &str) {
     if client.is_structured() {
         client.reply(&wire::notice(text));
     } else {
-        client.say(&format!("\n{text}{}", Prompt::PROMPT));
+        client.say(&format!("\n{text}{mark}"));
     }
 }
 
@@ -175,7 +188,7 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
             // A person ends what is watched by any line; who sends no more has seen enough.
             let is_watch = matches!(pending.work, Work::Watch(_));
             if is_watch && !client.is_structured() && (client.next_line().is_some() || client.input_is_over()) {
-                match conclude(client, &pending, Answer::default()) {
+                match conclude(client, &pending, Answer::default(), prompt.mark()) {
                     Next::Leave => return Next::Leave,
                     _ => continue,
                 }
@@ -186,7 +199,7 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
                 prompt.follow(&mut pending, &|| interruption.has_come())
             };
             match followed {
-                Followed::Answered(answer) => match conclude(client, &pending, answer) {
+                Followed::Answered(answer) => match conclude(client, &pending, answer, prompt.mark()) {
                     Next::Leave => return Next::Leave,
                     _ => continue,
                 },
@@ -209,6 +222,10 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
                     return Next::Wait;
                 }
             }
+        }
+        if let Some(words) = prompt.lock_has_come() {
+            tell(client, &words, prompt.mark());
+            return Next::Wait;
         }
         let Some(line) = client.next_line() else {
             if !client.input_is_over() {
@@ -280,11 +297,11 @@ fn text(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
         }
         Line::TooLong => Answer { error: Some(TOO_LONG.to_owned()), ..Answer::default() },
     };
-    if prompt.pending.is_some() { Next::Wait } else { said(client, answer) }
+    if prompt.pending.is_some() { Next::Wait } else { said(client, answer, prompt.mark()) }
 }
 
 /// Answers a request whose job has ended or was given up.
-fn conclude(client: &mut Client, pending: &Pending, answer: Answer) -> Next {
+fn conclude(client: &mut Client, pending: &Pending, answer: Answer, mark: &str) -> Next {
     // What it has printed comes before what it has returned.
     redirect::pump();
     redirect::feed_the_rest(client);
@@ -292,21 +309,21 @@ fn conclude(client: &mut Client, pending: &Pending, answer: Answer) -> Next {
     if runs_only() {
         exec::conclude(client, pending, answer)
     } else if client.is_structured() {
-        answered(client, &pending.id, pending.as_data, answer)
+        answered(client, &pending.id, pending.as_data, answer, mark)
     } else {
-        said(client, answer)
+        said(client, answer, mark)
     }
 }
 
 /// Gives a text client its answer.
-fn said(client: &mut Client, answer: Answer) -> Next {
+fn said(client: &mut Client, answer: Answer, mark: &str) -> Next {
     let mut reply = answer.text;
     if let Some(error) = answer.error {
         reply.push_str(&error);
         reply.push('\n');
     }
     if !answer.quit {
-        reply.push_str(Prompt::PROMPT);
+        reply.push_str(mark);
     }
     client.say(&reply);
     if answer.quit { Next::Leave } else { Next::Wait }
@@ -327,7 +344,7 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
         Ok(Request::Complete { id, line, cursor }) => {
             let (start, candidates) = prompt.complete(&line, cursor);
             client.reply(&wire::candidates(&id, start, &candidates));
-            client.reply(&wire::done(&id, if runs_only() { exec::PROMPT } else { Prompt::PROMPT }));
+            client.reply(&wire::done(&id, if runs_only() { exec::PROMPT } else { prompt.mark() }));
         }
         Ok(Request::Run { id, line, as_data }) if runs_only() => {
             return exec::request(client, prompt, &id, &line, as_data);
@@ -341,14 +358,14 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
                 return Next::Wait;
             }
             client.give_back(&id, &[]);
-            return answered(client, &id, as_data, answer);
+            return answered(client, &id, as_data, answer, prompt.mark());
         }
     }
     Next::Wait
 }
 
 /// Gives a structured client its answer.
-fn answered(client: &mut Client, id: &Value, as_data: bool, answer: Answer) -> Next {
+fn answered(client: &mut Client, id: &Value, as_data: bool, answer: Answer, mark: &str) -> Next {
     if as_data {
         client.reply(&wire::data(id, &answer.data));
     } else if !answer.text.is_empty() {
@@ -359,8 +376,8 @@ fn answered(client: &mut Client, id: &Value, as_data: bool, answer: Answer) -> N
         return Next::Leave;
     }
     match answer.error {
-        Some(error) => client.reply(&wire::failed(id, &error, Prompt::PROMPT)),
-        None => client.reply(&wire::done(id, Prompt::PROMPT)),
+        Some(error) => client.reply(&wire::failed(id, &error, mark)),
+        None => client.reply(&wire::done(id, mark)),
     }
     Next::Wait
 }
@@ -369,7 +386,10 @@ fn greet_structured(client: &mut Client, prompt: &mut Prompt<'_>, id: &Value) {
     if runs_only() {
         return exec::greet(client, id);
     }
-    let greeting = prompt.greeting();
+    let greeting = prompt.welcome(true);
     client.reply(&wire::text(id, &greeting));
-    client.reply(&wire::done(id, Prompt::PROMPT));
+    match prompt.pending.as_mut() {
+        Some(pending) => pending.id = id.clone(),
+        None => client.reply(&wire::done(id, prompt.mark())),
+    }
 }

@@ -63,6 +63,10 @@ pub(crate) struct Settings {
     pub(crate) start_timeout: Duration,
     /// How long a command of the application has the prompt; `None` for ever.
     pub(crate) timeout: Option<Duration>,
+    /// How long a client waits for the lock of the Python interpreter; `None` for ever.
+    pub(crate) gil_timeout: Option<Duration>,
+    /// Whether a client gets Python's prompt where there is a Python.
+    pub(crate) wants_python: bool,
 }
 
 impl Settings {
@@ -87,5 +91,7 @@ impl Settings {
         locals: Locals::new(),
         start_timeout: Duration::from_millis(500),
         timeout: Some(Duration::from_secs(10)),
+        gil_timeout: Some(Duration::from_secs(2)),
+        wants_python: true,
     };
 }

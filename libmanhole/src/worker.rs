@@ -17,6 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsiz
 use core::time::Duration;
 
 use crate::app::Function;
+use crate::call::script::Script;
 use crate::call::{Call, guard};
 use crate::capture::task::Task as Thread;
 use crate::sys::lock::{self, Lock};
@@ -380,6 +381,7 @@ impl Worker {
                 }
             }
             Task::Call(call) => Work::Call(Box::into_raw(call)),
+            Task::Script(script) => Work::Script(Box::into_raw(script)),
         })
     }
 
@@ -428,12 +430,14 @@ struct Arguments {
 enum Work {
     Command { function: Function, context: usize, arguments: *mut Arguments },
     Call(*mut Call),
+    Script(*mut Script),
 }
 
 /// How it has ended.
 enum Ran {
     Command(c_int),
     Call,
+    Script,
 }
 
 impl Work {
@@ -462,6 +466,11 @@ impl Work {
                 }
                 Ran::Call
             }
+            Work::Script(script) => {
+                // SAFETY: the script is this thread's alone until it has run, and its addresses are the interpreter's.
+                unsafe { (*script).run(slot) };
+                Ran::Script
+            }
         }
     }
 }
@@ -478,7 +487,9 @@ impl Ran {
             }
             // SAFETY: as above.
             (_, Work::Call(call)) => Done::Call(unsafe { Box::from_raw(call) }),
-            (Ran::Call, Work::Command { .. }) => Done::Command(0),
+            // SAFETY: as above.
+            (_, Work::Script(script)) => Done::Script(unsafe { Box::from_raw(script) }),
+            (_, Work::Command { .. }) => Done::Command(0),
         }
     }
 }

@@ -64,6 +64,8 @@ pub struct Options {
     pub oneshot_timeout: Option<Duration>,
     /// How long a call at the prompt may take before the prompt comes back; `None` means for ever.
     pub timeout: Option<Duration>,
+    /// How long a client waits for the lock of the Python interpreter; `None` means for ever.
+    pub gil_timeout: Option<Duration>,
     /// Which prompt a client gets.
     pub prompt: Prompt,
     /// When the host's output goes to the client.
@@ -147,6 +149,7 @@ impl Default for Options {
             children: true,
             oneshot_timeout: None,
             timeout: Some(Duration::from_secs(10)),
+            gil_timeout: Some(Duration::from_secs(2)),
             prompt: Prompt::Auto,
             redirect: Redirect::Line,
         }

@@ -124,7 +124,7 @@ const REDIRECTS: [(&str, Redirect); 5] = [
 ];
 
 /// Every option, those of python-manhole first and in its order: the first three may be positional.
-pub static TABLE: [Row; 21] = [
+pub static TABLE: [Row; 22] = [
     Row {
         name: "verbose",
         kind: Kind::Bool,
@@ -277,6 +277,13 @@ pub static TABLE: [Row; 21] = [
         help: "how long a call at the prompt may take before the prompt comes back",
         store: |options, literal| optional(literal, seconds).map(|value| options.timeout = value),
         show: |options| options.timeout.map_or_else(show_none, show_seconds),
+    },
+    Row {
+        name: "gil_timeout",
+        kind: Kind::SecondsOrNone,
+        help: "how long a client waits for the interpreter's lock before it gets the native prompt",
+        store: |options, literal| optional(literal, seconds).map(|value| options.gil_timeout = value),
+        show: |options| options.gil_timeout.map_or_else(show_none, show_seconds),
     },
     Row {
         name: "prompt",

@@ -127,7 +127,11 @@ fn take(
         let executes = python.as_mut().and_then(|python| python.of(thread.tid, &|| capture::has_rested(&thread)));
         let tid = thread.tid;
         let (native, apart) = (Vec::new(), Vec::new());
-        let mut stack = Stack { number: 0, thread, state: String::new(), frames, levels, apart, native, problem };
+        let (state_text, has_gil) = (
+            String::new(),
+            executes.as_ref().is_some_and(|executes| executes.as_ref().is_ok_and(|executes| executes.has_gil)),
+        );
+        let mut stack = Stack { number: 0, thread, state: state_text, frames, levels, apart, native, has_gil, problem };
         let placed = executes.map_or(Ok(()), |executes| {
             let executes = executes?;
             if executes.has_gil {

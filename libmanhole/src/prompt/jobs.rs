@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::console::Errand;
 use super::{Answer, Prompt};
 use crate::app::{self, Command};
 use crate::command::watch::Watch;
@@ -29,17 +30,19 @@ pub(crate) struct Pending {
 /// What is waited for.
 pub(crate) enum Work {
     Job(Job),
+    /// What the Python console does.
+    Script(Errand),
     /// Something that is watched until the client ends it.
     Watch(Watch),
 }
 
 /// A job, and until when it has the prompt.
 pub(crate) struct Job {
-    ticket: Ticket,
+    pub(super) ticket: Ticket,
     /// The line to evaluate again when the call has returned; `None` for a command of the application.
     line: Option<String>,
     /// How the call has failed.
-    failure: Option<String>,
+    pub(super) failure: Option<String>,
     /// Whether its output has been redirected for it.
     redirected: Cell<bool>,
     limit: Option<Duration>,
@@ -69,7 +72,7 @@ impl Pending {
         let mut words = app::words(arguments)?;
         words.insert(0, command.name.clone().into_bytes());
         let task = Task::Command { command, arguments: words };
-        let ticket = session.start_job(task, &command.name, line, None)?;
+        let ticket = session.start_job(task, &command.name, line, None, redirect::concerns_lines())?;
         Ok(Pending { id: Value::Null, as_data, work: Work::Job(Job::new(ticket, None)) })
     }
 }
@@ -81,6 +84,39 @@ impl Job {
         let until = limit.map(|limit| process::monotonic().saturating_add(limit));
         Job { ticket, line, failure: None, redirected: Cell::new(false), limit, until }
     }
+
+    /// The same job for somebody else to follow.
+    pub(super) fn again(&mut self) -> Job {
+        let ticket = self.ticket.again();
+        Job { ticket, line: None, failure: None, redirected: Cell::new(self.redirected.take()), ..*self }
+    }
+
+    /// Redirects the host's output, when the job waits for that.
+    pub(super) fn redirect(&self) {
+        if !self.ticket.waits_for_redirection() {
+            return;
+        }
+        // A job whose output cannot be redirected runs all the same; its output is where it belongs.
+        let redirected = redirect::line_begins().unwrap_or_else(|reason| {
+            log::event(format_args!("The output of {} is not redirected: {reason}.", self.ticket.name));
+            false
+        });
+        self.redirected.set(redirected);
+        // A thread of the host's reads what is its own.
+        if self.ticket.visited.is_none() {
+            redirect::input::begin();
+        }
+        self.ticket.go();
+    }
+
+    /// Ends that. What is left of the client's input.
+    pub(super) fn give_back(&self) -> Vec<u8> {
+        let unread = redirect::input::end();
+        if self.redirected.take() {
+            let _ = redirect::line_ends();
+        }
+        unread
+    }
 }
 
 impl Prompt<'_> {
@@ -89,24 +125,13 @@ impl Prompt<'_> {
         let as_data = pending.as_data;
         let job = match &mut pending.work {
             Work::Job(job) => job,
+            Work::Script(errand) => return self.follow_script(errand, interrupted),
             Work::Watch(_) if interrupted() => return Followed::Answered(Answer::default()),
             Work::Watch(watch) if !watch.time().is_zero() => return Followed::Waits,
             Work::Watch(watch) => return self.look_at(watch),
         };
         let name = job.ticket.name.clone();
-        if job.ticket.waits_for_redirection() {
-            // A job whose output cannot be redirected runs all the same; its output is where it belongs.
-            let redirected = redirect::line_begins().unwrap_or_else(|reason| {
-                log::event(format_args!("The output of {name} is not redirected: {reason}."));
-                false
-            });
-            job.redirected.set(redirected);
-            // A thread of the host's reads what is its own.
-            if job.ticket.visited.is_none() {
-                redirect::input::begin();
-            }
-            job.ticket.go();
-        }
+        job.redirect();
         let mut again = None;
         let answer = match worker::outcome(&job.ticket) {
             Outcome::Returned(value) => {
@@ -122,7 +147,7 @@ impl Prompt<'_> {
                 job.ticket.release();
                 return Followed::Waits;
             }
-            Outcome::Vanished => {
+            Outcome::Vanished | Outcome::Ran(_) => {
                 let error = format!("{name} has ended its thread instead of returning");
                 Answer { error: Some(error), ..Answer::default() }
             }
@@ -134,10 +159,7 @@ impl Prompt<'_> {
             }
             Outcome::Running => return Followed::Waits,
         };
-        let unread = redirect::input::end();
-        if job.redirected.take() {
-            let _ = redirect::line_ends();
-        }
+        let unread = job.give_back();
         let (Some(call), Some(line)) = (again, job.line.take()) else {
             return Followed::Answered(Answer { unread, ..answer });
         };
@@ -163,8 +185,10 @@ impl Prompt<'_> {
 
     /// When the pending job is to be looked at, if nothing happens before.
     pub(crate) fn time_for_job(&self) -> Option<Duration> {
-        let until = match &self.pending.as_ref()?.work {
+        let Some(pending) = &self.pending else { return self.console.waits().then_some(TICK) };
+        let until = match &pending.work {
             Work::Job(job) => job.until,
+            Work::Script(errand) => errand.until(),
             Work::Watch(watch) => return Some(watch.time()),
         };
         let until = until.map(|until| until.saturating_sub(process::monotonic()));
@@ -174,7 +198,7 @@ impl Prompt<'_> {
 }
 
 impl Session<'_> {
-    fn given_up(&mut self, ticket: &Ticket, reason: &str) -> Answer {
+    pub(super) fn given_up(&mut self, ticket: &Ticket, reason: &str) -> Answer {
         let number = worker::give_up(ticket);
         let name = &ticket.name;
         let mut error = match &ticket.visited {

@@ -92,7 +92,7 @@ pub(super) fn ended() {
 /// Runs a line, and logs it and what comes of it.
 fn obey(prompt: &mut Prompt<'_>, line: &[u8], interrupted: &dyn Fn() -> bool) -> Answer {
     log::event(format_args!("Running: {}.", repr(&String::from_utf8_lossy(line), SHOWN)));
-    let answer = prompt.run(line, false, interrupted);
+    let answer = prompt.execute(line, interrupted);
     note(&answer);
     answer
 }

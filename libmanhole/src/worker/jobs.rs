@@ -10,6 +10,7 @@ use super::{BUSY, HAND_LENT, HAND_WANTED, IDLE, NONE, OPEN, WORKERS, Worker, vis
 use crate::app::Command;
 use crate::call::Call;
 use crate::call::guard::{self, Fault};
+use crate::call::script::Script;
 use crate::sys::lock::{self, Lock};
 use crate::sys::process;
 
@@ -21,6 +22,8 @@ pub(crate) enum Task {
         arguments: Vec<Vec<u8>>,
     },
     Call(Box<Call>),
+    /// A text for a Python interpreter.
+    Script(Box<Script>),
 }
 
 /// What has come of it.
@@ -28,11 +31,12 @@ pub(crate) enum Done {
     Command(c_int),
     /// With what the function has returned, or the word that it was abandoned.
     Call(Box<Call>),
-    /// A call whose result has been taken.
+    Script(Box<Script>),
+    /// A call or a script whose result has been taken.
     Taken,
 }
 
-/// A command or a call at work.
+/// A command, a call or a script at work.
 pub(crate) struct Job {
     serial: u64,
     /// What `jobs` calls it; 0 while nobody has needed a number.
@@ -120,6 +124,11 @@ impl Ticket {
         Ticket { slot, serial, name: name.to_owned(), visited: Some(visited) }
     }
 
+    /// Another one for the same job.
+    pub(crate) fn again(&self) -> Ticket {
+        Ticket { name: self.name.clone(), visited: self.visited.clone(), ..*self }
+    }
+
     /// The kernel's id of the thread that has the job.
     pub(crate) fn tid(&self) -> i32 {
         self.seat().map_or(0, |seat| seat.tid.load(SeqCst))
@@ -161,6 +170,8 @@ pub(crate) enum Outcome {
     Returned(c_int),
     /// The call, back with its result.
     Called(Box<Call>),
+    /// The script, the same.
+    Ran(Box<Script>),
     /// The call has failed, and waits for [`Ticket::release`].
     Faulted(Box<Fault>),
     /// Its function has ended the thread instead of returning.
@@ -221,6 +232,7 @@ pub(crate) fn outcome(ticket: &Ticket) -> Outcome {
             Outcome::Returned(value)
         }
         Some(Done::Call(call)) => Outcome::Called(call),
+        Some(Done::Script(script)) => Outcome::Ran(script),
         Some(Done::Taken) => Outcome::Vanished,
         None => match guard::fault(ticket.slot) {
             Some(fault) => Outcome::Faulted(Box::new(fault)),

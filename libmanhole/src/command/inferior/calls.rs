@@ -141,22 +141,25 @@ impl Inferior<'_, '_> {
 
     fn start(&mut self, mut call: Call, name: &str, look: &Look, stuck: Option<&str>) -> Result<Value, Stop> {
         call.opens_signals = self.insists;
-        let started = self.session.start_job(Task::Call(Box::new(call)), name, self.line, Some((look, stuck)));
+        let task = Task::Call(Box::new(call));
+        let is_redirected = redirect::concerns_lines();
+        let started = self.session.start_job(task, name, self.line, Some((look, stuck)), is_redirected);
         self.session.started = Some(started.map_err(Stop::Error)?);
         Err(Stop::Suspended)
     }
 }
 
 impl Session<'_> {
-    /// Gives a worker something to do; a host thread creates one if none is free. With a look at the threads, and who is stuck in it.
+    /// Gives a worker something to do; a host thread creates one if none is free. With a look at the threads, and who is stuck in it; and whether
+    /// the job waits until its output is redirected.
     pub(crate) fn start_job(
         &mut self,
         task: Task,
         name: &str,
         line: &str,
         seen: Option<(&Look, Option<&str>)>,
+        is_redirected: bool,
     ) -> Result<Ticket, String> {
-        let is_redirected = redirect::concerns_lines();
         if is_redirected {
             redirect::expect_hand();
         }

@@ -1,0 +1,423 @@
+//! Python's console as a client's prompt: its lines are run by the interpreter in the process, one script each, on a worker.
+//!
+//! Context: the agent's thread, which never waits for the interpreter's lock. Who does is the worker: if the lock does not come, the client has
+//! the native prompt until it does.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use manhole_options::Redirect;
+use serde_json::Value;
+
+use super::jobs::{Followed, Job, Pending, Work};
+use super::{Answer, Prompt};
+use crate::call::script::{Act, Ending, Progress, Script};
+use crate::command::dump_stacktraces;
+use crate::memory::Memory;
+use crate::python::Api;
+use crate::sys::process;
+use crate::worker::{self, Outcome, Task};
+use crate::{redirect, state};
+
+/// What the console is made of, in the interpreter's own language.
+const SETUP: &[u8] = include_bytes!("console.py");
+
+/// How long an interrupted line may take to notice it.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The longest text of a version.
+const VERSION: usize = 1024;
+
+/// The prompt while lines are Python's, the prompt of a statement that goes on, and the prompt of native lines in a process that has both.
+const OWN: &str = ">>> ";
+const CONTINUED: &str = "... ";
+const NATIVE: &str = "native >>> ";
+
+/// What a client of a process with Python has as its prompt.
+#[derive(Default)]
+pub(crate) struct Console {
+    api: Option<Api>,
+    /// The console's names in the interpreter: the address of a dictionary; 0 before there is one.
+    globals: u64,
+    version: String,
+    /// Whether it is known what prompt the client has.
+    is_settled: bool,
+    /// Whether lines are Python's.
+    is_active: bool,
+    /// Whether the last line goes on.
+    goes_on: bool,
+    /// What waits for the interpreter's lock while the client has the native prompt.
+    entering: Option<Job>,
+    progress: Arc<Progress>,
+}
+
+/// What is done for a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Open,
+    Line,
+    Execute,
+}
+
+/// Something that the console does.
+pub(crate) struct Errand {
+    job: Job,
+    progress: Arc<Progress>,
+    what: What,
+    began: Duration,
+    /// When the line was interrupted.
+    interrupted: Option<Duration>,
+}
+
+impl Errand {
+    /// When it is to be looked at, if nothing happens before.
+    pub(super) fn until(&self) -> Option<Duration> {
+        let patience = state::settings().gil_timeout.filter(|_| self.progress.waits());
+        patience.map(|patience| self.began.saturating_add(patience))
+    }
+}
+
+/// Whether a client gets Python's prompt.
+pub(crate) enum Opening {
+    /// There is no Python, or it is not wanted.
+    Native,
+    /// It is being opened: the answer comes when it is.
+    Begun,
+    /// It cannot be had now, for this reason.
+    Refused(String),
+}
+
+impl Console {
+    /// Whether it waits for the interpreter's lock behind the client's back.
+    pub(super) fn waits(&self) -> bool {
+        self.entering.is_some()
+    }
+
+    /// The text before the next line.
+    pub(super) fn mark(&self) -> &'static str {
+        match (self.is_active, self.api) {
+            (true, _) if self.goes_on => CONTINUED,
+            (false, Some(_)) => NATIVE,
+            _ => OWN,
+        }
+    }
+
+    /// As python-manhole's console greets.
+    fn banner(&self) -> String {
+        format!(
+            "Python {} on linux\nType \"help\", \"copyright\", \"credits\" or \"license\" for more information.\n(ManholeConsole)\n",
+            self.version
+        )
+    }
+}
+
+impl Prompt<'_> {
+    /// Opens Python's console, where the process has one and the options want it.
+    pub(crate) fn open_console(&mut self) -> Opening {
+        self.console.is_settled = true;
+        if !state::settings().wants_python || state::settings().exec {
+            return Opening::Native;
+        }
+        self.console.api = self.session.interpreter();
+        if self.console.api.is_none() {
+            return Opening::Native;
+        }
+        match self.start_script(What::Open, "%python", opening()) {
+            Ok(()) => Opening::Begun,
+            Err(reason) => Opening::Refused(reason),
+        }
+    }
+
+    /// Runs a line in the interpreter, if lines are its. `None`: the line is a native one.
+    pub(super) fn run_in_console(&mut self, line: &[u8]) -> Result<Option<Answer>, String> {
+        let text = line.strip_suffix(b"\r").unwrap_or(line);
+        let trimmed = text.trim_ascii();
+        // A program that talks to a program greets nobody.
+        let opens = !core::mem::replace(&mut self.console.is_settled, true) && state::settings().wants_python;
+        if opens {
+            self.console.api = self.session.interpreter();
+            self.console.is_active = self.console.api.is_some();
+        }
+        if !self.console.is_active {
+            return match trimmed {
+                b"%python" | b"python" if self.console.api.is_some() => self.back_to_python().map(Some),
+                _ => Ok(None),
+            };
+        }
+        if !self.console.goes_on {
+            match trimmed {
+                b"" | b"%python" => return Ok(Some(Answer::default())),
+                b"%native" => {
+                    self.console.is_active = false;
+                    return Ok(Some(Answer::default()));
+                }
+                // Whoever wants to leave need not wait for a lock that may never come.
+                b"exit()" | b"quit()" => return Ok(Some(Answer { quit: true, ..Answer::default() })),
+                b"dump_stacktraces()" => return Ok(None),
+                _ if trimmed.starts_with(b"%") => return Ok(None),
+                _ => {}
+            }
+        }
+        let shown = String::from_utf8_lossy(text).into_owned();
+        self.session.remember(super::line::kept(&shown));
+        let expression = self.after_opening(call_with("_line", text));
+        self.start_script(What::Line, &shown, expression)?;
+        Ok(Some(Answer::default()))
+    }
+
+    /// `connection_handler="exec"`: runs a line and shows nothing. False where there is no interpreter.
+    pub(super) fn execute_in_console(&mut self, line: &[u8]) -> Result<bool, String> {
+        if !state::settings().wants_python {
+            return Ok(false);
+        }
+        if self.console.api.is_none() {
+            self.console.api = self.session.interpreter();
+        }
+        if self.console.api.is_none() {
+            return Ok(false);
+        }
+        let expression = self.after_opening(call_with("_execute", line));
+        self.start_script(What::Execute, &String::from_utf8_lossy(line), expression)?;
+        Ok(true)
+    }
+
+    /// The expression, and before it what makes the console ready if it is not.
+    fn after_opening(&self, expression: Vec<u8>) -> Vec<u8> {
+        match self.console.globals {
+            0 => [b"(", &*opening(), b", ", &*expression, b")[1]"].concat(),
+            _ => expression,
+        }
+    }
+
+    fn back_to_python(&mut self) -> Result<Answer, String> {
+        if self.console.waits() {
+            return Err("the interpreter's lock has not come yet; its prompt follows by itself".to_owned());
+        }
+        if self.console.globals != 0 {
+            self.console.is_active = true;
+        } else {
+            self.start_script(What::Open, "%python", opening())?;
+        }
+        Ok(Answer::default())
+    }
+
+    fn start_script(&mut self, what: What, line: &str, expression: Vec<u8>) -> Result<(), String> {
+        let Some(api) = self.console.api else { return Err("there is no Python in this process".to_owned()) };
+        let script = Script::new(api, self.console.globals, Act::Run { setup: SETUP.to_vec(), expression });
+        let progress = script.progress.clone();
+        let is_redirected = what == What::Line && redirect::concerns_lines();
+        let began = process::monotonic();
+        let ticket = self.session.start_job(Task::Script(Box::new(script)), "the line", line, None, is_redirected)?;
+        let errand = Errand { job: Job::new(ticket, None), progress, what, began, interrupted: None };
+        self.pending = Some(Pending { id: Value::Null, as_data: false, work: Work::Script(errand) });
+        Ok(())
+    }
+
+    /// How it stands with a script.
+    pub(super) fn follow_script(&mut self, errand: &mut Errand, interrupted: &dyn Fn() -> bool) -> Followed {
+        errand.job.redirect();
+        let now = process::monotonic();
+        let answer = match worker::outcome(&errand.job.ticket) {
+            Outcome::Ran(script) => self.script_has_run(errand.what, *script, errand.job.failure.take()),
+            Outcome::Faulted(fault) => {
+                errand.job.failure = Some(self.session.fault_report(&errand.job.ticket, *fault));
+                errand.job.ticket.release();
+                return Followed::Waits;
+            }
+            Outcome::Running if errand.job.failure.is_some() => return Followed::Waits,
+            Outcome::Running if errand.progress.waits() => {
+                let is_late =
+                    state::settings().gil_timeout.is_some_and(|limit| errand.began.saturating_add(limit) <= now);
+                if !is_late && !interrupted() {
+                    return Followed::Waits;
+                }
+                self.lock_does_not_come(errand)
+            }
+            Outcome::Running => match errand.interrupted {
+                None if interrupted() => {
+                    errand.interrupted = Some(now);
+                    self.interrupt(errand.progress.thread());
+                    return Followed::Waits;
+                }
+                Some(since) if since.saturating_add(GRACE) <= now => {
+                    self.console.goes_on = false;
+                    self.session.given_up(&errand.job.ticket, "interrupted, and it does not notice")
+                }
+                _ => return Followed::Waits,
+            },
+            Outcome::Vanished | Outcome::Returned(_) | Outcome::Called(_) => {
+                self.console.forget();
+                let error = "the interpreter has ended, and with it the line: this is the native prompt";
+                Answer { error: Some(error.to_owned()), ..Answer::default() }
+            }
+        };
+        let unread = errand.job.give_back();
+        Followed::Answered(Answer { unread, ..answer })
+    }
+
+    /// What has come of a script.
+    fn script_has_run(&mut self, what: What, script: Script, failure: Option<String>) -> Answer {
+        let console = &mut self.console;
+        console.globals = script.globals;
+        if console.version.is_empty() && script.version != 0 {
+            let text = Memory::new().c_string(script.version, VERSION).unwrap_or_default();
+            console.version = String::from_utf8_lossy(&text).into_owned();
+        }
+        let error = |text: &str| Answer { error: Some(text.to_owned()), ..Answer::default() };
+        let answer = match script.ending {
+            Ending::Answer(answer) => answer,
+            Ending::NoInterpreter => {
+                console.forget();
+                return error("the interpreter has not begun yet, or has ended: this is the native prompt");
+            }
+            Ending::Cancelled => return error("interrupted"),
+            Ending::Raised if what == What::Open => {
+                console.forget();
+                return error("the console could not be made in the interpreter: this is the native prompt");
+            }
+            Ending::Raised => return error("the line was ended by an exception of the console's own"),
+            Ending::Faulted => {
+                console.goes_on = false;
+                let failure = failure.unwrap_or_else(|| "the line has faulted".to_owned());
+                return error(&format!(
+                    "{failure}\nThe interpreter's lock was given back; what the line was doing there is undone by nobody."
+                ));
+            }
+        };
+        let (digit, text) = answer.split_first().map_or((b'0', &[][..]), |(digit, text)| (*digit, text));
+        let text = String::from_utf8_lossy(text).into_owned();
+        console.goes_on = digit == b'1';
+        match (what, digit) {
+            (What::Open, _) => {
+                console.is_active = true;
+                Answer { text: console.banner() + &text, ..Answer::default() }
+            }
+            (_, b'2') => Answer { quit: true, ..Answer::default() },
+            (_, b'3') => error(&text),
+            _ => Answer::default(),
+        }
+    }
+
+    /// The interpreter's lock does not come: who has it, and what the client gets instead.
+    fn lock_does_not_come(&mut self, errand: &mut Errand) -> Answer {
+        let seconds = process::monotonic().saturating_sub(errand.began).as_secs_f64();
+        let holder = self.session.holder_of_the_lock();
+        let waited =
+            format!("The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}");
+        if errand.what != What::Open {
+            errand.progress.cancel();
+            let error = format!(
+                "{waited}The line was not run. %bt and its like work all the same; %native gives the native prompt."
+            );
+            return Answer { error: Some(error), ..Answer::default() };
+        }
+        self.console.progress = errand.progress.clone();
+        self.console.entering = Some(errand.job.again());
+        let text = format!(
+            "{waited}Until it comes this is the native prompt; Python's follows by itself.\n{}",
+            dump_stacktraces::banner()
+        );
+        Answer { text, ..Answer::default() }
+    }
+
+    /// Raises KeyboardInterrupt in a line that runs.
+    fn interrupt(&mut self, thread: u64) {
+        let Some(api) = self.console.api else { return };
+        let script = Script::new(api, self.console.globals, Act::Interrupt(thread));
+        // Who cannot be interrupted goes on as a job after a while.
+        let _ = self.session.start_job(Task::Script(Box::new(script)), "an interrupt", "(interrupt)", None, false);
+    }
+
+    /// For a prompt at rest: what there is to tell when the interpreter's lock has come at last.
+    pub(crate) fn lock_has_come(&mut self) -> Option<String> {
+        let job = self.console.entering.take()?;
+        let answer = match worker::outcome(&job.ticket) {
+            Outcome::Ran(script) => self.script_has_run(What::Open, *script, None),
+            Outcome::Running => {
+                self.console.entering = Some(job);
+                return None;
+            }
+            Outcome::Faulted(_) => {
+                job.ticket.release();
+                self.console.entering = Some(job);
+                return None;
+            }
+            _ => {
+                self.console.forget();
+                return None;
+            }
+        };
+        let words = match answer.error {
+            None => format!("The lock of the Python interpreter has come: this is its prompt.\n{}", answer.text),
+            Some(error) => format!("{error}\n"),
+        };
+        Some(words)
+    }
+
+    /// The session is over: nothing of it is left in the interpreter.
+    pub(crate) fn close_console(&mut self) {
+        self.console.progress.cancel();
+        if let Some(Pending { work: Work::Script(errand), .. }) = &self.pending {
+            errand.progress.cancel();
+        }
+        let (Some(api), true) = (self.console.api, self.console.globals != 0) else { return };
+        let act = Act::Run { setup: Vec::new(), expression: b"_close()".to_vec() };
+        let script = Script::new(api, self.console.globals, act).last();
+        let _ = self.session.start_job(Task::Script(Box::new(script)), "the end", "(end of the session)", None, false);
+    }
+}
+
+impl Console {
+    /// There is no interpreter any more.
+    fn forget(&mut self) {
+        *self = Console::default();
+    }
+}
+
+/// The expression that makes the console ready.
+fn opening() -> Vec<u8> {
+    let settings = state::settings();
+    let redirect = match settings.redirect {
+        Redirect::Off => "off",
+        Redirect::Thread => "thread",
+        Redirect::Line | Redirect::Session | Redirect::Tee => "line",
+    };
+    let errors = if settings.redirect_stderr { "True" } else { "False" };
+    let mut text = format!("_open('{redirect}', {errors}, [").into_bytes();
+    for (name, value) in settings.locals.pairs() {
+        text.extend(
+            [b"(", &*literal(name.as_bytes()), b".decode(), ", &*literal(value.as_bytes()), b".decode()), "].concat(),
+        );
+    }
+    text.extend(b"])");
+    text
+}
+
+/// A call of a function with some bytes.
+fn call_with(function: &str, bytes: &[u8]) -> Vec<u8> {
+    [function.as_bytes(), b"(", &*literal(bytes), b")"].concat()
+}
+
+/// Bytes as the interpreter's language spells them.
+fn literal(bytes: &[u8]) -> Vec<u8> {
+    let mut text = b"b'".to_vec();
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() || byte == b' ' {
+            text.push(byte);
+        } else {
+            text.extend(format!("\\x{byte:02x}").as_bytes());
+        }
+    }
+    text.push(b'\'');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_byte_ends_the_text_of_a_line() {
+        assert_eq!(call_with("_line", b"print('a\\b')\0\xff"), b"_line(b'print\\x28\\x27a\\x5cb\\x27\\x29\\x00\\xff')");
+    }
+}

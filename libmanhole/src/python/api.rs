@@ -1,0 +1,63 @@
+//! The functions of the interpreter that a console calls: those that every version since 3.8 exports under the same names.
+//!
+//! Context: the agent's thread. They are looked up in the mapped ELF, never by the loader; who calls them is the call gate.
+
+use crate::memory::Memory;
+use crate::modules::Modules;
+use crate::symbols::exported;
+
+/// Addresses of functions; the names are those of Python's C API.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Api {
+    /// `int Py_IsInitialized(void)`.
+    pub(crate) is_initialized: u64,
+    /// `int Py_IsFinalizing(void)`, or with an underscore before 3.13.
+    pub(crate) is_finalizing: Option<u64>,
+    /// `const char *Py_GetVersion(void)`.
+    pub(crate) version: u64,
+    /// `PyGILState_STATE PyGILState_Ensure(void)`.
+    pub(crate) ensure: u64,
+    /// `void PyGILState_Release(PyGILState_STATE)`.
+    pub(crate) release: u64,
+    /// `PyObject *PyDict_New(void)`.
+    pub(crate) new_dict: u64,
+    /// `PyObject *PyRun_StringFlags(const char *, int, PyObject *, PyObject *, PyCompilerFlags *)`.
+    pub(crate) run: u64,
+    /// `char *PyBytes_AsString(PyObject *)`.
+    pub(crate) bytes: u64,
+    /// `Py_ssize_t PyBytes_Size(PyObject *)`.
+    pub(crate) size_of_bytes: u64,
+    /// `void Py_DecRef(PyObject *)`.
+    pub(crate) release_object: u64,
+    /// `void PyErr_Clear(void)`.
+    pub(crate) clear_error: u64,
+    /// `int PyThreadState_SetAsyncExc(unsigned long, PyObject *)`.
+    pub(crate) raise_in: u64,
+    /// Where the address of the exception `KeyboardInterrupt` stands.
+    pub(crate) keyboard_interrupt: u64,
+}
+
+impl Api {
+    /// The interpreter's, if there is one.
+    pub(crate) fn find(modules: &Modules, memory: &Memory) -> Option<Api> {
+        modules.modules.iter().find_map(|module| {
+            let find = |name| exported(memory, module, name);
+            Some(Api {
+                // Before 3.7 the interpreter has no such structure, and another language.
+                ensure: find("_PyRuntime").and_then(|_| find("PyGILState_Ensure"))?,
+                is_initialized: find("Py_IsInitialized")?,
+                is_finalizing: find("Py_IsFinalizing").or_else(|| find("_Py_IsFinalizing")),
+                version: find("Py_GetVersion")?,
+                release: find("PyGILState_Release")?,
+                new_dict: find("PyDict_New")?,
+                run: find("PyRun_StringFlags")?,
+                bytes: find("PyBytes_AsString")?,
+                size_of_bytes: find("PyBytes_Size")?,
+                release_object: find("Py_DecRef")?,
+                clear_error: find("PyErr_Clear")?,
+                raise_in: find("PyThreadState_SetAsyncExc")?,
+                keyboard_interrupt: find("PyExc_KeyboardInterrupt")?,
+            })
+        })
+    }
+}
