@@ -33,6 +33,7 @@ mod log_lines;
 mod oneshot;
 mod post_mortem;
 mod prompt;
+mod python_console;
 mod python_stacks;
 mod real_expressions;
 mod real_world;

@@ -256,10 +256,18 @@ fn here() -> Option<&'static Worker> {
     WORKERS.iter().find(|worker| worker.tid.load(SeqCst) == own && worker.state.load(SeqCst) != NONE)
 }
 
+/// The worker on whose stack the calling thread runs: that worker, or the child of a vfork(2) that it has made.
+fn below() -> Option<&'static Worker> {
+    let here = 0u8;
+    let here = core::ptr::from_ref(&here) as usize;
+    let is_on = |worker: &&Worker| (1..STACK).contains(&worker.stack.load(SeqCst).wrapping_sub(here));
+    WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE).find(is_on)
+}
+
 /// The calling thread has changed its mask (sigprocmask(2)). What a job blocks is blocked already; what it starts must have it blocked
 /// all the same.
 pub(crate) fn mask_has_changed(how: c_int, set: Set) {
-    let Some(worker) = here() else { return };
+    let Some(worker) = here().or_else(below) else { return };
     let before = worker.mask.load(SeqCst);
     let now = match how {
         libc::SIG_BLOCK => before | set.0,
@@ -287,10 +295,7 @@ pub(crate) fn mask_of_program() -> Option<Set> {
     if host == NO_MASK || signal::mask() != at_work() {
         return None;
     }
-    let here = core::ptr::from_ref(&host) as usize;
-    let is_on = |worker: &&Worker| (1..STACK).contains(&worker.stack.load(SeqCst).wrapping_sub(here));
-    let worker = WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE).find(is_on);
-    match worker {
+    match below() {
         Some(worker) => Some(Set(worker.mask.load(SeqCst))),
         None => IS_JOBS_CHILD.load(SeqCst).then_some(Set(host)),
     }

@@ -19,6 +19,7 @@ pub mod other_user;
 pub mod place;
 pub mod poke;
 pub mod processes;
+pub mod pythons;
 pub mod requires;
 pub mod sources;
 pub mod storms;

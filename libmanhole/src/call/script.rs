@@ -32,6 +32,8 @@ const OUTSIDE: u32 = 2;
 pub(crate) struct Progress {
     stage: AtomicU32,
     is_cancelled: AtomicBool,
+    /// The dictionary of global names, once there is one.
+    globals: AtomicU64,
     /// What the interpreter calls the thread: pthread_self(3).
     thread: AtomicU64,
 }
@@ -45,6 +47,11 @@ impl Progress {
     /// Nothing is run any more when the lock comes.
     pub(crate) fn cancel(&self) {
         self.is_cancelled.store(true, SeqCst);
+    }
+
+    /// The dictionary that it has, or has made.
+    pub(crate) fn globals(&self) -> u64 {
+        self.globals.load(SeqCst)
     }
 
     /// The thread that runs it, as the interpreter knows it.
@@ -172,6 +179,7 @@ impl Script {
                 call(slot, api.release_object, &[done])?;
                 self.globals = globals;
             }
+            self.progress.globals.store(self.globals, SeqCst);
             let value = call(slot, api.run, &[expression, EXPRESSION, self.globals, self.globals, 0])?;
             if self.is_last {
                 call(slot, api.release_object, &[core::mem::take(&mut self.globals)])?;

@@ -1,9 +1,11 @@
 # The console inside the interpreter. A worker calls one of the functions at the end for each line; all names here are in a dictionary that
 # nobody else sees. While a line runs, descriptors 0 to 2 lead to the client, so all that is left to do is that nothing stays in a
 # buffer. Answers are bytes: a digit, and what there is to tell. Python 3.7 and later.
+import atexit
 import code
 import io
 import os
+import signal
 import socket
 import sys
 import traceback
@@ -46,13 +48,15 @@ class _Session:
     def __init__(self):
         self.process = os.getpid()
         self.thread = None
+        self.lines = 0
         self.is_busy = False
+        self.is_open = False
         self.namespace = {}
         self.console = None
-        self.before = {}
+        self.put = self.before = {}
         self.complaints = sys.stderr
 
-    def open(self, redirect, with_errors, values):
+    def open(self, redirect, with_errors, waits, values):
         self.namespace = {
             "dump_stacktraces": dump_stacktraces, "sys": sys, "os": os, "socket": socket, "traceback": traceback,
         }
@@ -62,6 +66,9 @@ class _Session:
             self.output = _stream(1, sys.stdout)
             self.errors = _stream(2, sys.stderr) if with_errors else None
         self.complaints = self.errors or self.output or sys.stderr or io.StringIO()
+        self.is_open = True
+        if waits:
+            atexit.register(self.wait)
         wrong = []
         for name, text in values:
             try:
@@ -82,8 +89,10 @@ class _Session:
         if self.console is None or self.is_busy:
             self.console = ManholeConsole(self.namespace)
         self.is_busy = True
+        self.lines += 1
         if self.output is None:
-            return
+            return self.lines
+        self.restore()
         names = dict.fromkeys(("stdin", "__stdin__"), io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", "replace"))
         names.update(dict.fromkeys(("stdout", "__stdout__"), self.output))
         if self.errors is not None:
@@ -92,18 +101,33 @@ class _Session:
         self.put = names
         for name, stream in names.items():
             setattr(sys, name, stream)
+        return self.lines
 
-    def leave(self):
+    def leave(self, line):
+        _forget_thread()
+        # Another line has begun since this one was given up.
+        if line != self.lines:
+            return
+        self.restore()
+        self.thread = None
+        self.is_busy = False
+
+    def restore(self):
         for name, stream in self.before.items():
             # Whoever has put another one there meanwhile keeps it.
             if getattr(sys, name, None) is self.put[name]:
                 setattr(sys, name, stream)
         self.before = {}
-        self.thread = None
-        self.is_busy = False
-        _forget_thread()
+
+    def wait(self):
+        """Before the interpreter ends: as long as a client is there, its lines are run."""
+        while self.is_open and os.getpid() == self.process:
+            signal.sigtimedwait([], 0.05)
 
     def close(self):
+        self.restore()
+        self.is_open = False
+        atexit.unregister(self.wait)
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)
@@ -141,13 +165,13 @@ def dump_stacktraces():
 _session = _Session()
 
 
-def _open(redirect, with_errors, values):
-    return b"0" + _session.open(redirect, with_errors, values).encode("utf-8", "backslashreplace")
+def _open(redirect, with_errors, waits, values):
+    return b"0" + _session.open(redirect, with_errors, waits, values).encode("utf-8", "backslashreplace")
 
 
 def _line(data):
     """Runs a line: 0 when that is all, 1 when it goes on, 2 when the client wants to leave."""
-    _session.enter()
+    line = _session.enter()
     try:
         return b"1" if _session.console.push(data.decode("utf-8", "surrogateescape")) else b"0"
     except SystemExit:
@@ -157,7 +181,7 @@ def _line(data):
         _session.complaints.write("\nKeyboardInterrupt\n")
         return b"0"
     finally:
-        _session.leave()
+        _session.leave(line)
 
 
 def _execute(data):

@@ -241,6 +241,7 @@ impl Prompt<'_> {
                 }
                 Some(since) if since.saturating_add(GRACE) <= now => {
                     self.console.goes_on = false;
+                    self.console.globals = errand.progress.globals();
                     self.session.given_up(&errand.job.ticket, "interrupted, and it does not notice")
                 }
                 _ => return Followed::Waits,
@@ -280,7 +281,7 @@ impl Prompt<'_> {
                 console.goes_on = false;
                 let failure = failure.unwrap_or_else(|| "the line has faulted".to_owned());
                 return error(&format!(
-                    "{failure}\nThe interpreter's lock was given back; what the line was doing there is undone by nobody."
+                    "{failure}\nThe interpreter's lock was given back; what the line had begun stays as it was at that moment."
                 ));
             }
         };
@@ -359,6 +360,7 @@ impl Prompt<'_> {
         self.console.progress.cancel();
         if let Some(Pending { work: Work::Script(errand), .. }) = &self.pending {
             errand.progress.cancel();
+            self.console.globals = errand.progress.globals().max(self.console.globals);
         }
         let (Some(api), true) = (self.console.api, self.console.globals != 0) else { return };
         let act = Act::Run { setup: Vec::new(), expression: b"_close()".to_vec() };
@@ -382,8 +384,9 @@ fn opening() -> Vec<u8> {
         Redirect::Thread => "thread",
         Redirect::Line | Redirect::Session | Redirect::Tee => "line",
     };
-    let errors = if settings.redirect_stderr { "True" } else { "False" };
-    let mut text = format!("_open('{redirect}', {errors}, [").into_bytes();
+    let truth = |value: bool| if value { "True" } else { "False" };
+    let (errors, waits) = (truth(settings.redirect_stderr), truth(!settings.daemon_connection));
+    let mut text = format!("_open('{redirect}', {errors}, {waits}, [").into_bytes();
     for (name, value) in settings.locals.pairs() {
         text.extend(
             [b"(", &*literal(name.as_bytes()), b".decode(), ", &*literal(value.as_bytes()), b".decode()), "].concat(),

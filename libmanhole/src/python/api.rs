@@ -43,8 +43,8 @@ impl Api {
         modules.modules.iter().find_map(|module| {
             let find = |name| exported(memory, module, name);
             Some(Api {
-                // Before 3.7 the interpreter has no such structure, and another language.
-                ensure: find("_PyRuntime").and_then(|_| find("PyGILState_Ensure"))?,
+                // What came with 3.8: older ones are not known.
+                ensure: find("Py_BytesMain").and_then(|_| find("PyGILState_Ensure"))?,
                 is_initialized: find("Py_IsInitialized")?,
                 is_finalizing: find("Py_IsFinalizing").or_else(|| find("_Py_IsFinalizing")),
                 version: find("Py_GetVersion")?,

@@ -62,7 +62,7 @@ pub(super) fn conclude(client: &mut Client, pending: &Pending, answer: Answer) -
     if client.is_structured() {
         return reply(client, &pending.id, pending.as_data, answer);
     }
-    if answer.error.is_some() { Next::Leave } else { Next::Wait }
+    if answer.quit || answer.error.is_some() { Next::Leave } else { Next::Wait }
 }
 
 /// Tells a structured client how its request has ended.

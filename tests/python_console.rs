@@ -1,0 +1,345 @@
+//! Python's console in the processes of every CPython there is: what it answers, how it is left, and what of it stays in the process.
+
+use std::path::Path;
+use std::time::Duration;
+
+use manhole_tests::pythons::pythons;
+use manhole_tests::victim::{Host, Victim};
+use manhole_tests::{PATIENCE, StructuredClient, TextClient, turn, victims, wait_for};
+use serde_json::json;
+
+fn victim(python: &Path, options: &str) -> Victim {
+    Host::new(python).arg(victims::script("python_console.py")).options(options).ready()
+}
+
+/// Of the oldest and the newest version, where every version would take long and has nothing of its own.
+fn some_pythons() -> Vec<std::path::PathBuf> {
+    let all = pythons();
+    let (first, last) = (all.first().cloned(), all.last().cloned());
+    [first, last].into_iter().flatten().collect()
+}
+
+/// Runs a line: all that comes until it has ended, and how it has.
+fn run(client: &mut StructuredClient, line: &str) -> (String, String) {
+    let id = client.ask(json!({ "run": line }));
+    rest(client, id)
+}
+
+/// The rest of an answer.
+fn rest(client: &mut StructuredClient, id: u64) -> (String, String) {
+    let mut text = String::new();
+    loop {
+        let reply = client.line();
+        text += reply["text"].as_str().unwrap_or_default();
+        if reply["id"] == id && reply["done"].is_string() {
+            return (text, reply["message"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+}
+
+/// Sends lines, of which all but the last ask for more, and gives the answer.
+fn lines(client: &mut TextClient, lines: &str) -> String {
+    client.send(lines.as_bytes()).expect("send lines");
+    client.until_prompt().trim_start_matches("... ").to_owned()
+}
+
+#[test]
+fn lines_are_the_interpreters() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = victim(&python, "verbose=True, locals={'k': 'sys.argv[0]', 'wrong': '1/0'}");
+        let (mut client, greeting) = victim.text();
+        let what = python.display();
+        assert!(greeting.contains("\nPython 3."), "{what}: {greeting}");
+        assert!(
+            greeting.contains(
+                "\nType \"help\", \"copyright\", \"credits\" or \"license\" for more information.\n(ManholeConsole)\n"
+            ),
+            "{what}: {greeting}"
+        );
+        assert!(greeting.contains("locals: wrong=1/0: ZeroDivisionError"), "{what}: {greeting}");
+        assert_eq!(client.run("1 + 1"), "2\n", "{what}");
+        assert_eq!(client.run("print('FOOBAR')"), "FOOBAR\n", "{what}");
+        assert_eq!(client.run("_ * 3"), "6\n", "{what}");
+        let k = client.run("k");
+        assert!(k.ends_with("python_console.py'\n"), "{what}: {k}");
+        assert_eq!(client.run("import __main__; __main__.x"), "41\n", "{what}");
+        assert_eq!(lines(&mut client, "for i in range(2):\n  print(i)\n\n"), "... 0\n1\n".trim_start_matches("... "));
+        let traceback = client.run("1/0");
+        assert!(
+            traceback.starts_with("Traceback (most recent call last):\n  File \"<console>\", line 1, in <module>\n")
+                && traceback.ends_with("ZeroDivisionError: division by zero\n"),
+            "{what}: {traceback}"
+        );
+        let wrong = client.run("1 +");
+        assert!(wrong.contains("\nSyntaxError: "), "{what}: {wrong}");
+        assert_eq!(client.run("print('e', file=sys.stderr)"), "e\n", "{what}");
+        assert_eq!(client.run("os.system('echo of a program')"), "of a program\n0\n", "{what}");
+        assert_eq!(client.run("'\\u20ac\\'\\\\' + \"\u{e4}\""), "\"\u{20ac}'\\\\\u{e4}\"\n", "{what}");
+        assert_eq!(client.run("input('name? ')\nBob"), "name? 'Bob'\n", "{what}");
+        assert_eq!(
+            client.run("[thread.name for thread in __import__('threading').enumerate()]"),
+            "['MainThread', 'waits']\n"
+        );
+        let names = client.run("sorted(name for name in globals() if name[0] != '_')");
+        assert_eq!(names, "['dump_stacktraces', 'k', 'os', 'socket', 'sys', 'traceback']\n", "{what}");
+        assert!(client.end().ends_with("\nnow exiting ManholeConsole...\n"), "{what}");
+        victim.log_with("Cleaned up.");
+        let left =
+            wait_for("what is left", PATIENCE, || Some(victim.ask("streams")).filter(|left| left.ends_with("[]")));
+        assert_eq!(left, "streams True 2 []", "{what}");
+    }
+}
+
+#[test]
+fn ways_to_leave() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let victim = victim(&python, "verbose=True");
+        for way in
+            ["exit()", "quit()", "raise SystemExit", "raise SystemExit(3)", "sys.exit(1)", "import sys; sys.exit()"]
+        {
+            let (mut client, _) = victim.text();
+            client.send(format!("{way}\n").as_bytes()).unwrap();
+            assert_eq!(client.until_end(), "", "{way}");
+        }
+        let (mut client, _) = victim.text();
+        client.send(b"def f():\n  return 5\n").unwrap();
+        assert!(client.end().ends_with("\nnow exiting ManholeConsole...\n"));
+        let (mut client, _) = victim.text();
+        assert!(client.run("f()").contains("NameError"), "a session has the names of the one before");
+    }
+}
+
+#[test]
+fn native_commands_are_one_character_away() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        assert!(client.run("bt").contains("NameError"));
+        assert!(client.run("%bt").starts_with("#0 "));
+        assert!(client.run("%info threads").contains("\"Manhole-worker\""));
+        assert_eq!(client.run("%print 1 + 1"), "$1 = 2\n");
+        assert!(client.run("dump_stacktraces()").contains("######### ProcessID="));
+        client.send(b"%native\nprint/x 255\n%print 4\nexit\n").unwrap();
+        assert_eq!(client.until_end(), "native >>> $2 = 0xff\nnative >>> $3 = 4\nnative >>> ");
+        let (mut client, _) = victim.text();
+        client.send(b"%native\npython\n1 + 1\n").unwrap();
+        assert_eq!(client.until_prompt(), "native >>> >>> 2\n");
+        drop(client);
+        // Data are the native commands'.
+        let mut client = victim.structured();
+        assert!(client.data("bt")["frames"].is_array());
+        assert_eq!(run(&mut client, "6 * 7").0, "42\n", "without a greeting");
+    }
+}
+
+#[test]
+fn the_native_prompt_where_that_is_wanted() {
+    let _turn = turn::shared();
+    let victim = victim(Path::new("/usr/bin/python3"), "prompt='native'");
+    let (mut client, greeting) = victim.text();
+    assert!(!greeting.contains("\nPython 3."), "{greeting}");
+    assert_eq!(client.run("6 * 7"), "$1 = 42\n");
+    assert_eq!(client.run("%print 6 * 7"), "$2 = 42\n");
+}
+
+#[test]
+fn when_the_lock_does_not_come() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = victim(&python, "gil_timeout=0.3");
+        let what = python.display();
+        // Before the session.
+        assert_eq!(victim.ask("stuck"), "stuck");
+        let mut client = victim.structured();
+        let id = client.ask(json!({"greet": true}));
+        let greeting = client.answer(id).text;
+        let (_, words) = greeting.split_once("\n#############################################\n").expect("a dump");
+        assert!(
+            words.contains("The lock of the Python interpreter (the GIL) has not come within 0."),
+            "{what}: {words}"
+        );
+        assert!(words.contains("holds the GIL") && words.contains("python_console.py"), "{what}: {words}");
+        assert!(words.ends_with("(ManholeConsole)\n"), "{what}: {words}");
+        assert_eq!(client.run("6 * 7").text, "$1 = 42\n", "{what}");
+        assert!(client.run("bt").text.contains("python_console.py"), "{what}");
+        assert_eq!(victim.ask(""), "free", "{what}");
+        let notice = wait_for("the interpreter's prompt", PATIENCE, || {
+            let text = client.line()["text"].as_str().map(str::to_owned);
+            text.filter(|text| text.contains("has come"))
+        });
+        assert!(notice.contains("Python 3."), "{what}: {notice}");
+        assert_eq!(run(&mut client, "6 * 7").0, "42\n", "{what}");
+        // In the middle of it.
+        assert_eq!(victim.ask("stuck"), "stuck");
+        let reply = client.run("1 + 1");
+        assert!(reply.message.contains("The line was not run."), "{what}: {reply:?}");
+        assert!(client.run("%bt").text.contains("python_console.py"), "{what}");
+        assert_eq!(victim.ask(""), "free", "{what}");
+        assert_eq!(run(&mut client, "1 + 1").0, "2\n", "{what}");
+    }
+}
+
+#[test]
+fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let mut victim = victim(&python, "verbose=True, gil_timeout=0.1");
+        assert_eq!(victim.ask("stuck"), "stuck");
+        let mut client = victim.structured();
+        let id = client.ask(json!({"greet": true}));
+        assert!(client.answer(id).text.contains("has not come within"));
+        drop(client);
+        victim.log_with("Cleaned up.");
+        assert_eq!(victim.ask(""), "free");
+        assert_eq!(victim.ask("streams"), "streams True 2 []");
+        let (mut client, _) = victim.text();
+        assert_eq!(client.run("1 + 1"), "2\n");
+    }
+}
+
+#[test]
+fn an_endless_line_is_interrupted() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let victim = victim(&python, "verbose=True");
+        let mut client = victim.structured();
+        assert_eq!(run(&mut client, "1").0, "1\n");
+        let id = client.ask(json!({"run": "print('begun', flush=True); [None for _ in iter(int, 1)]"}));
+        begun(&mut client);
+        client.send(&json!({ "interrupt": id }).to_string());
+        let (text, _) = rest(&mut client, id);
+        assert!(text.ends_with("KeyboardInterrupt\n"), "{}: {text}", python.display());
+        assert_eq!(run(&mut client, "6 * 7").0, "42\n");
+    }
+}
+
+/// Reads up to what the line prints first.
+fn begun(client: &mut StructuredClient) {
+    while !client.line()["text"].as_str().is_some_and(|text| text.contains("begun")) {}
+}
+
+#[test]
+fn a_line_that_does_not_notice_goes_on_as_a_job() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let mut victim = victim(&python, "verbose=True");
+        let mut client = victim.structured();
+        let id = client.ask(json!({"run": "print('begun', flush=True); r, w = os.pipe(); os.read(r, 1)"}));
+        begun(&mut client);
+        client.send(&json!({ "interrupt": id }).to_string());
+        let (_, message) = rest(&mut client, id);
+        assert!(message.contains("still runs, as job 1"), "{message}");
+        assert_eq!(run(&mut client, "6 * 7").0, "42\n");
+        assert!(client.run("%jobs").text.contains("job 1  print('begun'"));
+        // What it prints comes with the line that runs then.
+        assert!(run(&mut client, "os.write(w, b'x')").0.contains("1\n"));
+        wait_for("the job's end", PATIENCE, || client.run("%jobs").text.contains("returned").then_some(()));
+        assert!(run(&mut client, "print('x')").0.ends_with("x\n"));
+        drop(client);
+        victim.log_with("Cleaned up.");
+        assert_eq!(victim.ask("streams"), "streams True 2 []");
+    }
+}
+
+#[test]
+fn a_line_that_faults() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        client.run("import ctypes");
+        let answer = client.run("ctypes.string_at(8)");
+        assert!(answer.contains("was ended by SIGSEGV: address 0x8 is not mapped"), "{answer}");
+        assert!(answer.contains("string_at"), "{answer}");
+        assert!(client.run("os.abort()").contains("was ended by SIGABRT"));
+        assert_eq!(client.run("print(6 * 7)"), "42\n");
+        assert!(client.end().ends_with("now exiting ManholeConsole...\n"));
+        victim.log_with("Cleaned up.");
+        assert!(victim.ask("streams").starts_with("streams True "), "{}", python.display());
+        assert_eq!(victim.ask("fork"), "child");
+        assert_eq!(victim.line(), "forked");
+    }
+}
+
+#[test]
+fn forks() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let mut victim = victim(&python, "verbose=False");
+        let (mut client, _) = victim.text();
+        assert_eq!(victim.ask("fork"), "child");
+        assert_eq!(victim.line(), "forked");
+        // In a line: what the child does after it is nobody's.
+        let pid: i32 = client.run("os.fork()").lines().next().unwrap_or_default().parse().expect("a child");
+        wait_for("the child's end", PATIENCE, || {
+            client.run(&format!("os.waitpid({pid}, 1)")).contains(&pid.to_string()).then_some(())
+        });
+        client.run("import subprocess");
+        assert_eq!(client.run("subprocess.check_output(['echo', 'a'])"), "b'a\\n'\n");
+        // What a line starts can be ended by signals.
+        let blocked = "print(subprocess.check_output(['grep', 'SigBlk', '/proc/self/status']).decode().split()[1])";
+        assert_eq!(client.run(blocked), "0000000000000000\n", "{}", python.display());
+        assert_eq!(client.run("1 + 1"), "2\n");
+    }
+}
+
+#[test]
+fn the_interpreter_ends_while_a_client_is_there() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut waiting = victim(&python, "verbose=True");
+        let (mut client, _) = waiting.text();
+        assert_eq!(client.run("1 + 1"), "2\n");
+        assert_eq!(waiting.ask("end"), "END");
+        assert_eq!(client.run("6 * 7"), "42\n", "{}: it waits for the client", python.display());
+        client.send(b"exit()\n").unwrap();
+        client.until_end();
+        assert_eq!(waiting.line(), "atexit", "{}", python.display());
+        assert!(waiting.ended().success());
+        let mut daemon = victim(&python, "verbose=True, daemon_connection=True");
+        let (mut client, _) = daemon.text();
+        assert_eq!(client.run("1 + 1"), "2\n");
+        client.send(b"import time; time.sleep(1000)\n").unwrap();
+        daemon.say("end");
+        assert!(daemon.ended_within(Duration::from_secs(5)).success(), "{}", python.display());
+    }
+}
+
+#[test]
+fn lines_that_are_run_and_not_answered() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let mut victim = victim(&python, "verbose=True, connection_handler='exec', locals={'k': '41'}");
+        let mut client = TextClient::connect(&victim.socket());
+        client.send(b"print('in the program', k, flush=True)\n").unwrap();
+        assert_eq!(victim.line(), "in the program 41");
+        client.send(b"k += 1\nprint(k, flush=True)\n").unwrap();
+        assert_eq!(victim.line(), "42");
+        client.send(b"1/0\n").unwrap();
+        assert_eq!(client.until_end(), "");
+        victim.log_with("ManholeConnectionThread failure: ZeroDivisionError('division by zero')");
+        let mut client = TextClient::connect(&victim.socket());
+        client.send(b"exit()\n").unwrap();
+        assert_eq!(client.until_end(), "");
+        victim.log_with("Exiting exec loop.");
+    }
+}
+
+#[test]
+fn without_redirection() {
+    let _turn = turn::shared();
+    let python = Path::new("/usr/bin/python3");
+    let mut off = victim(python, "redirect='off'");
+    let (mut client, _) = off.text();
+    assert_eq!(client.run("print('here', flush=True)"), "");
+    assert_eq!(off.line(), "here");
+    let kept = victim(python, "redirect_stderr=False");
+    let (mut client, _) = kept.text();
+    assert_eq!(client.run("print('e', file=sys.stderr)"), "");
+    assert!(kept.log_with("e\n").contains('e'));
+    // The console's own words come all the same.
+    assert!(client.run("1/0").contains("ZeroDivisionError"));
+}
