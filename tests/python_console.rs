@@ -37,6 +37,13 @@ fn rest(client: &mut StructuredClient, id: u64) -> (String, String) {
     }
 }
 
+/// Nothing of the session is left in the interpreter: its streams, its threads, its last error.
+fn leaves_nothing(victim: &mut Victim) {
+    victim.log_with("Cleaned up.");
+    // The agent does not wait for the interpreter.
+    wait_for("what was there before", PATIENCE, || (victim.ask("streams") == "streams True 2 []").then_some(()));
+}
+
 /// Sends lines, of which all but the last ask for more, and gives the answer.
 fn lines(client: &mut TextClient, lines: &str) -> String {
     client.send(lines.as_bytes()).expect("send lines");
@@ -47,7 +54,7 @@ fn lines(client: &mut TextClient, lines: &str) -> String {
 fn lines_are_the_interpreters() {
     let _turn = turn::shared();
     for python in pythons() {
-        let mut victim = victim(&python, "verbose=True, locals={'k': 'sys.argv[0]', 'wrong': '1/0'}");
+        let mut victim = victim(&python, "verbose=True, children=False, locals={'k': 'sys.argv[0]', 'wrong': '1/0'}");
         let (mut client, greeting) = victim.text();
         let what = python.display();
         assert!(greeting.contains("\nPython 3."), "{what}: {greeting}");
@@ -82,12 +89,9 @@ fn lines_are_the_interpreters() {
             "['MainThread', 'waits']\n"
         );
         let names = client.run("sorted(name for name in globals() if name[0] != '_')");
-        assert_eq!(names, "['dump_stacktraces', 'k', 'os', 'socket', 'sys', 'traceback']\n", "{what}");
+        assert_eq!(names, "['dump_stacktraces', 'i', 'k', 'os', 'socket', 'sys', 'traceback']\n", "{what}");
         assert!(client.end().ends_with("\nnow exiting ManholeConsole...\n"), "{what}");
-        victim.log_with("Cleaned up.");
-        let left =
-            wait_for("what is left", PATIENCE, || Some(victim.ask("streams")).filter(|left| left.ends_with("[]")));
-        assert_eq!(left, "streams True 2 []", "{what}");
+        leaves_nothing(&mut victim);
     }
 }
 
@@ -171,14 +175,14 @@ fn when_the_lock_does_not_come() {
             text.filter(|text| text.contains("has come"))
         });
         assert!(notice.contains("Python 3."), "{what}: {notice}");
-        assert_eq!(run(&mut client, "6 * 7").0, "42\n", "{what}");
+        assert!(run(&mut client, "6 * 7").0.ends_with("42\n"), "{what}");
         // In the middle of it.
         assert_eq!(victim.ask("stuck"), "stuck");
         let reply = client.run("1 + 1");
         assert!(reply.message.contains("The line was not run."), "{what}: {reply:?}");
         assert!(client.run("%bt").text.contains("python_console.py"), "{what}");
         assert_eq!(victim.ask(""), "free", "{what}");
-        assert_eq!(run(&mut client, "1 + 1").0, "2\n", "{what}");
+        assert!(run(&mut client, "1 + 1").0.ends_with("2\n"), "{what}");
     }
 }
 
@@ -194,7 +198,7 @@ fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
         drop(client);
         victim.log_with("Cleaned up.");
         assert_eq!(victim.ask(""), "free");
-        assert_eq!(victim.ask("streams"), "streams True 2 []");
+        leaves_nothing(&mut victim);
         let (mut client, _) = victim.text();
         assert_eq!(client.run("1 + 1"), "2\n");
     }
@@ -239,8 +243,7 @@ fn a_line_that_does_not_notice_goes_on_as_a_job() {
         wait_for("the job's end", PATIENCE, || client.run("%jobs").text.contains("returned").then_some(()));
         assert!(run(&mut client, "print('x')").0.ends_with("x\n"));
         drop(client);
-        victim.log_with("Cleaned up.");
-        assert_eq!(victim.ask("streams"), "streams True 2 []");
+        leaves_nothing(&mut victim);
     }
 }
 
@@ -257,8 +260,7 @@ fn a_line_that_faults() {
         assert!(client.run("os.abort()").contains("was ended by SIGABRT"));
         assert_eq!(client.run("print(6 * 7)"), "42\n");
         assert!(client.end().ends_with("now exiting ManholeConsole...\n"));
-        victim.log_with("Cleaned up.");
-        assert!(victim.ask("streams").starts_with("streams True "), "{}", python.display());
+        leaves_nothing(&mut victim);
         assert_eq!(victim.ask("fork"), "child");
         assert_eq!(victim.line(), "forked");
     }
@@ -273,7 +275,9 @@ fn forks() {
         assert_eq!(victim.ask("fork"), "child");
         assert_eq!(victim.line(), "forked");
         // In a line: what the child does after it is nobody's.
-        let pid: i32 = client.run("os.fork()").lines().next().unwrap_or_default().parse().expect("a child");
+        let answer = client.run("os.fork()");
+        let pid: i32 =
+            answer.lines().last().unwrap_or_default().parse().unwrap_or_else(|_| panic!("a child in {answer}"));
         wait_for("the child's end", PATIENCE, || {
             client.run(&format!("os.waitpid({pid}, 1)")).contains(&pid.to_string()).then_some(())
         });
@@ -294,7 +298,7 @@ fn the_interpreter_ends_while_a_client_is_there() {
         let (mut client, _) = waiting.text();
         assert_eq!(client.run("1 + 1"), "2\n");
         assert_eq!(waiting.ask("end"), "END");
-        assert_eq!(client.run("6 * 7"), "42\n", "{}: it waits for the client", python.display());
+        assert_eq!(client.run("6 * 7"), "END\n42\n", "{}: it waits for the client", python.display());
         client.send(b"exit()\n").unwrap();
         client.until_end();
         assert_eq!(waiting.line(), "atexit", "{}", python.display());
@@ -325,6 +329,28 @@ fn lines_that_are_run_and_not_answered() {
         client.send(b"exit()\n").unwrap();
         assert_eq!(client.until_end(), "");
         victim.log_with("Exiting exec loop.");
+    }
+}
+
+#[test]
+fn other_threads_output_comes_and_goes_where_it_belongs() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        assert_eq!(victim.ask("print"), "printed");
+        assert_eq!(client.until("printed\n"), "printed\n", "{}", python.display());
+        assert_eq!(client.run("1 + 1"), "2\n");
+        assert_eq!(victim.ask("print"), "printed");
+        assert_eq!(client.until("printed\n"), "printed\n", "{}", python.display());
+        assert!(client.end().ends_with("ManholeConsole...\n"));
+        victim.log_with("Cleaned up.");
+        assert_eq!(victim.ask("print"), "printed");
+        let mut limited = self::victim(&python, "redirect='thread'");
+        let (mut client, _) = limited.text();
+        assert_eq!(client.run("print('a' * 200000)"), "a".repeat(200_000) + "\n");
+        assert_eq!(limited.ask("print"), "printed");
+        assert_eq!(client.run("1/0").lines().last(), Some("ZeroDivisionError: division by zero"));
     }
 }
 

@@ -6,6 +6,7 @@
 mod arch;
 mod arguments;
 mod classes;
+mod emit;
 pub(crate) mod fatal;
 pub(crate) mod guard;
 pub(crate) mod inside;

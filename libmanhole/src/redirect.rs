@@ -9,6 +9,7 @@
 //! one has gone, and what comes is passed on to where it belonged.
 
 pub(crate) mod input;
+pub(crate) mod outlet;
 mod readers;
 
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -233,6 +234,7 @@ pub(crate) fn pump() {
 /// Gives the client one portion after the other, for as long as it takes them at once.
 pub(crate) fn feed(client: &mut Client) {
     let mut room = ROOM.lock();
+    room.keep(&outlet::take());
     while !client.has_output() && !client.is_gone() && room.has_something() {
         room.feed(client, PORTION);
     }
@@ -241,6 +243,7 @@ pub(crate) fn feed(client: &mut Client) {
 /// Gives the client all that is left: its session ends.
 pub(crate) fn feed_the_rest(client: &mut Client) {
     let mut room = ROOM.lock();
+    room.keep(&outlet::take());
     while room.has_something() {
         room.feed(client, BUFFER);
     }
@@ -300,6 +303,7 @@ pub(crate) fn forget() {
     hand::forget();
     errand::forget();
     input::forget();
+    outlet::forget();
     LAST.store(DONE, SeqCst);
     ROOM.forget(Room::EMPTY);
 }
@@ -449,19 +453,18 @@ impl Room {
         let Room { way, active, late, buffer, left_out, held: _ } = self;
         let mut more = false;
         for stream in active.iter_mut().filter(|stream| !stream.ended || !stream.pending.is_empty()) {
-            more |= stream.read(*way == Way::Both, |bytes| {
-                // Once something was left out, the gap stays one until the client has taken what was before it.
-                let room = if *left_out > 0 { 0 } else { BUFFER.saturating_sub(buffer.len()) };
-                let (taken, left) = bytes.split_at(room.min(bytes.len()));
-                buffer.extend_from_slice(taken);
-                *left_out += left.len() as u64;
-            });
+            more |= stream.read(*way == Way::Both, |bytes| keep(bytes, buffer, left_out));
         }
         for stream in late.iter_mut() {
             more |= stream.read(true, |_| {});
         }
         late.retain(|stream| !stream.ended || !stream.pending.is_empty());
         more
+    }
+
+    /// Keeps bytes for the client.
+    fn keep(&mut self, bytes: &[u8]) {
+        keep(bytes, &mut self.buffer, &mut self.left_out);
     }
 
     fn pump_to_the_end(&mut self) {
@@ -530,6 +533,15 @@ impl Room {
             Way::Both => format!("tee: descriptors {} go to this client and to where they belong", held.join(" and ")),
         }
     }
+}
+
+/// Keeps bytes that wait for the client, or counts those for which there is no room.
+fn keep(bytes: &[u8], buffer: &mut Vec<u8>, left_out: &mut u64) {
+    // Once something was left out, the gap stays one until the client has taken what was before it.
+    let room = if *left_out > 0 { 0 } else { BUFFER.saturating_sub(buffer.len()) };
+    let (taken, left) = bytes.split_at(room.min(bytes.len()));
+    buffer.extend_from_slice(taken);
+    *left_out += left.len() as u64;
 }
 
 /// How many bytes at the end are the beginning of a letter in UTF-8.

@@ -98,6 +98,19 @@ impl TextClient {
         String::from_utf8_lossy(&got).into_owned()
     }
 
+    /// Reads until this text has come.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    pub fn until(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + self.patience;
+        let mut got = Vec::new();
+        while !got.ends_with(text.as_bytes()) {
+            assert!(self.read_some(&mut got, deadline), "the connection ended after {:?}", tail(&got));
+        }
+        String::from_utf8_lossy(&got).into_owned()
+    }
+
     /// Reads until the connection ends.
     ///
     /// # Panics

@@ -37,6 +37,8 @@ while True:
             os._exit(0)
         os.waitpid(child, 0)
         print("forked", flush=True)
+    elif word == "print":
+        print("printed", flush=True)
     elif word == "end":
         break
 print("END", flush=True)

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::Arc;
 
 use super::arch::Gate;
-use super::guard;
+use super::{emit, guard};
 use crate::memory::Memory;
 use crate::python::Api;
 use crate::sys::stdio;
@@ -170,6 +170,9 @@ impl Script {
             };
             if self.globals == 0 {
                 let globals = call(slot, api.new_dict, &[])?;
+                let emit = call(slot, api.new_function, &[emit::method(&api), 0, 0])?;
+                call(slot, api.set_item, &[globals, c"_emit".as_ptr() as u64, emit])?;
+                call(slot, api.release_object, &[emit])?;
                 let done = call(slot, api.run, &[setup, STATEMENTS, globals, globals, 0])?;
                 if done == 0 {
                     call(slot, api.clear_error, &[])?;

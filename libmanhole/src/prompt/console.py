@@ -1,6 +1,6 @@
 # The console inside the interpreter. A worker calls one of the functions at the end for each line; all names here are in a dictionary that
-# nobody else sees. While a line runs, descriptors 0 to 2 lead to the client, so all that is left to do is that nothing stays in a
-# buffer. Answers are bytes: a digit, and what there is to tell. Python 3.7 and later.
+# nobody else sees; `_emit` among them gives bytes to the client. While a line runs, descriptors 0 to 2 lead to the client too, unless the
+# options say otherwise. Answers are bytes: a digit, and what there is to tell. Python 3.8 and later.
 import atexit
 import code
 import io
@@ -11,16 +11,17 @@ import sys
 import traceback
 from _thread import get_ident
 
-_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+_INPUT = ("stdin", "__stdin__")
 _write = os.write
 
 
 class _Channel(io.RawIOBase):
-    """What stands in the place of a stream: to the client while a line runs, else to where the stream leads."""
+    """What stands in the place of a stream as long as a client is there."""
 
-    def __init__(self, number, original):
+    def __init__(self, number, original, session):
         self.number = number
-        self.original = original
+        self.manhole_original = original
+        self.session = session
 
     def writable(self):
         return True
@@ -30,13 +31,40 @@ class _Channel(io.RawIOBase):
 
     def write(self, data):
         data = bytes(data)
-        if _session.is_inside(self):
-            rest = data
-            while rest:
-                rest = rest[_write(self.number, rest):]
-        elif self.original is not None:
-            self.original.write(data.decode("utf-8", "replace"))
+        session = self.session
+        if not session.is_open or os.getpid() != session.process:
+            self.pass_on(data)
+        elif session.thread is not None and session.thread == get_ident():
+            self.give(data)
+        elif session.only_own:
+            self.pass_on(data)
+        else:
+            # While a line runs, descriptors lead to the client, and the original would bring it there a second time.
+            if session.thread is None:
+                self.pass_on(data)
+            _emit(data)
         return len(data)
+
+    def pass_on(self, data):
+        if self.manhole_original is not None:
+            self.manhole_original.write(data.decode("utf-8", "replace"))
+
+    def give(self, data):
+        """What the line prints, in the order of what the programs print that it starts."""
+        while data and self.session.is_redirected:
+            data = data[_write(self.number, data):]
+        while data:
+            taken = _emit(data)
+            if taken < 0:
+                return self.pass_on(data)
+            data = data[taken:]
+            if data:
+                _sleep()
+
+
+def _sleep():
+    """Lets others run; nobody has replaced this function by one that does something else."""
+    signal.sigtimedwait([], 0.005)
 
 
 class ManholeConsole(code.InteractiveConsole):
@@ -51,9 +79,10 @@ class _Session:
         self.lines = 0
         self.is_busy = False
         self.is_open = False
+        self.is_redirected = False
         self.namespace = {}
         self.console = None
-        self.put = self.before = {}
+        self.before = {}
         self.complaints = sys.stderr
 
     def open(self, redirect, with_errors, waits, values):
@@ -63,8 +92,10 @@ class _Session:
         self.only_own = redirect == "thread"
         self.output = self.errors = None
         if redirect != "off":
-            self.output = _stream(1, sys.stdout)
-            self.errors = _stream(2, sys.stderr) if with_errors else None
+            self.output = _stream(1, sys.stdout, self)
+            self.errors = _stream(2, sys.stderr, self) if with_errors else None
+            self.replace(("stdout", "__stdout__"), self.output)
+            self.replace(("stderr", "__stderr__"), self.errors)
         self.complaints = self.errors or self.output or sys.stderr or io.StringIO()
         self.is_open = True
         if waits:
@@ -77,30 +108,30 @@ class _Session:
                 wrong.append("locals: %s=%s: %r\n" % (name, text, error))
         return "".join(wrong)
 
-    def is_inside(self, channel):
-        """Whether what is written now is the client's."""
-        if self.thread is None or os.getpid() != self.process:
-            return False
-        return not self.only_own or self.thread == get_ident()
+    def replace(self, names, stream):
+        for name in names:
+            if stream is not None:
+                self.before[name] = _original(getattr(sys, name, None)), stream
+                setattr(sys, name, stream)
 
-    def enter(self):
+    def restore(self, names):
+        for name in names:
+            before, stream = self.before.pop(name, (None, None))
+            # Whoever has put another one there meanwhile keeps it.
+            if stream is not None and getattr(sys, name, None) is stream:
+                setattr(sys, name, before)
+
+    def enter(self, is_redirected):
         self.thread = get_ident()
+        self.is_redirected = is_redirected and self.output is not None
         # What an earlier line has begun, and does still, is no part of this one.
         if self.console is None or self.is_busy:
             self.console = ManholeConsole(self.namespace)
         self.is_busy = True
         self.lines += 1
-        if self.output is None:
-            return self.lines
-        self.restore()
-        names = dict.fromkeys(("stdin", "__stdin__"), io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", "replace"))
-        names.update(dict.fromkeys(("stdout", "__stdout__"), self.output))
-        if self.errors is not None:
-            names.update(dict.fromkeys(("stderr", "__stderr__"), self.errors))
-        self.before = {name: getattr(sys, name, None) for name in names}
-        self.put = names
-        for name, stream in names.items():
-            setattr(sys, name, stream)
+        if self.is_redirected:
+            self.restore(_INPUT)
+            self.replace(_INPUT, io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", "replace"))
         return self.lines
 
     def leave(self, line):
@@ -108,24 +139,17 @@ class _Session:
         # Another line has begun since this one was given up.
         if line != self.lines:
             return
-        self.restore()
+        self.restore(_INPUT)
         self.thread = None
-        self.is_busy = False
-
-    def restore(self):
-        for name, stream in self.before.items():
-            # Whoever has put another one there meanwhile keeps it.
-            if getattr(sys, name, None) is self.put[name]:
-                setattr(sys, name, stream)
-        self.before = {}
+        self.is_redirected = self.is_busy = False
 
     def wait(self):
         """Before the interpreter ends: as long as a client is there, its lines are run."""
         while self.is_open and os.getpid() == self.process:
-            signal.sigtimedwait([], 0.05)
+            _sleep()
 
     def close(self):
-        self.restore()
+        self.restore(list(self.before))
         self.is_open = False
         atexit.unregister(self.wait)
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
@@ -133,8 +157,15 @@ class _Session:
                 delattr(sys, name)
 
 
-def _stream(number, original):
-    return io.TextIOWrapper(_Channel(number, original), "utf-8", "backslashreplace", write_through=True)
+def _original(stream):
+    """The stream itself, where one stands that the session before is about to take away."""
+    while hasattr(getattr(stream, "buffer", None), "manhole_original"):
+        stream = stream.buffer.manhole_original
+    return stream
+
+
+def _stream(number, original, session):
+    return io.TextIOWrapper(_Channel(number, _original(original), session), "utf-8", "backslashreplace", write_through=True)
 
 
 def _forget_thread():
@@ -169,9 +200,9 @@ def _open(redirect, with_errors, waits, values):
     return b"0" + _session.open(redirect, with_errors, waits, values).encode("utf-8", "backslashreplace")
 
 
-def _line(data):
+def _line(data, is_redirected):
     """Runs a line: 0 when that is all, 1 when it goes on, 2 when the client wants to leave."""
-    line = _session.enter()
+    line = _session.enter(is_redirected)
     try:
         return b"1" if _session.console.push(data.decode("utf-8", "surrogateescape")) else b"0"
     except SystemExit:

@@ -160,7 +160,8 @@ impl Prompt<'_> {
         }
         let shown = String::from_utf8_lossy(text).into_owned();
         self.session.remember(super::line::kept(&shown));
-        let expression = self.after_opening(call_with("_line", text));
+        let way = if redirect::concerns_lines() { &b", True)"[..] } else { b", False)" };
+        let expression = self.after_opening([b"_line(", &*literal(text), way].concat());
         self.start_script(What::Line, &shown, expression)?;
         Ok(Some(Answer::default()))
     }
@@ -176,7 +177,7 @@ impl Prompt<'_> {
         if self.console.api.is_none() {
             return Ok(false);
         }
-        let expression = self.after_opening(call_with("_execute", line));
+        let expression = self.after_opening([b"_execute(", &*literal(line), b")"].concat());
         self.start_script(What::Execute, &String::from_utf8_lossy(line), expression)?;
         Ok(true)
     }
@@ -206,6 +207,9 @@ impl Prompt<'_> {
         let script = Script::new(api, self.console.globals, Act::Run { setup: SETUP.to_vec(), expression });
         let progress = script.progress.clone();
         let is_redirected = what == What::Line && redirect::concerns_lines();
+        if self.console.globals == 0 && what != What::Execute {
+            redirect::outlet::open();
+        }
         let began = process::monotonic();
         let ticket = self.session.start_job(Task::Script(Box::new(script)), "the line", line, None, is_redirected)?;
         let errand = Errand { job: Job::new(ticket, None), progress, what, began, interrupted: None };
@@ -357,6 +361,7 @@ impl Prompt<'_> {
 
     /// The session is over: nothing of it is left in the interpreter.
     pub(crate) fn close_console(&mut self) {
+        redirect::outlet::close();
         self.console.progress.cancel();
         if let Some(Pending { work: Work::Script(errand), .. }) = &self.pending {
             errand.progress.cancel();
@@ -396,11 +401,6 @@ fn opening() -> Vec<u8> {
     text
 }
 
-/// A call of a function with some bytes.
-fn call_with(function: &str, bytes: &[u8]) -> Vec<u8> {
-    [function.as_bytes(), b"(", &*literal(bytes), b")"].concat()
-}
-
 /// Bytes as the interpreter's language spells them.
 fn literal(bytes: &[u8]) -> Vec<u8> {
     let mut text = b"b'".to_vec();
@@ -421,6 +421,6 @@ mod tests {
 
     #[test]
     fn no_byte_ends_the_text_of_a_line() {
-        assert_eq!(call_with("_line", b"print('a\\b')\0\xff"), b"_line(b'print\\x28\\x27a\\x5cb\\x27\\x29\\x00\\xff')");
+        assert_eq!(literal(b"print('a\\b')\0\xff"), b"b'print\\x28\\x27a\\x5cb\\x27\\x29\\x00\\xff'");
     }
 }

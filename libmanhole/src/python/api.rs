@@ -27,6 +27,12 @@ pub(crate) struct Api {
     pub(crate) bytes: u64,
     /// `Py_ssize_t PyBytes_Size(PyObject *)`.
     pub(crate) size_of_bytes: u64,
+    /// `PyObject *PyLong_FromLong(long)`.
+    pub(crate) new_long: u64,
+    /// `PyObject *PyCFunction_NewEx(PyMethodDef *, PyObject *, PyObject *)`.
+    pub(crate) new_function: u64,
+    /// `int PyDict_SetItemString(PyObject *, const char *, PyObject *)`.
+    pub(crate) set_item: u64,
     /// `void Py_DecRef(PyObject *)`.
     pub(crate) release_object: u64,
     /// `void PyErr_Clear(void)`.
@@ -53,6 +59,9 @@ impl Api {
                 run: find("PyRun_StringFlags")?,
                 bytes: find("PyBytes_AsString")?,
                 size_of_bytes: find("PyBytes_Size")?,
+                new_long: find("PyLong_FromLong")?,
+                new_function: find("PyCFunction_NewEx")?,
+                set_item: find("PyDict_SetItemString")?,
                 release_object: find("Py_DecRef")?,
                 clear_error: find("PyErr_Clear")?,
                 raise_in: find("PyThreadState_SetAsyncExc")?,

@@ -1,0 +1,62 @@
+//! The function that Python's streams call with what is for the client.
+//!
+//! Context: host threads that hold the interpreter's lock, in normal context: whoever prints while a client is there. It waits for nobody.
+#![allow(unsafe_code)]
+
+use core::ffi::{c_char, c_int, c_long, c_void};
+use core::mem::transmute;
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use crate::python::Api;
+use crate::redirect::outlet;
+
+/// `PyMethodDef` of Include/methodobject.h.
+#[repr(C)]
+struct Method {
+    name: *const c_char,
+    function: Option<extern "C-unwind" fn(*mut c_void, *mut c_void) -> *mut c_void>,
+    flags: c_int,
+    documentation: *const c_char,
+}
+
+// SAFETY: it is never written, and its texts live for ever.
+unsafe impl Sync for Method {}
+
+/// `METH_O`: the function has one argument.
+const ONE_ARGUMENT: c_int = 8;
+
+static METHOD: Method =
+    Method { name: c"_emit".as_ptr(), function: Some(emit), flags: ONE_ARGUMENT, documentation: core::ptr::null() };
+
+/// The interpreter's functions that [`emit`] calls.
+static BYTES: AtomicU64 = AtomicU64::new(0);
+static SIZE: AtomicU64 = AtomicU64::new(0);
+static LONG: AtomicU64 = AtomicU64::new(0);
+
+/// The address of the method's description, for an interpreter with these functions.
+pub(super) fn method(api: &Api) -> u64 {
+    BYTES.store(api.bytes, SeqCst);
+    SIZE.store(api.size_of_bytes, SeqCst);
+    LONG.store(api.new_long, SeqCst);
+    &raw const METHOD as u64
+}
+
+/// `_emit(bytes) -> int`: how many of the bytes the client will get, and -1 when there is no client.
+extern "C-unwind" fn emit(_: *mut c_void, argument: *mut c_void) -> *mut c_void {
+    // SAFETY: `method` has stored the addresses of these functions before the interpreter knew of this one.
+    let (bytes, size, long) = unsafe {
+        (
+            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> *const u8>(BYTES.load(SeqCst) as usize),
+            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> isize>(SIZE.load(SeqCst) as usize),
+            transmute::<usize, extern "C-unwind" fn(c_long) -> *mut c_void>(LONG.load(SeqCst) as usize),
+        )
+    };
+    let start = bytes(argument);
+    let Ok(length) = usize::try_from(size(argument)) else { return core::ptr::null_mut() };
+    if start.is_null() {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: the object is the caller's, and its bytes do not change as long as it lives.
+    let given = outlet::give(unsafe { core::slice::from_raw_parts(start, length) });
+    long(given.map_or(-1, |given| given as c_long))
+}
