@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use manhole_tests::place;
 use manhole_tests::pythons::pythons;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{StructuredClient, text, turn, wait_for};
+use manhole_tests::{StructuredClient, TextClient, text, turn, wait_for};
 use serde_json::Value;
 
 fn victim(python: &Path, arguments: &[&str]) -> Victim {
     let script = place::tests().join("victims/python_frames.py");
-    Host::new(python).arg(script).args(arguments).ready()
+    Host::new(python).arg(script).args(arguments).options("verbose=True, gil_timeout=0.2").ready()
 }
 
 /// File, line and function of the frames of a thread, innermost first.
@@ -90,8 +90,8 @@ fn as_python_manhole_prints_them() {
     let expected =
         format!("File: \"{}\", line {line}, in größe\n  return sorted([2, 1], key=self.key)\n", script.display());
     assert!(greeting.contains(&expected), "no {expected:?} in {greeting}");
-    assert!(client.run("py-bt").contains(", in main\n    for _ in sys.stdin:\n"));
-    assert!(client.run("py-bt 99999999").contains("is no thread"));
+    assert!(client.run("%py-bt").contains(", in main\n    for _ in sys.stdin:\n"));
+    assert!(client.run("%py-bt 99999999").contains("is no thread"));
     client.end();
 }
 
@@ -141,8 +141,11 @@ fn a_lock_that_is_never_given_back() {
         assert!(functions.contains(&"stuck") && functions.contains(&"run"), "{python:?}: {functions:?}");
         let quickest = (0..3).map(|_| {
             let began = Instant::now();
-            let (mut client, greeting) = victim.text();
+            let mut client = TextClient::connect(&victim.socket());
+            let greeting = client.until("\n#############################################\n\n\n");
             let took = began.elapsed();
+            let words = client.until("(ManholeConsole)\nnative >>> ");
+            assert!(words.contains("blocked in pause(), holds the GIL"), "{python:?}: {words}");
             client.end();
             assert!(
                 greeting.contains(", in descend\n") && greeting.contains("holds the GIL"),

@@ -266,7 +266,8 @@ fn python3() {
     {
         return;
     }
-    let mut victim = Host::new("/usr/bin/python3").args(["-c", PYTHON]).options("redirect=\"off\"").ready();
+    let mut victim =
+        Host::new("/usr/bin/python3").args(["-c", PYTHON]).options("redirect='off', prompt='native'").ready();
     assert_eq!(victim.ask("6 * 7"), "42");
     let mut client = victim.structured();
     assert_eq!(number(&mut client, "_PyRuntime.initialized"), 1);

@@ -89,7 +89,7 @@ impl Server {
         let mut client = TextClient::connect(&self.sockets.of(pid));
         let greeting = client.until_prompt();
         assert!(greeting.contains(&format!("ProcessID={pid}, ThreadID={pid},")), "{pid}: {greeting}");
-        assert!(client.run("print 6*7").contains("42"));
+        assert!(client.run("print(6*7)").contains("42"));
         client.end();
         greeting
     }
@@ -179,12 +179,12 @@ fn a_stuck_worker_is_understood(server: &Server) -> i32 {
     session.until_prompt();
     load.more(20);
     for _ in 0..5 {
-        assert!(session.run("bt").contains("#0 "));
+        assert!(session.run("%bt").contains("#0 "));
         load.more(2);
     }
     let worker = stuck.worker;
     stuck.release();
-    assert!(session.run("print 6*7").contains("42"));
+    assert!(session.run("print(6*7)").contains("42"));
     load.more(20);
     session.end();
     assert_eq!(load.failures(), Vec::<String>::new());

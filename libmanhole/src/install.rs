@@ -7,7 +7,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
-use manhole_options::{Handler, Options, Redirect, Setting, Signal, Thread};
+use manhole_options::{Handler, Options, Setting, Signal, Thread};
 
 use crate::call::guard;
 use crate::listener::GivenAway;
@@ -98,10 +98,6 @@ pub(crate) fn install(text: &[u8], blocked: Set) -> Result<(), Failure> {
         return Err(Failure::Kernel(error));
     }
     state::turn_on();
-    let without_effect = without_effect(&options);
-    if !without_effect.is_empty() {
-        log::problem(format_args!("These options have no effect in this version: {}", without_effect.join(", ")));
-    }
     if settings.patch_fork {
         log::event(format_args!("Patched fork, forkpty and daemon."));
     }
@@ -183,14 +179,6 @@ pub(crate) fn notice_fork() {
 fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
     let text = String::from_utf8_lossy(text);
     log::write(format!("Failed to manhole.install({}): {reason}\n", manhole_options::one_line(&text)).as_bytes());
-}
-
-/// Options that are given and have no effect yet.
-fn without_effect(options: &Options) -> Vec<&'static str> {
-    const LATER: [&str; 1] = ["prompt"];
-    let given = |name: &&str| manhole_options::row(name).is_some_and(|row| row.show(options) != row.default_text());
-    let by_thread = (options.redirect == Redirect::Thread).then_some("redirect=\"thread\"");
-    LATER.into_iter().filter(given).chain(by_thread).collect()
 }
 
 fn settled(options: &Options) -> Settings {

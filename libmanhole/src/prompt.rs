@@ -13,7 +13,6 @@ pub(crate) mod exercise;
 use std::rc::Rc;
 
 use console::Console;
-pub(crate) use console::Opening;
 use jobs::Job;
 pub(crate) use jobs::{Followed, Pending, Work};
 use line::Meaning;
@@ -33,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) error: Option<String>,
     /// Whether the client wants to leave.
     pub(crate) quit: bool,
+    /// What may stand at the cursor, and where it starts: the answer to a completion.
+    pub(crate) candidates: Option<(usize, Vec<String>)>,
     /// What the client has sent for the line and the line has not read.
     pub(crate) unread: Vec<u8>,
 }
@@ -91,14 +92,10 @@ impl<'s> Prompt<'s> {
     /// it is open.
     pub(crate) fn welcome(&mut self, with_dump: bool) -> String {
         let mut text = if with_dump { self.dump() } else { String::new() };
-        match self.open_console() {
-            Opening::Begun => {}
-            Opening::Native if with_dump => text.push_str(&dump_stacktraces::banner()),
-            Opening::Native => {}
-            Opening::Refused(reason) => {
-                text.push_str(&format!("Python's prompt cannot be had now: {reason}. %python tries again.\n"));
-                text.push_str(&dump_stacktraces::banner());
-            }
+        if self.wants_console() {
+            self.pending = Some(Pending { id: serde_json::Value::Null, as_data: false, work: Work::Opening });
+        } else if with_dump {
+            text.push_str(&dump_stacktraces::banner());
         }
         text
     }
@@ -126,7 +123,12 @@ impl<'s> Prompt<'s> {
         let line = String::from_utf8_lossy(line);
         let line = line.trim();
         // As users of IPython type commands that are not Python's.
-        let line = line.strip_prefix('%').unwrap_or(line).trim_start();
+        let command = line.strip_prefix('%').map(str::trim_start);
+        if command == Some("") {
+            let error = "a command follows %, as in %bt; %help lists them".to_owned();
+            return Answer { error: Some(error), ..Answer::default() };
+        }
+        let line = command.unwrap_or(line);
         if line.is_empty() {
             return Answer::default();
         }
@@ -166,7 +168,7 @@ impl<'s> Prompt<'s> {
             self.said = text;
             return Answer::default();
         }
-        Answer { text, data, error, quit, unread: Vec::new() }
+        Answer { text, data, error, quit, ..Answer::default() }
     }
 
     /// What is to be told at once of what is waited for.
@@ -176,6 +178,10 @@ impl<'s> Prompt<'s> {
 
     /// What may stand before the byte offset `cursor`: the offset where the replaced text starts, and the candidates.
     pub(crate) fn complete(&mut self, line: &str, cursor: usize) -> (usize, Vec<String>) {
+        if let Some(rest) = line.strip_prefix('%') {
+            let (start, candidates) = self.complete(rest, cursor.saturating_sub(1));
+            return (start + 1, candidates);
+        }
         self.session.begin_line();
         let result = completion::complete(&mut self.session, line, cursor);
         self.session.end_line();

@@ -341,6 +341,11 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
         Ok(Request::Interrupt { .. } | Request::InputEnd) => {}
         Ok(Request::Input { text }) => client.reply(&wire::unread(None, &text)),
         Ok(Request::Greet { id }) => greet_structured(client, prompt, &id),
+        Ok(Request::Complete { id, line, cursor }) if prompt.complete_in_console(&line, cursor) => {
+            if let Some(pending) = prompt.pending.as_mut() {
+                pending.id = id;
+            }
+        }
         Ok(Request::Complete { id, line, cursor }) => {
             let (start, candidates) = prompt.complete(&line, cursor);
             client.reply(&wire::candidates(&id, start, &candidates));
@@ -366,7 +371,9 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
 
 /// Gives a structured client its answer.
 fn answered(client: &mut Client, id: &Value, as_data: bool, answer: Answer, mark: &str) -> Next {
-    if as_data {
+    if let Some((start, candidates)) = &answer.candidates {
+        client.reply(&wire::candidates(id, *start, candidates));
+    } else if as_data {
         client.reply(&wire::data(id, &answer.data));
     } else if !answer.text.is_empty() {
         client.reply(&wire::text(id, &answer.text));

@@ -10,6 +10,9 @@ use crate::{PATIENCE, wait_for};
 /// What ends every answer.
 pub const PROMPT: &str = ">>> ";
 
+/// What stands before it while Python's is not to be had.
+const NATIVE: &[u8] = b"native ";
+
 /// A connection to a manhole.
 pub struct TextClient {
     stream: UnixStream,
@@ -41,11 +44,14 @@ impl TextClient {
             // prompt, when the answer is empty and a notice came between.
             let mut before = got.as_slice();
             while let Some(rest) = before.strip_suffix(PROMPT.as_bytes()) {
-                before = rest;
+                before = rest.strip_suffix(NATIVE).unwrap_or(rest);
             }
             let ended = before.len() < got.len() && (before.is_empty() || before.ends_with(b"\n"));
             if ended && !self.more_is_there() {
                 got.truncate(got.len() - PROMPT.len());
+                if got.ends_with(NATIVE) {
+                    got.truncate(got.len() - NATIVE.len());
+                }
                 return String::from_utf8(got).expect("the answer is UTF-8");
             }
             assert!(
@@ -98,7 +104,7 @@ impl TextClient {
         String::from_utf8_lossy(&got).into_owned()
     }
 
-    /// Reads until this text has come.
+    /// Reads until this text has come, and nothing behind it.
     ///
     /// # Panics
     /// When it does not come in time.
@@ -106,7 +112,14 @@ impl TextClient {
         let deadline = Instant::now() + self.patience;
         let mut got = Vec::new();
         while !got.ends_with(text.as_bytes()) {
-            assert!(self.read_some(&mut got, deadline), "the connection ended after {:?}", tail(&got));
+            let mut byte = [0];
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            self.stream.set_read_timeout(Some(left)).expect("a read timeout");
+            match self.stream.read(&mut byte) {
+                Ok(1) => got.extend(byte),
+                Ok(_) => panic!("the connection ended after {:?}", tail(&got)),
+                Err(error) => panic!("no {text:?} in time ({error}); got {:?}", tail(&got)),
+            }
         }
         String::from_utf8_lossy(&got).into_owned()
     }

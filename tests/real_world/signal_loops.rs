@@ -52,7 +52,7 @@ fn every_signal_comes_once(way: &str, thread: &str, more_threads: bool) {
     let mut session = TextClient::connect(&socket);
     assert!(session.until_prompt().contains("ThreadID="));
     (5..10).for_each(|n| round(&mut victim, n));
-    assert!(session.run("bt all").contains("#0 "));
+    assert!(session.run("%bt all").contains("#0 "));
     session.end();
     std::thread::scope(|scope| {
         let dumper = scope.spawn(|| {
@@ -60,7 +60,7 @@ fn every_signal_comes_once(way: &str, thread: &str, more_threads: bool) {
             while !stop.load(Ordering::Relaxed) {
                 let mut client = TextClient::connect(&socket);
                 assert!(client.until_prompt().contains("ThreadID="));
-                assert!(client.run("bt all").contains("#0 "));
+                assert!(client.run("%bt all").contains("#0 "));
                 client.end();
                 dumps += 2;
             }

@@ -55,7 +55,7 @@ fn the_plain_recipe() {
     let stuck = Stuck::at(server.address);
     let pid = stuck.worker.to_string();
     // A worker has its manhole half a second after it was forked.
-    let output = cli(&["-t", "10", "-c", "bt", &pid]);
+    let output = cli(&["-t", "10", "-c", "%bt", &pid]);
     assert!(output.status.success() && text(&output).contains("PyEval"), "{}", text(&output));
     stuck.release();
     load.more(10);
@@ -114,7 +114,7 @@ fn the_recipe_with_a_signal() {
     let worker: i32 = get(server.address, "/").unwrap().trim().parse().unwrap();
     let pid = worker.to_string();
     assert!(!socket_of(worker).exists());
-    let output = cli(&["-t", "10", "-s", "RTMIN+2", "-c", "bt", &pid]);
+    let output = cli(&["-t", "10", "-s", "RTMIN+2", "-c", "%bt", &pid]);
     assert!(output.status.success() && text(&output).contains("#0 "), "{}\n{}", text(&output), server.victim.log());
     // Nobody else has one.
     for other in server.workers(WORKERS, &[]).into_iter().chain([server.victim.pid()]) {
@@ -143,7 +143,7 @@ fn the_recipe_with_a_monitored_file() {
     let mut output = None;
     for _ in 0..8 {
         std::fs::write(&file, worker.to_string()).unwrap();
-        output = Some(cli(&["-t", "3", "-c", "bt", &worker.to_string()])).filter(|output| output.status.success());
+        output = Some(cli(&["-t", "3", "-c", "%bt", &worker.to_string()])).filter(|output| output.status.success());
         if output.is_some() {
             break;
         }

@@ -3,8 +3,10 @@
 # options say otherwise. Answers are bytes: a digit, and what there is to tell. Python 3.8 and later.
 import atexit
 import code
+import gc
 import io
 import os
+import rlcompleter
 import signal
 import socket
 import sys
@@ -224,6 +226,63 @@ def _execute(data):
         return b"2"
     except BaseException as error:
         return b"3" + repr(error).encode("utf-8", "backslashreplace")
+
+
+def _complete(data):
+    """The names that what ends there may mean, each in a line."""
+    text = data.decode("utf-8", "replace")
+    found = []
+    if text:
+        completer = rlcompleter.Completer(_session.namespace)
+        while len(found) < 200:
+            name = completer.complete(text, len(found))
+            if name is None:
+                break
+            found.append(name)
+    return b"0" + "\n".join(found).encode("utf-8", "replace")
+
+
+def _objects(count):
+    """What the collector knows of, by type: the types with the most objects first."""
+    types = {}
+    for thing in gc.get_objects():
+        kind = type(thing)
+        number, size = types.get(kind, (0, 0))
+        try:
+            size += sys.getsizeof(thing)
+        except Exception:
+            pass
+        types[kind] = number + 1, size
+    lines = ["%10s %12s  type" % ("objects", "bytes")]
+    most = sorted(types.items(), key=lambda item: item[1], reverse=True)
+    for kind, (number, size) in most[:count]:
+        lines.append("%10d %12d  %s.%s" % (number, size, kind.__module__, kind.__qualname__))
+    if len(most) > count:
+        lines.append("(%d types more; %%objects N shows N)" % (len(most) - count))
+    return _text(lines)
+
+
+def _gc():
+    """The state of the collector."""
+    lines = ["enabled: %s; frozen objects: %d" % (gc.isenabled(), gc.get_freeze_count())]
+    numbers = zip(gc.get_count(), gc.get_threshold(), gc.get_stats())
+    for generation, (count, threshold, stats) in enumerate(numbers):
+        lines.append("generation %d: count %d of %d, %s" % (
+            generation, count, threshold, ", ".join("%s %d" % item for item in stats.items())))
+    lines.append("uncollectable objects in gc.garbage: %d" % len(gc.garbage))
+    return _text(lines)
+
+
+def _modules():
+    """The modules that are loaded, and the files they are from."""
+    lines = []
+    for name, module in sorted(dict(sys.modules).items()):
+        lines.append("%-40s %s" % (name, getattr(module, "__file__", None) or "(built in)"))
+    return _text(lines)
+
+
+def _text(lines):
+    return b"0" + "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace")
 
 
 def _close():

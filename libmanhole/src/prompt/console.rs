@@ -57,6 +57,8 @@ enum What {
     Open,
     Line,
     Execute,
+    /// Completes a name that starts at this offset.
+    Complete(usize),
 }
 
 /// Something that the console does.
@@ -75,16 +77,6 @@ impl Errand {
         let patience = state::settings().gil_timeout.filter(|_| self.progress.waits());
         patience.map(|patience| self.began.saturating_add(patience))
     }
-}
-
-/// Whether a client gets Python's prompt.
-pub(crate) enum Opening {
-    /// There is no Python, or it is not wanted.
-    Native,
-    /// It is being opened: the answer comes when it is.
-    Begun,
-    /// It cannot be had now, for this reason.
-    Refused(String),
 }
 
 impl Console {
@@ -112,19 +104,26 @@ impl Console {
 }
 
 impl Prompt<'_> {
-    /// Opens Python's console, where the process has one and the options want it.
-    pub(crate) fn open_console(&mut self) -> Opening {
+    /// Whether the client's prompt is to be Python's.
+    pub(super) fn wants_console(&mut self) -> bool {
         self.console.is_settled = true;
-        if !state::settings().wants_python || state::settings().exec {
-            return Opening::Native;
+        if state::settings().wants_python && !state::settings().exec {
+            self.console.api = self.session.interpreter();
         }
-        self.console.api = self.session.interpreter();
-        if self.console.api.is_none() {
-            return Opening::Native;
-        }
-        match self.start_script(What::Open, "%python", opening()) {
-            Ok(()) => Opening::Begun,
-            Err(reason) => Opening::Refused(reason),
+        self.console.api.is_some()
+    }
+
+    /// Opens Python's console, when the client has the dump.
+    pub(super) fn open_console(&mut self) -> Followed {
+        let started = self.start_script(What::Open, "%python", opening());
+        match (started, self.pending.take()) {
+            (Ok(()), Some(next)) => Followed::Again(next.work, Vec::new()),
+            (started, _) => {
+                let reason = started.err().unwrap_or_default();
+                let banner = dump_stacktraces::banner();
+                let text = format!("{reason}. %python tries again.\n{banner}");
+                Followed::Answered(Answer { text, ..Answer::default() })
+            }
         }
     }
 
@@ -154,7 +153,12 @@ impl Prompt<'_> {
                 // Whoever wants to leave need not wait for a lock that may never come.
                 b"exit()" | b"quit()" => return Ok(Some(Answer { quit: true, ..Answer::default() })),
                 b"dump_stacktraces()" => return Ok(None),
-                _ if trimmed.starts_with(b"%") => return Ok(None),
+                _ if trimmed.starts_with(b"%") => {
+                    let Some(expression) = Self::of_own_word(trimmed)? else { return Ok(None) };
+                    let expression = self.after_opening(expression);
+                    self.start_script(What::Line, &String::from_utf8_lossy(trimmed), expression)?;
+                    return Ok(Some(Answer::default()));
+                }
                 _ => {}
             }
         }
@@ -164,6 +168,38 @@ impl Prompt<'_> {
         let expression = self.after_opening([b"_line(", &*literal(text), way].concat());
         self.start_script(What::Line, &shown, expression)?;
         Ok(Some(Answer::default()))
+    }
+
+    /// Completes the name before the cursor. False where lines are not the interpreter's: the answer is at once then.
+    pub(crate) fn complete_in_console(&mut self, line: &str, cursor: usize) -> bool {
+        let cursor = crate::render::quote::boundary(line, cursor);
+        if !self.console.is_active || line.starts_with('%') || self.console.globals == 0 {
+            return false;
+        }
+        let before = line.get(..cursor).unwrap_or_default();
+        let is_of_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
+        let name = before.trim_end_matches(is_of_name).len();
+        let expression = call_with("_complete", before.get(name..).unwrap_or_default().as_bytes());
+        self.start_script(What::Complete(name), "(completion)", expression).is_ok()
+    }
+
+    /// What is known by a word of its own.
+    fn of_own_word(line: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        let text = String::from_utf8_lossy(line);
+        let mut words = text.split_whitespace();
+        let (word, argument) = (words.next().unwrap_or_default(), words.next());
+        Ok(match (word, argument) {
+            ("%gc", None) => Some(b"_gc()".to_vec()),
+            ("%modules", None) => Some(b"_modules()".to_vec()),
+            ("%objects", None) => Some(b"_objects(20)".to_vec()),
+            ("%objects", Some(count)) => {
+                let wrong =
+                    || format!("\"{}\" is no number of types: %objects [N]", crate::render::quote::short(count, 40));
+                Some(format!("_objects({})", count.parse::<u32>().map_err(|_| wrong())?).into_bytes())
+            }
+            ("%gc" | "%modules", Some(_)) => return Err(format!("{word} takes nothing")),
+            _ => None,
+        })
     }
 
     /// `connection_handler="exec"`: runs a line and shows nothing. False where there is no interpreter.
@@ -177,7 +213,7 @@ impl Prompt<'_> {
         if self.console.api.is_none() {
             return Ok(false);
         }
-        let expression = self.after_opening([b"_execute(", &*literal(line), b")"].concat());
+        let expression = self.after_opening(call_with("_execute", line));
         self.start_script(What::Execute, &String::from_utf8_lossy(line), expression)?;
         Ok(true)
     }
@@ -211,7 +247,8 @@ impl Prompt<'_> {
             redirect::outlet::open();
         }
         let began = process::monotonic();
-        let ticket = self.session.start_job(Task::Script(Box::new(script)), "the line", line, None, is_redirected)?;
+        let name = if what == What::Open { "Python's prompt" } else { "the line" };
+        let ticket = self.session.start_job(Task::Script(Box::new(script)), name, line, None, is_redirected)?;
         let errand = Errand { job: Job::new(ticket, None), progress, what, began, interrupted: None };
         self.pending = Some(Pending { id: Value::Null, as_data: false, work: Work::Script(errand) });
         Ok(())
@@ -291,6 +328,10 @@ impl Prompt<'_> {
         };
         let (digit, text) = answer.split_first().map_or((b'0', &[][..]), |(digit, text)| (*digit, text));
         let text = String::from_utf8_lossy(text).into_owned();
+        if let What::Complete(start) = what {
+            let candidates = text.lines().map(str::to_owned).collect();
+            return Answer { candidates: Some((start, candidates)), ..Answer::default() };
+        }
         console.goes_on = digit == b'1';
         match (what, digit) {
             (What::Open, _) => {
@@ -299,7 +340,7 @@ impl Prompt<'_> {
             }
             (_, b'2') => Answer { quit: true, ..Answer::default() },
             (_, b'3') => error(&text),
-            _ => Answer::default(),
+            _ => Answer { text, ..Answer::default() },
         }
     }
 
@@ -309,6 +350,10 @@ impl Prompt<'_> {
         let holder = self.session.holder_of_the_lock();
         let waited =
             format!("The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}");
+        if let What::Complete(_) = errand.what {
+            errand.progress.cancel();
+            return Answer::default();
+        }
         if errand.what != What::Open {
             errand.progress.cancel();
             let error = format!(
@@ -399,6 +444,11 @@ fn opening() -> Vec<u8> {
     }
     text.extend(b"])");
     text
+}
+
+/// A call of a function with some bytes.
+fn call_with(function: &str, bytes: &[u8]) -> Vec<u8> {
+    [function.as_bytes(), b"(", &*literal(bytes), b")"].concat()
 }
 
 /// Bytes as the interpreter's language spells them.

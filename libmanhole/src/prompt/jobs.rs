@@ -30,6 +30,8 @@ pub(crate) struct Pending {
 /// What is waited for.
 pub(crate) enum Work {
     Job(Job),
+    /// Python's console is to be opened, when the client has the dump.
+    Opening,
     /// What the Python console does.
     Script(Errand),
     /// Something that is watched until the client ends it.
@@ -125,6 +127,7 @@ impl Prompt<'_> {
         let as_data = pending.as_data;
         let job = match &mut pending.work {
             Work::Job(job) => job,
+            Work::Opening => return self.open_console(),
             Work::Script(errand) => return self.follow_script(errand, interrupted),
             Work::Watch(_) if interrupted() => return Followed::Answered(Answer::default()),
             Work::Watch(watch) if !watch.time().is_zero() => return Followed::Waits,
@@ -188,6 +191,7 @@ impl Prompt<'_> {
         let Some(pending) = &self.pending else { return self.console.waits().then_some(TICK) };
         let until = match &pending.work {
             Work::Job(job) => job.until,
+            Work::Opening => return Some(Duration::ZERO),
             Work::Script(errand) => errand.until(),
             Work::Watch(watch) => return Some(watch.time()),
         };
