@@ -1,10 +1,14 @@
-"""Does what its standard input says, one word a line, and says what it has done."""
+"""Does what its standard input says, one word a line, and says what it has done. With an argument: with python-manhole, and these options."""
 import atexit
 import ctypes
 import os
 import sys
 import threading
 
+if len(sys.argv) > 1:
+    import manhole
+
+    manhole.install(**eval(f"dict({sys.argv[1]})"))
 x = 41
 streams = [sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__]
 stop = threading.Event()
