@@ -52,9 +52,12 @@ class _Channel(io.RawIOBase):
             self.manhole_original.write(data.decode("utf-8", "replace"))
 
     def give(self, data):
-        """What the line prints, in the order of what the programs print that it starts."""
-        while data and self.session.is_redirected:
-            data = data[_write(self.number, data):]
+        """What the line prints: by one descriptor, so that it keeps its order, also with what programs print that it starts."""
+        try:
+            while data and self.session.is_redirected:
+                data = data[_write(1, data):]
+        except OSError:
+            self.session.is_redirected = False
         while data:
             taken = _emit(data)
             if taken < 0:
