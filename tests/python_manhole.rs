@@ -3,11 +3,12 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{PATIENCE, turn, venv, victims, wait_for};
+use manhole_tests::{PATIENCE, place, turn, venv, victims, wait_for};
 
 /// What ends the banner.
 const BANNER: &str = "(ManholeConsole)\n";
@@ -182,6 +183,24 @@ fn the_same_lines_in_the_log() {
     theirs.truncate(end(&theirs).expect("an end") + 1);
     ours.truncate(end(&ours).expect("an end") + 1);
     assert_eq!(theirs, ours);
+}
+
+/// The package opens its own manhole where it is installed and asked for: then it has the path, and keeps it.
+#[test]
+fn beside_the_package() {
+    let _turn = turn::shared();
+    let Some(python) = venv::program("python") else { return };
+    let host = Host::without_manhole(&python).env("LD_PRELOAD", place::library()).env("PYTHONMANHOLE", "verbose=True");
+    let victim = host.arg(victims::script("python_console.py")).ready();
+    victim.log_with("Patched <built-in function fork>");
+    victim.log_with("(in pid:");
+    let inode = || std::fs::metadata(victim.socket()).map(|metadata| metadata.ino()).ok();
+    let before = inode();
+    for _ in 0..10 {
+        assert_eq!(conversation(&victim, b"1+1\n"), ">>> 2\n>>> \nnow exiting ManholeConsole...\n");
+    }
+    assert!(victim.log().contains("Started ManholeConnectionThread thread."), "{}", victim.log());
+    assert_eq!(inode(), before);
 }
 
 #[test]

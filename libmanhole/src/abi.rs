@@ -40,7 +40,7 @@ fn load() {
         let options = variables.get(manhole_options::OPTIONS_VARIABLE);
         // Linked or dlopened, the library opens nothing that nobody has asked for.
         if options.is_some() || preload::is_preloaded(&variables) {
-            install::install_from_environment(options);
+            install::install_from_environment(options, variables.get(manhole_options::PYTHON_VARIABLE));
         }
         if !state::settings().children {
             variables.restore_preload();

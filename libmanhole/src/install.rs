@@ -7,10 +7,13 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
-use manhole_options::{Handler, Options, Setting, Signal, Thread};
+use manhole_options::{Handler, Options, ParseError, Setting, Signal, Thread};
 
 use crate::call::guard;
 use crate::listener::GivenAway;
+use crate::memory::Memory;
+use crate::modules::Modules;
+use crate::python::Api;
 use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
@@ -51,10 +54,15 @@ static SWITCHED_OFF: AtomicBool = AtomicBool::new(false);
 /// One installation at a time. Host threads only ever try it.
 static INSTALLING: Lock<()> = Lock::new(());
 
-/// Reads the options of the environment and prepares the manhole. A failure is one line of the log, and the host runs without.
-pub(crate) fn install_from_environment(text: Option<&[u8]>) {
+/// Reads the options of the environment and prepares the manhole. A failure is one line of the log, and the host runs without. `python` is
+/// what holds in a Python that has no other options.
+pub(crate) fn install_from_environment(text: Option<&[u8]>, python: Option<&[u8]>) {
     thread::learn_pointers();
-    if install(text.unwrap_or_default(), signal::mask()) == Err(Failure::Off) {
+    let installed = match (text, python) {
+        (None, Some(python)) if is_python() => install_by(python, manhole_options::parse_python, signal::mask()),
+        _ => install(text.unwrap_or_default(), signal::mask()),
+    };
+    if installed == Err(Failure::Off) {
         SWITCHED_OFF.store(true, Ordering::Release);
     }
 }
@@ -62,6 +70,23 @@ pub(crate) fn install_from_environment(text: Option<&[u8]>) {
 /// Prepares the manhole, on a thread that blocks the signals `blocked` as far as the host is concerned. A failure is one line
 /// of the log.
 pub(crate) fn install(text: &[u8], blocked: Set) -> Result<(), Failure> {
+    install_by(text, manhole_options::parse_bytes, blocked)
+}
+
+/// Whether the process is a Python: asked before anything is installed.
+fn is_python() -> bool {
+    if arena::reserve().is_err() {
+        return false;
+    }
+    let memory = Memory::new();
+    Modules::read(&memory).is_ok_and(|modules| Api::find(&modules, &memory).is_some())
+}
+
+fn install_by(
+    text: &[u8],
+    parse: impl FnOnce(&[u8]) -> Result<Setting, ParseError>,
+    blocked: Set,
+) -> Result<(), Failure> {
     let Some(_one) = INSTALLING.try_lock() else { return Err(Failure::Busy) };
     if SWITCHED_OFF.load(Ordering::Acquire) {
         return Err(Failure::Off);
@@ -70,7 +95,7 @@ pub(crate) fn install(text: &[u8], blocked: Set) -> Result<(), Failure> {
         log::problem(format_args!("no memory: the manhole is off"));
         return Err(Failure::NoMemory);
     }
-    let options = match manhole_options::parse_bytes(text) {
+    let options = match parse(text) {
         Ok(Setting::Off) => return Err(Failure::Off),
         Ok(Setting::Install(options)) => options,
         Err(reason) => {

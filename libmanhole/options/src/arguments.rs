@@ -41,6 +41,15 @@ pub fn parse_bytes(text: &[u8]) -> Result<Setting, ParseError> {
     }
 }
 
+/// Parses the text of `PYTHONMANHOLE`: python-manhole's defaults where they are others, and the values of `locals` are objects.
+pub fn parse_python(text: &[u8]) -> Result<Setting, ParseError> {
+    let base = Options { verbose: true, locals_are_objects: true, ..Options::default() };
+    match std::str::from_utf8(text) {
+        Ok(text) => parse_onto(&base, text),
+        Err(_) => parse_bytes(text),
+    }
+}
+
 struct Arguments<'a> {
     cursor: Cursor<'a>,
     /// The options that have been given, each with the spot of its name or, if it has none, of its value.
@@ -183,6 +192,16 @@ mod tests {
             Ok(Setting::Install(options)) => options,
             other => panic!("{text}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn what_python_manhole_is_given() {
+        let text = b"locals={'k': 'v', 'n': 3, 'all': (None, True, {'a': 1.5})}, oneshot_on='USR2'";
+        let Ok(Setting::Install(options)) = parse_python(text) else { panic!("no options") };
+        let pairs = [("k", "\"v\""), ("n", "3"), ("all", "[None, True, {\"a\": 1.5}]")];
+        assert_eq!(options.locals, pairs.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        assert!(options.verbose);
+        assert!(parse_python(b"locals={'k': object()}").is_err());
     }
 
     #[test]

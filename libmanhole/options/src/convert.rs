@@ -1,12 +1,13 @@
 //! Literals to the types of the options. Pure.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::literal::{Literal, Value};
 use crate::options::{Destination, LOCALS_LIMIT, SOCKET_PATH_LIMIT, Thread, expand};
+use crate::quote::quote;
 use crate::scan::{Cursor, continues_name};
 use crate::signal::{Signal, SignalError};
-use std::ops::Range;
 
 /// The largest process id that Linux gives out on 64-bit machines (`PID_MAX_LIMIT`, proc(5)).
 const LARGEST_PID: u32 = 4_194_304;
@@ -148,7 +149,7 @@ pub(crate) fn choice<T: Copy>(literal: &Literal, choices: &[(&str, T)]) -> Resul
 }
 
 /// A dict of names and the expressions that they stand for; of a name that occurs twice the last one counts.
-pub(crate) fn names(literal: &Literal) -> Result<Vec<(String, String)>, Misfit> {
+pub(crate) fn names(literal: &Literal, are_objects: bool) -> Result<Vec<(String, String)>, Misfit> {
     let pairs = match &literal.value {
         Value::None => return Ok(Vec::new()),
         Value::Dict(pairs) => pairs,
@@ -158,7 +159,8 @@ pub(crate) fn names(literal: &Literal) -> Result<Vec<(String, String)>, Misfit> 
     let mut order = Vec::new();
     for (key, value) in pairs {
         let name = name(key)?;
-        if names.insert(name.clone(), expression(value)?).is_none() {
+        let value = if are_objects { object(value)? } else { expression(value)? };
+        if names.insert(name.clone(), value).is_none() {
             order.push(name);
         }
     }
@@ -200,6 +202,27 @@ fn expression(value: &Literal) -> Result<String, Misfit> {
     }
 }
 
+/// An object as an expression of Python's.
+fn object(value: &Literal) -> Result<String, Misfit> {
+    match &value.value {
+        Value::Text(text) if text.contains('\0') => bad_value(value, "a text cannot contain a NUL byte"),
+        Value::Text(text) => Ok(quote(text)),
+        Value::None => Ok("None".to_owned()),
+        Value::Bool(true) => Ok("True".to_owned()),
+        Value::Bool(false) => Ok("False".to_owned()),
+        Value::Sequence(elements) => {
+            let elements: Result<Vec<_>, _> = elements.iter().map(object).collect();
+            Ok(format!("[{}]", elements?.join(", ")))
+        }
+        Value::Dict(pairs) => {
+            let pairs: Result<Vec<_>, _> =
+                pairs.iter().map(|(key, value)| Ok(format!("{}: {}", object(key)?, object(value)?))).collect();
+            Ok(format!("{{{}}}", pairs?.join(", ")))
+        }
+        _ => expression(value),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,7 +256,7 @@ mod tests {
                 (literal(name), literal(Value::Int(index)))
             })
             .collect();
-        let Err(Misfit::Value(_, reason, _)) = names(&literal(Value::Dict(pairs))) else {
+        let Err(Misfit::Value(_, reason, _)) = names(&literal(Value::Dict(pairs)), false) else {
             panic!("50,000 names fit");
         };
         assert!(reason.contains("at most 4095 fit"), "{reason}");
@@ -242,7 +265,7 @@ mod tests {
     #[test]
     fn of_a_name_that_occurs_twice_the_last_counts() {
         let pair = |name: &str, number| (literal(Value::Text(name.to_owned())), literal(Value::Int(number)));
-        let names = names(&literal(Value::Dict(vec![pair("b", 1), pair("a", 2), pair("b", 3)]))).unwrap();
+        let names = names(&literal(Value::Dict(vec![pair("b", 1), pair("a", 2), pair("b", 3)])), false).unwrap();
         let pairs = [("b", "3"), ("a", "2")].map(|(name, text)| (name.to_owned(), text.to_owned()));
         assert_eq!(names, pairs);
     }

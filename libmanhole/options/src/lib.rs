@@ -23,7 +23,7 @@ mod suggest;
 mod table;
 mod word;
 
-pub use arguments::{parse, parse_bytes, parse_onto};
+pub use arguments::{parse, parse_bytes, parse_onto, parse_python};
 pub use error::{ErrorKind, ParseError};
 pub use options::{Destination, Handler, LOCALS_LIMIT, Options, Prompt, Redirect, SOCKET_PATH_LIMIT, Setting, Thread};
 pub use quote::{one_line, quote};
@@ -32,6 +32,9 @@ pub use table::{Kind, Row, TABLE, row};
 
 /// The environment variable that holds the options.
 pub const OPTIONS_VARIABLE: &str = "MANHOLE";
+
+/// The environment variable of python-manhole, which holds for a Python when [`OPTIONS_VARIABLE`] is not there.
+pub const PYTHON_VARIABLE: &str = "PYTHONMANHOLE";
 
 /// The environment variable in which the launcher keeps the `LD_PRELOAD` that it found, so that the agent can give
 /// it back to programs that the host executes when `children=False`. Empty when there was none.

@@ -48,6 +48,8 @@ pub struct Options {
     pub reinstall_delay: Duration,
     /// Names that the prompt knows, each with the expression that it stands for, in the order given.
     pub locals: Vec<(String, String)>,
+    /// Whether the values of `locals` are objects of Python's, as in `PYTHONMANHOLE`, and not expressions: they are then spelled as such.
+    pub locals_are_objects: bool,
     /// End with the process instead of keeping it until the client leaves.
     pub daemon_connection: bool,
     /// Redirect descriptor 2 as well as 1.
@@ -141,6 +143,7 @@ impl Default for Options {
             socket_path: None,
             reinstall_delay: Duration::from_millis(500),
             locals: Vec::new(),
+            locals_are_objects: false,
             daemon_connection: false,
             redirect_stderr: true,
             connection_handler: Handler::Repl,

@@ -212,7 +212,7 @@ pub static TABLE: [Row; 22] = [
         name: "locals",
         kind: Kind::Names,
         help: "names that the prompt knows, each for an expression",
-        store: |options, literal| names(literal).map(|value| options.locals = value),
+        store: |options, literal| names(literal, options.locals_are_objects).map(|value| options.locals = value),
         show: |options| {
             let pairs: Vec<_> = options
                 .locals
