@@ -16,6 +16,7 @@ const DEFAULT_SOCKET_PATH: &str = "/tmp/manhole-{pid}";
 
 /// What a text asks for.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each text that is read")]
 pub enum Setting {
     /// `off`: no manhole in this process.
     Off,
