@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use manhole_tests::pythons::pythons;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, turn, victims, wait_for};
+use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, turn, venv, victims, wait_for};
 use serde_json::json;
 
 fn victim(python: &Path, options: &str) -> Victim {
@@ -353,6 +353,29 @@ fn the_interpreter_ends_while_a_client_is_there() {
         client.send(b"import time; time.sleep(1000)\n").unwrap();
         daemon.say("end");
         assert!(daemon.ended_within(Duration::from_secs(5)).success(), "{}", python.display());
+    }
+}
+
+#[test]
+fn a_hub_of_gevents_runs_on() {
+    let _turn = turn::shared();
+    let Some(python) = venv::program("python") else { return };
+    for argument in ["patched", "unpatched"] {
+        let victim = Host::new(&python).arg(victims::script("gevent_hub.py")).arg(argument).ready();
+        let (mut client, _) = victim.text();
+        client.run("import __main__, gevent, queue, time, threading");
+        for sleep in ["gevent.sleep(0.2)", "time.sleep(0.2)"] {
+            let line = format!("before = __main__.ticks; {sleep}; __main__.ticks - before > 5");
+            assert_eq!(client.run(&line), "True\n", "{argument}: {sleep}");
+        }
+        assert_eq!(client.run("gevent.spawn(lambda: 6 * 7).get()"), "42\n", "{argument}");
+        assert_eq!(client.run("q = queue.Queue(); q.put(1); q.get()"), "1\n", "{argument}");
+        assert_eq!(client.run("input('name? ')\nBob"), "name? 'Bob'\n", "{argument}");
+        assert_eq!(client.run("1/0").lines().last(), Some("ZeroDivisionError: division by zero"), "{argument}");
+        client.end();
+        victim.log_with("Cleaned up.");
+        let (mut client, _) = victim.text();
+        assert_eq!(client.run("import threading; threading.active_count()"), "1\n", "{argument}");
     }
 }
 
