@@ -17,7 +17,7 @@ use crate::{PATIENCE, StructuredClient, TextClient, Thread, place, wait_for};
 /// The program without what the test process may have inherited.
 fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    command.env_remove("LD_PRELOAD").env_remove("MANHOLE");
+    command.env_remove("LD_PRELOAD").env_remove("MANHOLE").env_remove("PYTHONUNBUFFERED");
     hear_interrupts(&mut command);
     command
 }

@@ -47,6 +47,12 @@ class _Channel(io.RawIOBase):
             _emit(data)
         return len(data)
 
+    def flush(self):
+        """What the original holds back goes where it belongs, unless a line runs: it would come to the client."""
+        is_elsewhere = os.getpid() != self.session.process
+        if self.manhole_original is not None and (is_elsewhere or not self.session.is_redirected):
+            self.manhole_original.flush()
+
     def pass_on(self, data):
         if self.manhole_original is not None:
             self.manhole_original.write(data.decode("utf-8", "replace"))
@@ -140,6 +146,9 @@ class _Session:
         return self.lines
 
     def leave(self, line):
+        for stream in (self.output, self.errors):
+            if stream is not None:
+                stream.flush()
         _forget_thread()
         # Another line has begun since this one was given up.
         if line != self.lines:
@@ -170,7 +179,7 @@ def _original(stream):
 
 
 def _stream(number, original, session):
-    return io.TextIOWrapper(_Channel(number, _original(original), session), "utf-8", "backslashreplace", write_through=True)
+    return io.TextIOWrapper(_Channel(number, _original(original), session), "utf-8", "backslashreplace", line_buffering=True)
 
 
 def _forget_thread():
