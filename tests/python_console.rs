@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use manhole_tests::pythons::pythons;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, turn, venv, victims, wait_for};
+use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, tasks, turn, venv, victims, wait_for};
 use serde_json::json;
 
 fn victim(python: &Path, options: &str) -> Victim {
@@ -235,15 +235,25 @@ fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
     for python in some_pythons() {
         let mut victim = victim(&python, "verbose=True, gil_timeout=0.1");
         assert_eq!(victim.ask("stuck"), "stuck");
-        let mut client = victim.structured();
-        let id = client.ask(json!({"greet": true}));
-        assert!(client.answer(id).text.contains("has not come within"));
-        drop(client);
+        // No more than one worker waits, however many sessions there are, and lines in one.
+        for _ in 0..10 {
+            let mut client = victim.structured();
+            let id = client.ask(json!({"greet": true}));
+            assert!(client.answer(id).text.contains("has not come within"));
+        }
+        let workers = tasks::of(victim.pid()).into_iter().filter(|task| task.field("Name") == "Manhole-worker").count();
+        assert_eq!(workers, 1, "{}", python.display());
         victim.log_with("Cleaned up.");
         assert_eq!(victim.ask(""), "free");
         leaves_nothing(&mut victim);
-        let (mut client, _) = victim.text();
-        assert_eq!(client.run("1 + 1"), "2\n");
+        let mut client = victim.structured();
+        assert_eq!(run(&mut client, "1 + 1").0, "2\n");
+        assert_eq!(victim.ask("stuck"), "stuck");
+        for _ in 0..10 {
+            assert!(client.run("print('never')").message.contains("The line was not run."));
+        }
+        assert_eq!(victim.ask(""), "free");
+        assert_eq!(run(&mut client, "print(6 * 7)").0.replace("free\n", ""), "42\n");
     }
 }
 

@@ -21,8 +21,8 @@ use crate::sys::signal::{self, Set};
 use crate::sys::{self, fd, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
-    app, arena, capture, credentials, descendants, dormant, dump, listener, log, redirect, serve, snapshot, state,
-    wake, worker,
+    app, arena, capture, credentials, descendants, dormant, dump, listener, log, prompt, redirect, serve, snapshot,
+    state, wake, worker,
 };
 
 /// Why there is no manhole after an attempt to install one.
@@ -289,6 +289,7 @@ fn forget_parent() {
     arena::start_afresh();
     wake::forget();
     serve::forget();
+    prompt::forget();
     credentials::forget();
     dump::forget();
     capture::forget();

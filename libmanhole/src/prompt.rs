@@ -13,6 +13,7 @@ pub(crate) mod exercise;
 use std::rc::Rc;
 
 use console::Console;
+pub(crate) use console::forget;
 use jobs::Job;
 pub(crate) use jobs::{Followed, Pending, Work};
 use line::Meaning;

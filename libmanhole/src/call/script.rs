@@ -4,13 +4,14 @@
 //! that asks for its lock (PyEval_RestoreThread in the C API's reference), so nothing between the calls needs to be cleaned up.
 #![allow(unsafe_code)]
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::Arc;
 
 use super::arch::Gate;
 use super::{emit, guard};
 use crate::memory::Memory;
 use crate::python::Api;
+use crate::sys::lock::Lock;
 use crate::sys::stdio;
 
 /// `Py_file_input` and `Py_eval_input` of Include/compile.h: what a text is.
@@ -28,10 +29,10 @@ const INSIDE: u32 = 1;
 const OUTSIDE: u32 = 2;
 
 /// How far a script has come, for the agent's thread while it runs.
-#[derive(Debug, Default)]
 pub(crate) struct Progress {
     stage: AtomicU32,
-    is_cancelled: AtomicBool,
+    /// What is to be done; nothing when nobody waits for it any more.
+    act: Lock<Option<Act>>,
     /// The dictionary of global names, once there is one.
     globals: AtomicU64,
     /// What the interpreter calls the thread: pthread_self(3).
@@ -44,9 +45,20 @@ impl Progress {
         self.stage.load(SeqCst) == WAITING
     }
 
-    /// Nothing is run any more when the lock comes.
+    /// Nothing is done any more when the lock comes.
     pub(crate) fn cancel(&self) {
-        self.is_cancelled.store(true, SeqCst);
+        *self.act.lock() = None;
+    }
+
+    /// Something else is done when the lock comes: false when it has come already.
+    pub(crate) fn give(&self, act: Act) -> bool {
+        let mut place = self.act.lock();
+        // Whoever has the lock takes what it is to do after it has said so.
+        let waits = self.waits();
+        if waits {
+            *place = Some(act);
+        }
+        waits
     }
 
     /// The dictionary that it has, or has made.
@@ -63,8 +75,9 @@ impl Progress {
 /// What is done inside the interpreter.
 #[derive(Debug)]
 pub(crate) enum Act {
-    /// Evaluates an expression, in a dictionary of global names which `setup` fills when it is new.
-    Run { setup: Vec<u8>, expression: Vec<u8> },
+    /// Evaluates an expression in a dictionary of global names, which `setup` fills when it is to be made: `globals` is 0 then. The last one
+    /// gives the dictionary back. Both texts end with NUL.
+    Run { globals: u64, setup: Vec<u8>, expression: Vec<u8>, is_last: bool },
     /// Raises KeyboardInterrupt in the thread that the interpreter knows by this number.
     Interrupt(u64),
 }
@@ -84,14 +97,8 @@ pub(crate) enum Ending {
 }
 
 /// A script.
-#[derive(Debug)]
 pub(crate) struct Script {
     api: Api,
-    act: Act,
-    /// The dictionary; 0 when there is none yet.
-    pub(crate) globals: u64,
-    /// Whether nothing else follows: the dictionary is given back.
-    is_last: bool,
     /// The address of the interpreter's version as text, once it is known.
     pub(crate) version: u64,
     pub(crate) ending: Ending,
@@ -102,18 +109,15 @@ pub(crate) struct Script {
 struct Faulted;
 
 impl Script {
-    /// One that is ready to run. The texts are without NUL.
-    pub(crate) fn new(api: Api, globals: u64, act: Act) -> Script {
-        let act = match act {
-            Act::Run { setup, expression } => Act::Run { setup: ended(setup), expression: ended(expression) },
-            other => other,
+    /// One that is ready to run.
+    pub(crate) fn new(api: Api, act: Act) -> Script {
+        let progress = Progress {
+            stage: AtomicU32::new(WAITING),
+            act: Lock::new(Some(act)),
+            globals: AtomicU64::new(0),
+            thread: AtomicU64::new(0),
         };
-        Script { api, act, globals, is_last: false, version: 0, ending: Ending::Cancelled, progress: Arc::default() }
-    }
-
-    /// The same as the last one of its session.
-    pub(crate) fn last(self) -> Script {
-        Script { is_last: true, ..self }
+        Script { api, version: 0, ending: Ending::Cancelled, progress: Arc::new(progress) }
     }
 
     /// Runs it, on the worker of this number.
@@ -144,10 +148,11 @@ impl Script {
         // SAFETY: as above.
         let state = unsafe { call(slot, api.ensure, &[])? };
         self.progress.stage.store(INSIDE, SeqCst);
-        let ending = match self.progress.is_cancelled.load(SeqCst) {
-            true => Ok(Ending::Cancelled),
+        let act = self.progress.act.lock().take();
+        let ending = match &act {
+            None => Ok(Ending::Cancelled),
             // SAFETY: as above, and this thread holds the interpreter's lock now.
-            false => unsafe { self.act(slot) },
+            Some(act) => unsafe { self.act(slot, act) },
         };
         // What has faulted holds the lock still: everybody else in the process waits for it.
         // SAFETY: as above.
@@ -155,21 +160,23 @@ impl Script {
         ending
     }
 
-    unsafe fn act(&mut self, slot: usize) -> Result<Ending, Faulted> {
+    unsafe fn act(&mut self, slot: usize, act: &Act) -> Result<Ending, Faulted> {
         let api = self.api;
         // SAFETY: the caller's word, for this and the calls below; the texts end with NUL and outlive the calls.
         unsafe {
             self.version = call(slot, api.version, &[])?;
-            let (setup, expression) = match &self.act {
-                Act::Run { setup, expression } => (setup.as_ptr() as u64, expression.as_ptr() as u64),
+            let (mut globals, setup, expression, is_last) = match act {
+                Act::Run { globals, setup, expression, is_last } => {
+                    (*globals, setup.as_ptr() as u64, expression.as_ptr() as u64, *is_last)
+                }
                 Act::Interrupt(thread) => {
                     let exception = Memory::new().u64(api.keyboard_interrupt).unwrap_or(0);
                     call(slot, api.raise_in, &[*thread, exception])?;
                     return Ok(Ending::Answer(Vec::new()));
                 }
             };
-            if self.globals == 0 {
-                let globals = call(slot, api.new_dict, &[])?;
+            if globals == 0 {
+                globals = call(slot, api.new_dict, &[])?;
                 let emit = call(slot, api.new_function, &[emit::method(&api), 0, 0])?;
                 call(slot, api.set_item, &[globals, c"_emit".as_ptr() as u64, emit])?;
                 call(slot, api.release_object, &[emit])?;
@@ -180,12 +187,11 @@ impl Script {
                     return Ok(Ending::Raised);
                 }
                 call(slot, api.release_object, &[done])?;
-                self.globals = globals;
             }
-            self.progress.globals.store(self.globals, SeqCst);
-            let value = call(slot, api.run, &[expression, EXPRESSION, self.globals, self.globals, 0])?;
-            if self.is_last {
-                call(slot, api.release_object, &[core::mem::take(&mut self.globals)])?;
+            self.progress.globals.store(globals, SeqCst);
+            let value = call(slot, api.run, &[expression, EXPRESSION, globals, globals, 0])?;
+            if is_last {
+                call(slot, api.release_object, &[globals])?;
             }
             if value == 0 {
                 call(slot, api.clear_error, &[])?;
@@ -199,12 +205,6 @@ impl Script {
             Ok(Ending::Answer(answer))
         }
     }
-}
-
-/// A text with its NUL.
-fn ended(mut text: Vec<u8>) -> Vec<u8> {
-    text.push(0);
-    text
 }
 
 /// Calls a function whose arguments and result are integers.

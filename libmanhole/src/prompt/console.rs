@@ -15,8 +15,9 @@ use crate::call::script::{Act, Ending, Progress, Script};
 use crate::command::dump_stacktraces;
 use crate::memory::Memory;
 use crate::python::Api;
+use crate::sys::lock::Lock;
 use crate::sys::process;
-use crate::worker::{self, Outcome, Task};
+use crate::worker::{self, Outcome, Task, Ticket};
 use crate::{redirect, state};
 
 /// What the console is made of, in the interpreter's own language.
@@ -33,6 +34,15 @@ const OWN: &str = ">>> ";
 const CONTINUED: &str = "... ";
 const NATIVE: &str = "native >>> ";
 
+/// A worker that waits for the interpreter's lock for something that nobody wants any more. It does the next thing that is wanted: where the lock
+/// never comes no more than one waits.
+static WAITER: Lock<Option<(Ticket, Arc<Progress>)>> = Lock::new(None);
+
+/// In a freshly forked child, which has no workers.
+pub(crate) fn forget() {
+    WAITER.forget(None);
+}
+
 /// What a client of a process with Python has as its prompt.
 #[derive(Default)]
 pub(crate) struct Console {
@@ -47,8 +57,7 @@ pub(crate) struct Console {
     /// Whether the last line goes on.
     goes_on: bool,
     /// What waits for the interpreter's lock while the client has the native prompt.
-    entering: Option<Job>,
-    progress: Arc<Progress>,
+    entering: Option<(Job, Arc<Progress>)>,
 }
 
 /// What is done for a client.
@@ -164,8 +173,7 @@ impl Prompt<'_> {
         }
         let shown = String::from_utf8_lossy(text).into_owned();
         self.session.remember(super::line::kept(&shown));
-        let way = if redirect::concerns_lines() { &b", True)"[..] } else { b", False)" };
-        let expression = self.after_opening([b"_line(", &*literal(text), way].concat());
+        let expression = self.after_opening([b"_line(", &*literal(text), b", "].concat());
         self.start_script(What::Line, &shown, expression)?;
         Ok(Some(Answer::default()))
     }
@@ -221,7 +229,8 @@ impl Prompt<'_> {
     /// The expression, and before it what makes the console ready if it is not.
     fn after_opening(&self, expression: Vec<u8>) -> Vec<u8> {
         match self.console.globals {
-            0 => [b"(", &*opening(), b", ", &*expression, b")[1]"].concat(),
+            // Both are evaluated, the first one first.
+            0 => [&*opening(), b" and ", &*expression].concat(),
             _ => expression,
         }
     }
@@ -238,20 +247,49 @@ impl Prompt<'_> {
         Ok(Answer::default())
     }
 
+    /// Has the interpreter evaluate an expression.
     fn start_script(&mut self, what: What, line: &str, expression: Vec<u8>) -> Result<(), String> {
-        let Some(api) = self.console.api else { return Err("there is no Python in this process".to_owned()) };
-        let script = Script::new(api, self.console.globals, Act::Run { setup: SETUP.to_vec(), expression });
-        let progress = script.progress.clone();
-        let is_redirected = what == What::Line && redirect::concerns_lines();
         if self.console.globals == 0 && what != What::Execute {
             redirect::outlet::open();
         }
         let began = process::monotonic();
         let name = if what == What::Open { "Python's prompt" } else { "the line" };
-        let ticket = self.session.start_job(Task::Script(Box::new(script)), name, line, None, is_redirected)?;
+        let is_redirected = what == What::Line && redirect::concerns_lines();
+        let (ticket, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
         let errand = Errand { job: Job::new(ticket, None), progress, what, began, interrupted: None };
         self.pending = Some(Pending { id: Value::Null, as_data: false, work: Work::Script(errand) });
         Ok(())
+    }
+
+    /// Gives it to the worker that waits for the interpreter's lock already, or to another one. The end of the expression says whether its
+    /// output is redirected: that of a worker that waits already is not.
+    fn give_script(
+        &mut self,
+        name: &str,
+        line: &str,
+        expression: &[u8],
+        is_redirected: bool,
+        is_last: bool,
+    ) -> Result<(Ticket, Arc<Progress>), String> {
+        let Some(api) = self.console.api else { return Err("there is no Python in this process".to_owned()) };
+        let globals = self.console.globals;
+        let act = |is_redirected: bool| {
+            let setup = [SETUP, b"\0"].concat();
+            let end: &[u8] = match (expression.ends_with(b", "), is_redirected) {
+                (false, _) => b"\0",
+                (true, true) => b"True)\0",
+                (true, false) => b"False)\0",
+            };
+            Act::Run { globals, setup, expression: [expression, end].concat(), is_last }
+        };
+        let waiter = WAITER.lock().take();
+        if let Some((ticket, progress)) = waiter.filter(|(_, progress)| progress.give(act(false))) {
+            return Ok((ticket, progress));
+        }
+        let script = Script::new(api, act(is_redirected));
+        let progress = script.progress.clone();
+        let ticket = self.session.start_job(Task::Script(Box::new(script)), name, line, None, is_redirected)?;
+        Ok((ticket, progress))
     }
 
     /// How it stands with a script.
@@ -300,7 +338,7 @@ impl Prompt<'_> {
     /// What has come of a script.
     fn script_has_run(&mut self, what: What, script: Script, failure: Option<String>) -> Answer {
         let console = &mut self.console;
-        console.globals = script.globals;
+        console.globals = script.progress.globals().max(console.globals);
         if console.version.is_empty() && script.version != 0 {
             let text = Memory::new().c_string(script.version, VERSION).unwrap_or_default();
             console.version = String::from_utf8_lossy(&text).into_owned();
@@ -351,18 +389,17 @@ impl Prompt<'_> {
         let waited =
             format!("The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}");
         if let What::Complete(_) = errand.what {
-            errand.progress.cancel();
+            leave_waiting(&errand.job, &errand.progress);
             return Answer::default();
         }
         if errand.what != What::Open {
-            errand.progress.cancel();
+            leave_waiting(&errand.job, &errand.progress);
             let error = format!(
                 "{waited}The line was not run. %bt and its like work all the same; %native gives the native prompt."
             );
             return Answer { error: Some(error), ..Answer::default() };
         }
-        self.console.progress = errand.progress.clone();
-        self.console.entering = Some(errand.job.again());
+        self.console.entering = Some((errand.job.again(), errand.progress.clone()));
         let text = format!(
             "{waited}Until it comes this is the native prompt; Python's follows by itself.\n{}",
             dump_stacktraces::banner()
@@ -373,23 +410,23 @@ impl Prompt<'_> {
     /// Raises KeyboardInterrupt in a line that runs.
     fn interrupt(&mut self, thread: u64) {
         let Some(api) = self.console.api else { return };
-        let script = Script::new(api, self.console.globals, Act::Interrupt(thread));
+        let script = Script::new(api, Act::Interrupt(thread));
         // Who cannot be interrupted goes on as a job after a while.
         let _ = self.session.start_job(Task::Script(Box::new(script)), "an interrupt", "(interrupt)", None, false);
     }
 
     /// For a prompt at rest: what there is to tell when the interpreter's lock has come at last.
     pub(crate) fn lock_has_come(&mut self) -> Option<String> {
-        let job = self.console.entering.take()?;
+        let (job, progress) = self.console.entering.take()?;
         let answer = match worker::outcome(&job.ticket) {
             Outcome::Ran(script) => self.script_has_run(What::Open, *script, None),
             Outcome::Running => {
-                self.console.entering = Some(job);
+                self.console.entering = Some((job, progress));
                 return None;
             }
             Outcome::Faulted(_) => {
                 job.ticket.release();
-                self.console.entering = Some(job);
+                self.console.entering = Some((job, progress));
                 return None;
             }
             _ => {
@@ -407,22 +444,32 @@ impl Prompt<'_> {
     /// The session is over: nothing of it is left in the interpreter.
     pub(crate) fn close_console(&mut self) {
         redirect::outlet::close();
-        self.console.progress.cancel();
+        if let Some((job, progress)) = self.console.entering.take() {
+            leave_waiting(&job, &progress);
+            self.console.globals = progress.globals().max(self.console.globals);
+        }
         if let Some(Pending { work: Work::Script(errand), .. }) = &self.pending {
-            errand.progress.cancel();
+            leave_waiting(&errand.job, &errand.progress);
             self.console.globals = errand.progress.globals().max(self.console.globals);
         }
-        let (Some(api), true) = (self.console.api, self.console.globals != 0) else { return };
-        let act = Act::Run { setup: Vec::new(), expression: b"_close()".to_vec() };
-        let script = Script::new(api, self.console.globals, act).last();
-        let _ = self.session.start_job(Task::Script(Box::new(script)), "the end", "(end of the session)", None, false);
+        if self.console.globals != 0 {
+            let _ = self.give_script("the end", "(end of the session)", b"_close()", false, true);
+        }
+    }
+}
+
+/// Nobody wants what this job waits for the lock for.
+fn leave_waiting(job: &Job, progress: &Arc<Progress>) {
+    progress.cancel();
+    if progress.waits() {
+        *WAITER.lock() = Some((job.ticket.again(), progress.clone()));
     }
 }
 
 impl Console {
     /// There is no interpreter any more.
     fn forget(&mut self) {
-        *self = Console::default();
+        *self = Console { is_settled: true, ..Console::default() };
     }
 }
 
