@@ -273,6 +273,20 @@ fn an_endless_line_is_interrupted() {
     }
 }
 
+#[test]
+fn a_statement_that_goes_on_is_given_up() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let victim = victim(&python, "verbose=True");
+        let mut client = victim.structured();
+        assert_eq!(run(&mut client, "for i in range(2):").0, "");
+        assert_eq!(run(&mut client, "  print(i)").0, "");
+        assert_eq!(run(&mut client, "\u{3}").0, "\nKeyboardInterrupt\n");
+        assert_eq!(run(&mut client, "6 * 7").0, "42\n", "{}", python.display());
+        assert!(run(&mut client, "\u{3}").0.contains("SyntaxError"), "where nothing goes on it is a line");
+    }
+}
+
 /// Reads up to what the line prints first.
 fn begun(client: &mut StructuredClient) {
     while !client.line()["text"].as_str().is_some_and(|text| text.contains("begun")) {}

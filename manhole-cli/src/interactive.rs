@@ -96,6 +96,10 @@ fn act_on(signal: Signal, shared: &Shared, terminal: &Terminal) {
     }
 }
 
+/// The prompt of a statement of Python's that goes on, and the line that gives it up.
+const CONTINUED: &str = "... ";
+const INTERRUPT: &str = "\u{3}";
+
 struct Loop {
     session: Rc<Session>,
     editor: Editor,
@@ -133,6 +137,10 @@ impl Loop {
                     if self.ask(Request::Run(&line))? == Outcome::Quit {
                         return self.end_line();
                     }
+                }
+                // A statement of Python's that goes on is given up by its interrupt character, as at a terminal of Python's own.
+                Input::Cleared if self.prompt == CONTINUED => {
+                    self.ask(Request::Run(INTERRUPT))?;
                 }
                 Input::Cleared => {}
                 Input::End => return Ok(()),

@@ -229,6 +229,12 @@ def _line(data, is_redirected):
         _session.leave(line)
 
 
+def _give_up():
+    """The statement that has begun is not run."""
+    _session.console.resetbuffer()
+    return b"0"
+
+
 def _execute(data):
     """Runs a line and shows nothing: 0, 2 when the client wants to leave, 3 and the error when there is one."""
     try:

@@ -26,6 +26,9 @@ const SETUP: &[u8] = include_bytes!("console.py");
 /// How long an interrupted line may take to notice it.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The line that gives up a statement which goes on: what Ctrl-C types at a terminal.
+const INTERRUPT: &[u8] = b"\x03";
+
 /// The longest text of a version.
 const VERSION: usize = 1024;
 
@@ -56,6 +59,8 @@ pub(crate) struct Console {
     is_active: bool,
     /// Whether the last line goes on.
     goes_on: bool,
+    /// Whether the interpreter has yet to hear that it was given up.
+    gives_up: bool,
     /// What waits for the interpreter's lock while the client has the native prompt.
     entering: Option<(Job, Arc<Progress>)>,
 }
@@ -152,6 +157,10 @@ impl Prompt<'_> {
                 _ => Ok(None),
             };
         }
+        if self.console.goes_on && text == INTERRUPT {
+            (self.console.goes_on, self.console.gives_up) = (false, true);
+            return Ok(Some(Answer { text: "\nKeyboardInterrupt\n".to_owned(), ..Answer::default() }));
+        }
         if !self.console.goes_on {
             match trimmed {
                 b"" | b"%python" => return Ok(Some(Answer::default())),
@@ -173,7 +182,9 @@ impl Prompt<'_> {
         }
         let shown = String::from_utf8_lossy(text).into_owned();
         self.session.remember(super::line::kept(&shown));
-        let expression = self.after_opening([b"_line(", &*literal(text), b", "].concat());
+        let begin: &[u8] =
+            if core::mem::take(&mut self.console.gives_up) { b"_give_up() and _line(" } else { b"_line(" };
+        let expression = self.after_opening([begin, &*literal(text), b", "].concat());
         self.start_script(What::Line, &shown, expression)?;
         Ok(Some(Answer::default()))
     }
