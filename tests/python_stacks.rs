@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use manhole_tests::place;
 use manhole_tests::pythons::pythons;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{StructuredClient, TextClient, text, turn, wait_for};
+use manhole_tests::{StructuredClient, TextClient, text, turn, venv, victims, wait_for};
 use serde_json::Value;
 
 fn victim(python: &Path, arguments: &[&str]) -> Victim {
@@ -156,6 +157,66 @@ fn a_lock_that_is_never_given_back() {
         });
         let quickest = quickest.min().unwrap();
         assert!(quickest < Duration::from_secs(1), "{python:?}: {quickest:?}");
+    }
+}
+
+/// Another program that reads the interpreter's memory, from outside.
+#[test]
+fn as_py_spy_says() {
+    let _turn = turn::shared();
+    let Some(spy) = venv::program("py-spy") else { return };
+    for python in pythons() {
+        let victim = victim(&python, &[]);
+        let ours = ours(&mut victim.structured(), "py-bt all");
+        let output = Command::new(&spy).args(["dump", "--json", "--pid", &victim.pid().to_string()]).output().unwrap();
+        let theirs: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{python:?}: {error}: {}", String::from_utf8_lossy(&output.stderr)));
+        let mut compared = 0;
+        for thread in theirs.as_array().unwrap() {
+            let tid = thread["os_thread_id"].as_i64().unwrap();
+            let theirs = thread["frames"].as_array().unwrap().iter().map(|frame| {
+                // It puts the class before the method.
+                let name = frame["name"].as_str().unwrap();
+                let name = name.rsplit('.').next().unwrap_or(name);
+                (frame["filename"].as_str().unwrap().to_owned(), frame["line"].as_u64().unwrap(), name.to_owned())
+            });
+            let theirs: Stack = theirs.collect();
+            assert_eq!(ours.get(&tid), Some(&theirs), "{python:?}, thread {tid}");
+            compared += 1;
+        }
+        assert!(compared >= 12, "{python:?}: {compared} threads");
+    }
+}
+
+/// The lock is kept by who waits for a mutex whose owner waits for the lock; and by who runs for ever.
+#[test]
+fn other_ways_to_keep_the_lock() {
+    let _turn = turn::shared();
+    let library = victims::c_with("keeps_lock", &["-O1", "-g", "-shared", "-fPIC"]);
+    for python in pythons() {
+        for (kind, place) in [("deadlock", "in wants"), ("spins", "in spins")] {
+            let victim = victim(&python, &[&format!("{kind}={}", library.display())]);
+            let kept = wait_for("the lock to be kept", Duration::from_secs(15), || {
+                let data = victim.structured().data("bt all");
+                let threads = data["threads"].as_array().unwrap().clone();
+                let holds =
+                    |thread: &Value| thread["state"].as_str().is_some_and(|state| state.ends_with(", holds the GIL"));
+                let is_inside = |thread: &Value| {
+                    let frames = thread["frames"].as_array().unwrap();
+                    frames.iter().any(|frame| ["take", "spin"].iter().any(|name| frame["function"] == *name))
+                };
+                threads.into_iter().find(|thread| holds(thread) && is_inside(thread))
+            });
+            let functions: Vec<&str> =
+                kept["frames"].as_array().unwrap().iter().filter_map(|frame| frame["function"].as_str()).collect();
+            assert!(functions.contains(&"run"), "{python:?}, {kind}: {functions:?}");
+            let mut client = TextClient::connect(&victim.socket());
+            let dump = client.until("\n#############################################\n\n\n");
+            assert!(dump.contains(place) && dump.contains(", in descend\n"), "{python:?}, {kind}: {dump}");
+            client.until("(ManholeConsole)\nnative >>> ");
+            assert!(client.run("bt").contains("#0 "), "{python:?}, {kind}");
+            client.end();
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 """Threads of Python that wait in every way that a stack can look like, one that never waits, and one that keeps the interpreter's lock.
 
-    python_frames.py [busy] [stuck] [sub]
+    python_frames.py [busy] [stuck] [sub] [deadlock=LIBRARY] [spins=LIBRARY]
 
 Prints `ready pid=N threads=N` when all are where they stay. Then, for each line of standard input, it prints `frames JSON`: what
 sys._current_frames() says of each thread but the main one and the busy one, as {kernel's id: [[file, line, function], ...]}, innermost
-first. With `sub` there is a sub-interpreter as well. With `stuck` a thread keeps the lock for ever, so nothing is answered any more.
+first. With `sub` there is a sub-interpreter as well. With `stuck` a thread keeps the lock for ever, so nothing is answered any more; so it is with `deadlock`, where it
+waits for a mutex whose owner waits for the lock, and with `spins`, where it runs for ever (LIBRARY is keeps_lock.c).
 """
 
 import asyncio
@@ -113,6 +114,25 @@ def stuck():
     ctypes.PyDLL(None).pause()
 
 
+def owns(library):
+    """Owns the mutex, and wants the interpreter's lock when somebody has that who wants the mutex."""
+    ctypes.CDLL(library).take()
+    start(lambda: wants(library))
+    # The C library's function waits without the lock, and wants it after that.
+    while True:
+        libc.usleep(1000)
+
+
+def wants(library):
+    reached.release()
+    ctypes.PyDLL(library).take()
+
+
+def spins(library):
+    reached.release()
+    ctypes.PyDLL(library).spin()
+
+
 def start(function):
     thread = threading.Thread(target=function, daemon=True, name=function.__name__)
     thread.start()
@@ -155,6 +175,11 @@ def main():
     print(f"ready pid={os.getpid()} threads={threading.active_count()}", flush=True)
     if "stuck" in sys.argv:
         start(stuck)
+    for argument in sys.argv:
+        kind, _, library = argument.partition("=")
+        if kind in ("deadlock", "spins"):
+            function = {"deadlock": owns, "spins": spins}[kind]
+            threading.Thread(target=function, args=(library,), daemon=True).start()
     for _ in sys.stdin:
         answer(threads)
     os._exit(0)
