@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use manhole_tests::pythons::pythons;
-use manhole_tests::victim::{Host, Victim};
+use manhole_tests::victim::{Host, Victim, socket_of};
 use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, tasks, turn, venv, victims, wait_for};
 use serde_json::json;
 
@@ -355,6 +355,32 @@ fn forks() {
         let blocked = "print(subprocess.check_output(['grep', 'SigBlk', '/proc/self/status']).decode().split()[1])";
         assert_eq!(client.run(blocked), "0000000000000000\n", "{}", python.display());
         assert_eq!(client.run("1 + 1"), "2\n");
+    }
+}
+
+#[test]
+fn children_of_multiprocessing() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        for method in ["fork", "spawn", "forkserver"] {
+            let script = victims::script("python_children.py");
+            let host = Host::new(&python).arg(script).arg(method).options("verbose=True, reinstall_delay=0.1");
+            let mut victim = host.ready();
+            let child = i32::try_from(victim.told("child")).unwrap();
+            for pid in [victim.pid(), child, child] {
+                let mut client = TextClient::connect(&socket_of(pid));
+                client.until_prompt();
+                assert_eq!(client.run("os.getpid()"), format!("{pid}\n"), "{} {method}", python.display());
+                assert_eq!(
+                    client.run("import sys; print('x'); 1/0").lines().last().unwrap_or_default(),
+                    "ZeroDivisionError: division by zero"
+                );
+                assert!(client.run("%py-bt").contains("python_children.py"), "{} {method}", python.display());
+                client.end();
+            }
+            assert_eq!(victim.finish().1.code(), Some(0), "{} {method}: {}", python.display(), victim.log());
+            assert!(!socket_of(child).exists(), "{} {method}: its socket is left", python.display());
+        }
     }
 }
 
