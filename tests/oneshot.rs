@@ -335,16 +335,19 @@ fn storm(kind: &str) {
         let mut sent = 0;
         let deadline = Instant::now() + Duration::from_secs(120);
         let mut shots = 0;
-        // It is over when nobody sends any more and every thread has come by since.
         let now = || (0..threads).map(|index| counters.get(index)).collect::<Vec<_>>();
-        let mut seen = now();
-        let some_has_not = |seen: &[u64]| now().iter().zip(seen).any(|(now, seen)| *now <= seen + 1);
-        while poker.runs() || victim.socket().exists() || shots < sessions || some_has_not(&seen) {
+        // It is over when every thread has come by since it was seen that nobody sends any more: a signal that was sent last
+        // has hit by then.
+        let mut since = None;
+        let has_come_by = |since: &[u64]| now().iter().zip(since).all(|(now, since)| *now > since + 1);
+        loop {
             if poker.runs() || victim.socket().exists() {
-                seen = now();
+                since = None;
             } else if shots < sessions {
                 sent += poke::sent(&mut poker);
                 poker = send(50);
+            } else if has_come_by(since.get_or_insert_with(now)) {
+                break;
             }
             assert!(Instant::now() < deadline, "{what}: no end after {shots} shots");
             assert!(victim.runs(), "{what}: it has ended after {shots} shots: {:?} {}", victim.ended(), victim.log());
