@@ -41,6 +41,7 @@ if ((${#missing[@]})); then
   fi
 fi
 tests/venv.sh
+tests/pythons.sh # patched with a program of the virtual environment
 
 cargo build --release --workspace
 cargo test --workspace --exclude manhole-tests # with debug information, which some of them look at

@@ -70,9 +70,16 @@ fn as_the_interpreter_says() {
         };
         let is_loop =
             |frame: &Value| frame["function"].as_str().is_some_and(|name| name.starts_with("_PyEval_EvalFrameDefault"));
-        assert!(count(&native, &is_loop) > 11, "{python:?}");
-        assert_eq!(count(&native, &|frame| frame["python"] == true), 0, "{python:?}");
+        let is_python = |frame: &Value| frame["python"] == true;
+        let replaced = count(&native, &|_| true) - count(&merged, &|frame| !is_python(frame));
+        assert!(replaced > 11, "{python:?}: {replaced}");
+        assert_eq!(count(&native, &is_python), 0, "{python:?}");
         assert_eq!(count(&merged, &is_loop), 0, "{python:?}: {merged}");
+        // Where the loop has no name of its own, its place is known all the same.
+        let main = merged["threads"][0]["frames"].as_array().unwrap();
+        let module = main.iter().rposition(is_python).unwrap();
+        let around: Vec<_> = main[module + 1..].iter().take(6).filter_map(|frame| frame["function"].as_str()).collect();
+        assert!(around.contains(&"PyEval_EvalCode"), "{python:?}: {around:?}");
         assert_eq!(merged["problems"].as_array().map(Vec::len), native["problems"].as_array().map(Vec::len));
         drop(client);
         // And it has noticed nothing.
@@ -180,7 +187,8 @@ fn as_py_spy_says() {
                 let name = name.rsplit('.').next().unwrap_or(name);
                 (frame["filename"].as_str().unwrap().to_owned(), frame["line"].as_u64().unwrap(), name.to_owned())
             });
-            let theirs: Stack = theirs.collect();
+            // It shows the interpreter's own frame of a specialized call, which sys._current_frames() leaves out.
+            let theirs: Stack = theirs.filter(|(file, ..)| file != "__init__").collect();
             assert_eq!(ours.get(&tid), Some(&theirs), "{python:?}, thread {tid}");
             compared += 1;
         }

@@ -12,4 +12,4 @@ mod threads;
 
 pub(crate) use api::Api;
 pub(crate) use interpreter::Interpreter;
-pub(crate) use threads::{PythonFrame, PythonThread};
+pub(crate) use threads::{Call, PythonFrame, PythonThread};

@@ -44,6 +44,18 @@ class Box:
         return number
 
 
+class Made:
+    def __init__(self, is_last):
+        if is_last:
+            wait()
+
+
+def makes():
+    # Made so often that the call is specialized: the interpreter has a frame of its own for it then.
+    for number in range(3000):
+        Made(number == 2999)
+
+
 def generates():
     yield from inner()
 
@@ -164,6 +176,7 @@ def main():
         lines,
         handles,
         destroys,
+        makes,
         lambda: exec(compile("wait()", "<text>", "exec"), {"wait": wait}),
     ]
     threads = [start(function) for function in waiting]

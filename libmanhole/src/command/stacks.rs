@@ -151,7 +151,7 @@ fn take(
 
 /// Puts Python's frames into the stack; what is to be said where they have no place there.
 fn put_in(stack: &mut Stack, executes: &PythonThread, symbols: &mut Symbols<'_>) -> Result<(), String> {
-    let merged = merge(&stack.levels, executes, stack.problem.is_none(), &mut |native, frame| {
+    let merged = merge(&stack.levels, &stack.frames, executes, stack.problem.is_none(), &mut |native, frame| {
         let source = frame.line.and_then(|line| symbols.source_line(&frame.file, line));
         let location = Location {
             function: Some(frame.function.clone()),

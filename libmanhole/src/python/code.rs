@@ -13,18 +13,32 @@ pub(super) struct Code {
     first_line: i64,
     lines: Vec<u8>,
     table: LineTable,
+    /// Before this one, in bytes from the code's start, the function has not begun for those who look at it.
+    first_traceable: i64,
 }
 
 impl Code {
     pub(super) fn read(object: u64, layout: &layout::Code, strings: &Unicode) -> Option<Code> {
         let text = |offset| objects::text(objects::field(object, offset)?, strings);
+        const UNIT: i64 = 2;
+        let first_traceable = match layout.first_traceable() {
+            Some(offset) => i64::from(objects::int(object.checked_add(offset)?)?).saturating_mul(UNIT),
+            None => i64::MIN,
+        };
         Some(Code {
+            first_traceable,
             file: text(layout.filename)?,
             function: text(layout.name)?,
             first_line: objects::int(object.checked_add(layout.first_line)?)?.into(),
             lines: objects::content(objects::field(object, layout.lines)?)?,
             table: layout.table,
         })
+    }
+
+    /// Whether a call that stands at this instruction counts as one: `_PyFrame_IsIncomplete` (Include/internal/pycore_interpframe.h) for what is
+    /// no generator's. The interpreter has such frames of its own too, for calls of `__init__`.
+    pub(super) fn has_begun(&self, instruction: i64) -> bool {
+        instruction >= self.first_traceable
     }
 
     /// The line of the instruction so many bytes from the code's start; `None` where it belongs to no line.
@@ -134,7 +148,14 @@ mod tests {
     use super::*;
 
     fn code(table: LineTable, lines: &[u8]) -> Code {
-        Code { file: "f.py".to_owned(), function: "f".to_owned(), first_line: 10, lines: lines.to_vec(), table }
+        Code {
+            first_traceable: i64::MIN,
+            file: "f.py".to_owned(),
+            function: "f".to_owned(),
+            first_line: 10,
+            lines: lines.to_vec(),
+            table,
+        }
     }
 
     #[test]

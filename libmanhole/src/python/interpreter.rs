@@ -2,6 +2,8 @@
 //!
 //! Context: the agent's thread. Symbols are looked up in the mapped ELF, never by the loader.
 
+use core::ops::Range;
+
 use super::layout::{self, Code, Entry, Frames, Gil, Layout, LineTable, STRINGS, ThreadId};
 use super::objects;
 use crate::memory::Memory;
@@ -15,6 +17,8 @@ pub(crate) struct Interpreter {
     /// The address of the type of code objects.
     pub(super) code_type: u64,
     pub(super) layout: Layout,
+    /// Where its module is mapped.
+    pub(super) mapped: Range<u64>,
 }
 
 impl Interpreter {
@@ -24,18 +28,17 @@ impl Interpreter {
             let runtime = exported(memory, module, "_PyRuntime")?;
             let code_type = exported(memory, module, "PyCode_Type")?;
             let layout = layout_of(memory, module, runtime);
-            Some(layout.map(|layout| Interpreter { runtime, code_type, layout }))
+            Some(layout.map(|layout| Interpreter { runtime, code_type, layout, mapped: module.start..module.end }))
         })
     }
 }
 
 fn layout_of(memory: &Memory, module: &Module, runtime: u64) -> Result<Layout, String> {
-    let minor = minor_version(memory, module).ok_or("its version is not known: 3.8 to 3.13 are")?;
-    let layout = match minor {
-        13 => by_debug_offsets(runtime)?,
-        _ => layout::of(minor).ok_or_else(|| format!("3.{minor} is not known: 3.8 to 3.13 are"))?,
-    };
-    Ok(layout)
+    let minor = minor_version(memory, module).ok_or_else(|| format!("its version is not known: {KNOWN}"))?;
+    match sections(minor) {
+        Some(sections) => by_debug_offsets(runtime, &sections),
+        None => layout::of(minor).ok_or_else(|| format!("3.{minor} is not known: {KNOWN}")),
+    }
 }
 
 /// The version by what it exports: from 3.11 on it says so itself, before that by functions that came with each.
@@ -54,10 +57,34 @@ fn minor_version(memory: &Memory, module: &Module) -> Option<u8> {
     }
 }
 
+/// Which versions are known, for messages.
+const KNOWN: &str = "3.8 to 3.15 are";
+
+/// Where a version's table of offsets has the numbers of each structure, counted in numbers of 8 bytes: the first of each is a size.
+struct Sections {
+    interpreter: usize,
+    gil: usize,
+    thread: usize,
+    native_id: usize,
+    frame: usize,
+    code: usize,
+}
+
+/// The order of Include/internal/pycore_debug_offsets.h, version by version.
+fn sections(minor: u8) -> Option<Sections> {
+    Some(match minor {
+        13 => Sections { interpreter: 6, gil: 17, thread: 19, native_id: 25, frame: 28, code: 34 },
+        14 => Sections { interpreter: 6, gil: 18, thread: 22, native_id: 28, frame: 31, code: 39 },
+        15 => Sections { interpreter: 6, gil: 18, thread: 22, native_id: 31, frame: 39, code: 47 },
+        _ => return None,
+    })
+}
+
 /// What the interpreter itself says, at the start of `_PyRuntime` (Include/internal/pycore_debug_offsets.h): numbers of 8 bytes.
-fn by_debug_offsets(runtime: u64) -> Result<Layout, String> {
+fn by_debug_offsets(runtime: u64, sections: &Sections) -> Result<Layout, String> {
     const COOKIE: &[u8] = b"xdebugpy";
-    const COUNT: usize = 71;
+    /// So much is read of it: no version known has its code objects further back.
+    const COUNT: usize = 60;
     let bytes = objects::bytes(runtime, COUNT * 8).filter(|bytes| bytes.starts_with(COOKIE));
     let bytes = bytes.ok_or("its table of offsets is not there")?;
     let at = |number: usize| {
@@ -68,29 +95,31 @@ fn by_debug_offsets(runtime: u64) -> Result<Layout, String> {
         return Err("it is a free-threaded build, which is not understood".to_owned());
     }
     let pointer = size_of::<u64>() as u64;
+    let &Sections { interpreter, gil, thread, native_id, frame, code } = sections;
     Ok(Layout {
         // The main interpreter stands behind the head of the list.
         main_interpreter: at(5).saturating_add(pointer),
-        next_interpreter: at(8),
-        threads: at(9),
-        next_thread: at(21),
-        thread: ThreadId::Native(at(25)),
+        next_interpreter: at(interpreter + 2),
+        threads: at(interpreter + 3),
+        next_thread: at(thread + 2),
+        thread: ThreadId::Native(at(native_id)),
         frames: Frames::Interpreter {
-            innermost: (at(23), None),
-            previous: at(29),
-            code: at(30),
-            instruction: at(31),
-            entry: Entry::Followed { owner: at(33) },
+            innermost: (at(thread + 4), None),
+            previous: at(frame + 1),
+            code: at(frame + 2),
+            instruction: at(frame + 3),
+            owner: at(frame + 5),
+            entry: Entry::Followed,
         },
         code: Code {
-            filename: at(35),
-            name: at(36),
-            first_line: at(39),
-            lines: at(38),
+            filename: at(code + 1),
+            name: at(code + 2),
+            first_line: at(code + 5),
+            lines: at(code + 4),
             table: LineTable::Locations,
-            start: at(43),
+            start: at(code + 9),
         },
         unicode: STRINGS,
-        gil: Gil::InInterpreter { holder: at(18), locked: at(17) },
+        gil: Gil::InInterpreter { locked: at(gil), holder: at(gil + 1) },
     })
 }

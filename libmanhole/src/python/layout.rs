@@ -50,6 +50,8 @@ pub(super) enum Frames {
         previous: u64,
         code: u64,
         instruction: u64,
+        /// One byte: whose memory it is in (`enum _frameowner`).
+        owner: u64,
         entry: Entry,
     },
 }
@@ -60,13 +62,12 @@ impl Frames {
         const WORD: u64 = 8;
         let last = match *self {
             Frames::Objects { back, code, last_instruction, .. } => back.max(code).max(last_instruction),
-            Frames::Interpreter { previous, code, instruction, entry, .. } => {
+            Frames::Interpreter { previous, code, instruction, owner, entry, .. } => {
                 let mark = match entry {
-                    Entry::Marked(offset) | Entry::Followed { owner: offset } => {
-                        offset.saturating_add(1).saturating_sub(WORD)
-                    }
+                    Entry::Marked(offset) => offset.max(owner),
+                    Entry::Followed => owner,
                 };
-                previous.max(code).max(instruction).max(mark)
+                previous.max(code).max(instruction).max(mark.saturating_add(1).saturating_sub(WORD))
             }
         };
         usize::try_from(last.saturating_add(WORD)).unwrap_or(usize::MAX)
@@ -79,7 +80,7 @@ pub(super) enum Entry {
     /// `is_entry` is set in it.
     Marked(u64),
     /// Behind it stands a frame without code, whose `owner` is at least `FRAME_OWNED_BY_CSTACK`.
-    Followed { owner: u64 },
+    Followed,
 }
 
 /// `PyCodeObject`.
@@ -92,6 +93,15 @@ pub(super) struct Code {
     pub(super) table: LineTable,
     /// `co_code_adaptive`, where instructions are told by their address.
     pub(super) start: u64,
+}
+
+impl Code {
+    /// `_co_firsttraceable`, where instructions are told by their address: with `co_extra` between them it stands before the code in all
+    /// versions from 3.11 on.
+    pub(super) fn first_traceable(&self) -> Option<u64> {
+        const BEFORE: u64 = 16;
+        self.start.checked_sub(BEFORE)
+    }
 }
 
 /// How lines are written down.
@@ -165,6 +175,7 @@ const V3_11: Layout = Layout {
         previous: 48,
         code: 32,
         instruction: 56,
+        owner: 69,
         entry: Entry::Marked(68),
     },
     code: Code { filename: 112, name: 120, first_line: 72, lines: 136, table: LineTable::Locations, start: 184 },
@@ -183,7 +194,8 @@ const V3_12: Layout = Layout {
         previous: 8,
         code: 0,
         instruction: 56,
-        entry: Entry::Followed { owner: 70 },
+        owner: 70,
+        entry: Entry::Followed,
     },
     code: Code { filename: 112, name: 120, first_line: 68, lines: 136, table: LineTable::Locations, start: 192 },
     unicode: STRINGS,

@@ -3,6 +3,7 @@
 //! Context: the agent's thread. A thread that runs changes its frames while they are read: they are read until two readings agree, and what
 //! differs to the end is not certain.
 
+use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -30,10 +31,22 @@ pub(crate) struct PythonFrame {
     pub(crate) certain: bool,
 }
 
-/// What a thread executes: for each call of the evaluation loop, innermost first, its frames, innermost first.
+/// A call of the evaluation loop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// Innermost first.
+    pub(crate) frames: Vec<PythonFrame>,
+    /// An address in the stack frame of the function that is the loop, or has it inlined, where the interpreter has one: from 3.12 on.
+    pub(crate) on_stack: Option<u64>,
+}
+
+/// What a thread executes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PythonThread {
-    pub(crate) calls: Vec<Vec<PythonFrame>>,
+    /// Where the interpreter's module is mapped.
+    pub(crate) interpreter: Range<u64>,
+    /// Innermost first.
+    pub(crate) calls: Vec<Call>,
     pub(crate) has_gil: bool,
     /// Whether it has not run since its native stack was captured.
     pub(crate) has_rested: bool,
@@ -48,13 +61,15 @@ struct Raw {
     instruction: i64,
     /// In which call of the evaluation loop, counted from the innermost one.
     call: usize,
+    is_generators: bool,
 }
 
-/// Frames, innermost first, and how many calls of the evaluation loop.
+/// Frames, innermost first, how many calls of the evaluation loop, and where on the native stack each is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Walk {
     frames: Vec<Raw>,
     calls: usize,
+    on_stack: Vec<u64>,
 }
 
 /// One look at the interpreter's threads.
@@ -121,8 +136,15 @@ impl Interpreter {
     }
 }
 
-/// `FRAME_OWNED_BY_CSTACK` (Include/internal/pycore_frame.h of 3.12): frames of no function.
+/// `FRAME_OWNED_BY_CSTACK` of 3.12, `FRAME_OWNED_BY_INTERPRETER` from 3.14 on (Include/internal/pycore_interpframe_structs.h), and what
+/// stands behind it: frames of no function.
 const ON_C_STACK: u8 = 3;
+
+/// `FRAME_OWNED_BY_GENERATOR`.
+const OF_GENERATOR: u8 = 1;
+
+/// The bits of a reference that say from 3.14 on who counts it (Include/internal/pycore_stackref.h); no object's address has them.
+const TAG: u64 = 3;
 
 impl Walk {
     fn push(&mut self, frame: Raw) -> Option<()> {
@@ -141,32 +163,40 @@ impl Threads<'_> {
                     let frame = Piece::read(address, size)?;
                     let code = self.verified(frame.word(code)?)?;
                     let instruction = i64::from(frame.int(last_instruction)?) * unit;
-                    walk.push(Raw { address, code, instruction, call: walk.calls })?;
+                    walk.push(Raw { address, code, instruction, call: walk.calls, is_generators: false })?;
                     walk.calls += 1;
                     address = frame.word(back)?;
                 }
             }
-            Frames::Interpreter { innermost: (at, behind), previous, code, instruction, entry } => {
+            Frames::Interpreter { innermost: (at, behind), previous, code, instruction, owner, entry } => {
                 let mut address = objects::field(state, at)?;
                 if let Some(offset) = behind {
                     address = objects::field(address, offset)?;
                 }
                 while address != 0 {
                     let frame = Piece::read(address, size)?;
-                    let is_of_no_function = match entry {
-                        Entry::Marked(_) => false,
-                        Entry::Followed { owner } => frame.byte(owner)? >= ON_C_STACK,
-                    };
+                    let owner = frame.byte(owner)?;
+                    let is_of_no_function = matches!(entry, Entry::Followed) && owner >= ON_C_STACK;
                     if walk.calls > DEPTH {
                         return None;
                     }
                     if is_of_no_function {
-                        walk.calls += 1;
+                        // What 3.15 has at the bottom of every stack ends no call.
+                        if walk.frames.last().is_some_and(|frame| frame.call == walk.calls) {
+                            walk.calls += 1;
+                            walk.on_stack.push(address);
+                        }
                     } else {
-                        let code = self.verified(frame.word(code)?)?;
+                        let code = self.verified(frame.word(code)? & !TAG)?;
                         let start = code.checked_add(self.interpreter.layout.code.start)?;
                         let instruction = frame.word(instruction)?.wrapping_sub(start) as i64;
-                        walk.push(Raw { address, code, instruction, call: walk.calls })?;
+                        walk.push(Raw {
+                            address,
+                            code,
+                            instruction,
+                            call: walk.calls,
+                            is_generators: owner == OF_GENERATOR,
+                        })?;
                         if let Entry::Marked(offset) = entry {
                             walk.calls += usize::from(frame.byte(offset)? != 0);
                         }
@@ -191,6 +221,7 @@ impl Threads<'_> {
     pub(crate) fn of(&mut self, tid: i32, rests: &dyn Fn() -> bool) -> Option<Result<PythonThread, String>> {
         let state = *self.states.get(&tid)?;
         let has_gil = self.holder == Some(state);
+        let interpreter = self.interpreter.mapped.clone();
         let mut before: Option<Walk> = None;
         for _ in 0..READINGS {
             let Some(walk) = self.walk(state) else { continue };
@@ -199,7 +230,7 @@ impl Threads<'_> {
             let has_rested = rests();
             if has_rested || agrees {
                 let calls = self.named(&walk, walk.frames.len());
-                return Some(calls.map(|calls| PythonThread { calls, has_gil, has_rested }));
+                return Some(calls.map(|calls| PythonThread { calls, has_gil, has_rested, interpreter }));
             }
             before = Some(walk);
         }
@@ -208,15 +239,21 @@ impl Threads<'_> {
             return Some(Err("they change faster than they can be read".to_owned()));
         };
         let calls = self.named(&last, common(before, &last));
-        Some(calls.map(|calls| PythonThread { calls, has_gil, has_rested: false }))
+        Some(calls.map(|calls| PythonThread { calls, has_gil, has_rested: false, interpreter }))
     }
 
     /// The frames with their names; the outermost `same` ones are certain.
-    fn named(&mut self, walk: &Walk, same: usize) -> Result<Vec<Vec<PythonFrame>>, String> {
+    fn named(&mut self, walk: &Walk, same: usize) -> Result<Vec<Call>, String> {
         let uncertain = walk.frames.len().saturating_sub(same);
-        let mut calls = vec![Vec::new(); walk.calls];
+        let mut calls = vec![Call::default(); walk.calls];
+        for (call, &address) in calls.iter_mut().zip(&walk.on_stack) {
+            call.on_stack = Some(address);
+        }
         for (number, raw) in walk.frames.iter().enumerate() {
             let code = self.code(raw.code).ok_or("a code object cannot be read")?;
+            if !raw.is_generators && !code.has_begun(raw.instruction) {
+                continue;
+            }
             let frame = PythonFrame {
                 file: code.file.clone(),
                 function: code.function.clone(),
@@ -224,8 +261,8 @@ impl Threads<'_> {
                 certain: number >= uncertain,
             };
             match calls.get_mut(raw.call) {
-                Some(call) => call.push(frame),
-                None => calls.push(vec![frame]),
+                Some(call) => call.frames.push(frame),
+                None => calls.push(Call { frames: vec![frame], on_stack: None }),
             }
         }
         Ok(calls)

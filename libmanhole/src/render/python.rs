@@ -2,8 +2,11 @@
 //!
 //! Context: the agent's thread. Pure.
 
+use std::collections::BTreeMap;
+
 use super::Level;
-use crate::python::{PythonFrame, PythonThread};
+use crate::python::{Call, PythonFrame, PythonThread};
+use crate::snapshot::Frame;
 
 /// The function that executes Python's code.
 const LOOP: &str = "_PyEval_EvalFrameDefault";
@@ -16,47 +19,98 @@ pub(crate) enum Merged {
     Apart(Vec<Level>, String),
 }
 
-/// The levels of a thread with Python's in the place of the evaluation loop's. `complete` says that the native stack reaches the
-/// thread's start; `level` makes a level of a frame, in the place of a native one.
+/// The levels of a thread with Python's in the place of the evaluation loop's. `frames` are the physical ones, `complete` says that they
+/// reach the thread's start; `level` makes a level of a frame, in the place of a native one.
 pub(crate) fn merge(
     native: &[Level],
+    frames: &[Frame],
     python: &PythonThread,
     complete: bool,
     level: &mut dyn FnMut(&Level, &PythonFrame) -> Level,
 ) -> Merged {
-    let loops = native.iter().filter(|level| is_loop(level)).count();
-    // Where it has run since, what it has called meanwhile has no native frame; the outermost calls are still the same.
-    let newer = if python.has_rested || !complete { 0 } else { python.calls.len().saturating_sub(loops) };
-    let known = python.calls.get(newer..).unwrap_or_default();
-    let calls = known.len();
-    if calls > loops && (complete || loops == 0) {
-        let all = native.last().map(|last| known.iter().flatten().map(|frame| level(last, frame)).collect());
-        let reason = format!("{calls} calls of the evaluation loop, where the native stack has {loops}");
-        return Merged::Apart(all.unwrap_or_default(), reason);
-    }
-    // The outermost frames are the surest where all are there: a loop that has just begun has no frame yet.
-    let mut without = if complete { loops.saturating_sub(calls) } else { 0 };
-    let mut calls = known.iter();
-    let mut merged = Vec::new();
-    for native in native {
-        let call = match is_loop(native) {
-            true if without > 0 => {
-                without -= 1;
-                None
+    let mut places = match by_address(native, frames, python, complete) {
+        Some(places) => places,
+        None => match by_name(native, python, complete) {
+            Ok(places) => places,
+            Err(reason) => {
+                let all = native.last().map(|last| outer(last, &python.calls, level));
+                return Merged::Apart(all.unwrap_or_default(), reason);
             }
-            true => calls.next(),
-            false => None,
-        };
-        match call {
-            Some(frames) if !frames.is_empty() => merged.extend(frames.iter().map(|frame| level(native, frame))),
-            _ => merged.push(native.clone()),
+        },
+    };
+    let mut merged = Vec::new();
+    for (index, native) in native.iter().enumerate() {
+        match places.at.remove(&index) {
+            Some(frames) => merged.extend(frames.iter().map(|frame| level(native, frame))),
+            None => merged.push(native.clone()),
         }
     }
-    // What is further out than the native stack could be followed.
     if let Some(last) = native.last() {
-        merged.extend(calls.flatten().map(|frame| level(last, frame)));
+        merged.extend(outer(last, places.further_out, level));
     }
     Merged::Together(merged)
+}
+
+fn outer(last: &Level, calls: &[Call], level: &mut dyn FnMut(&Level, &PythonFrame) -> Level) -> Vec<Level> {
+    calls.iter().flat_map(|call| &call.frames).map(|frame| level(last, frame)).collect()
+}
+
+/// Where calls of the evaluation loop have their places.
+#[derive(Default)]
+struct Places<'p> {
+    /// By the index of the native level: the frames that stand there instead.
+    at: BTreeMap<usize, &'p [PythonFrame]>,
+    /// What is further out than the native stack could be followed.
+    further_out: &'p [Call],
+}
+
+/// By what each call has on the stack: the frame around that is the loop, whatever it is called, or has it inlined. `None` where the
+/// interpreter has nothing there, or on another stack than this one.
+fn by_address<'p>(native: &[Level], frames: &[Frame], python: &'p PythonThread, complete: bool) -> Option<Places<'p>> {
+    let innermost = frames.first()?.registers.sp()?;
+    let mut places = Places::default();
+    for (number, call) in python.calls.iter().enumerate() {
+        let address = call.on_stack?;
+        // It has run since, and has called this meanwhile.
+        if address < innermost && !python.has_rested {
+            continue;
+        }
+        let is_around = |frame: &Frame| {
+            frame.registers.sp().is_some_and(|sp| sp <= address) && frame.cfa.is_some_and(|cfa| address < cfa)
+        };
+        let Some(around) = frames.iter().position(is_around) else {
+            places.further_out = python.calls.get(number..).filter(|_| !complete)?;
+            break;
+        };
+        let levels = || native.iter().enumerate().filter(|(_, level)| level.frame == around);
+        let (index, level) = levels().find(|(_, level)| is_loop(level)).or_else(|| levels().next_back())?;
+        let comes_next = places.at.last_key_value().is_none_or(|(&before, _)| before < index);
+        if !comes_next || !python.interpreter.contains(&level.pc) {
+            return None;
+        }
+        if !call.frames.is_empty() {
+            places.at.insert(index, &call.frames);
+        }
+    }
+    Some(places)
+}
+
+/// By the name of the function that is the loop.
+fn by_name<'p>(native: &[Level], python: &'p PythonThread, complete: bool) -> Result<Places<'p>, String> {
+    let loops: Vec<_> = native.iter().enumerate().filter(|(_, level)| is_loop(level)).map(|(index, _)| index).collect();
+    // Where it has run since, what it has called meanwhile has no native frame; the outermost calls are still the same.
+    let newer = if python.has_rested || !complete { 0 } else { python.calls.len().saturating_sub(loops.len()) };
+    let known = python.calls.get(newer..).unwrap_or_default();
+    if known.len() > loops.len() && (complete || loops.is_empty()) {
+        let calls = known.len();
+        return Err(format!("{calls} calls of the evaluation loop, where the native stack has {}", loops.len()));
+    }
+    // The outermost frames are the surest where all are there: a loop that has just begun has no frame yet.
+    let without = if complete { loops.len().saturating_sub(known.len()) } else { 0 };
+    let places = loops.iter().skip(without).zip(known);
+    let at: BTreeMap<_, _> =
+        places.map(|(&index, call)| (index, call.frames.as_slice())).filter(|(_, frames)| !frames.is_empty()).collect();
+    Ok(Places { at, further_out: known.get(loops.len().saturating_sub(without)..).unwrap_or_default() })
 }
 
 fn is_loop(level: &Level) -> bool {
@@ -89,7 +143,8 @@ mod tests {
             certain: true,
         };
         PythonThread {
-            calls: calls.iter().map(|call| call.iter().map(frame).collect()).collect(),
+            interpreter: 0x1000..0x2000,
+            calls: calls.iter().map(|call| Call { frames: call.iter().map(frame).collect(), on_stack: None }).collect(),
             has_gil: false,
             has_rested: true,
         }
@@ -100,7 +155,7 @@ mod tests {
     }
 
     fn merged(native: &[Level], python: &PythonThread, complete: bool) -> Merged {
-        merge(native, python, complete, &mut |native, frame| {
+        merge(native, &[], python, complete, &mut |native, frame| {
             Level::of_python(
                 native,
                 fixtures::place(Some(&frame.function), 0, "", Some((&frame.file, 1))),
