@@ -46,6 +46,24 @@ fn ours(client: &mut StructuredClient, line: &str) -> BTreeMap<i64, Stack> {
     threads.iter().map(|thread| (thread["tid"].as_i64().unwrap(), stack(thread))).collect()
 }
 
+/// What `threading` calls the threads of the victim.
+const NAMES: [&str; 14] = [
+    "MainThread",
+    "wait",
+    "<lambda>",
+    "<lambda>",
+    "a longer name than the kernel has room for: größe",
+    "<lambda>",
+    "by_c",
+    "in_c",
+    "lines",
+    "handles",
+    "destroys",
+    "makes",
+    "<lambda>",
+    "with a dictionary",
+];
+
 #[test]
 fn as_the_interpreter_says() {
     let _turn = turn::shared();
@@ -61,6 +79,13 @@ fn as_the_interpreter_says() {
             let main: Vec<&str> = ours[&victim.pid().into()].iter().map(|(.., function)| function.as_str()).collect();
             assert_eq!(main, ["main", "<module>"], "{python:?}, {line}");
         }
+        // And so are their names; from 3.14 on the kernel has them too, cut.
+        let named = client.data("info threads");
+        let names: Vec<&str> = (named["threads"].as_array().unwrap().iter())
+            .filter(|thread| thread["own"] == false)
+            .map(|thread| thread["python_name"].as_str().unwrap_or_else(|| thread["name"].as_str().unwrap()))
+            .collect();
+        assert_eq!(names, NAMES, "{python:?}");
         // The machine's frames are all around them, and none of the loop's is left.
         let native = client.data("bt native all");
         let merged = client.data("bt all");

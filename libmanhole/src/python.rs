@@ -5,8 +5,10 @@
 
 mod api;
 mod code;
+mod dicts;
 mod interpreter;
 mod layout;
+mod names;
 mod objects;
 mod threads;
 

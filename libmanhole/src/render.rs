@@ -124,6 +124,8 @@ pub(crate) struct Stack {
     pub(crate) native: Vec<Level>,
     /// Whether the thread holds the lock of the Python interpreter.
     pub(crate) has_gil: bool,
+    /// The thread's name in Python, where that is another than the kernel's.
+    pub(crate) python_name: Option<String>,
     /// Why the stack does not reach the thread's start, or is not there at all.
     pub(crate) problem: Option<String>,
 }
@@ -247,6 +249,7 @@ pub(crate) mod fixtures {
             apart: Vec::new(),
             native: Vec::new(),
             has_gil: false,
+            python_name: None,
             problem: None,
         }
     }

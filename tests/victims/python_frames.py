@@ -180,6 +180,13 @@ def main():
         lambda: exec(compile("wait()", "<text>", "exec"), {"wait": wait}),
     ]
     threads = [start(function) for function in waiting]
+    # Its name is an attribute as any other, wherever the interpreter keeps them.
+    threads[3].name = "a longer name than the kernel has room for: größe"
+    with_dictionary = start(wait)
+    for number in range(40):
+        setattr(with_dictionary, f"attribute{number}", number)
+    with_dictionary.name = "with a dictionary"
+    threads.append(with_dictionary)
     if "busy" in sys.argv:
         start(busy)
     if "sub" in sys.argv:

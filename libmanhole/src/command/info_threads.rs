@@ -5,8 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{Command, Context, Takes};
-use crate::render::frames::{in_gdb_s_form, level_data, thread_data};
-use crate::render::quote::plain;
+use crate::render::frames::{in_gdb_s_form, level_data, names, thread_data};
 
 pub(super) static COMMAND: Command = Command {
     names: &["info threads"],
@@ -21,11 +20,8 @@ fn run(context: &mut Context<'_, '_>, _arguments: &str) -> Result<(), String> {
     context.look_again(false);
     let selected = context.selected().map(|stack| stack.thread.tid).ok();
     let look = context.look();
-    let target = |name: &str, tid: i32, own: bool| {
-        format!("LWP {tid} \"{}\"{}", plain(name), if own { " (manhole)" } else { "" })
-    };
     let targets: Vec<String> =
-        look.stacks.iter().map(|stack| target(&stack.thread.name, stack.thread.tid, stack.thread.own)).collect();
+        look.stacks.iter().map(|stack| format!("LWP {} {}", stack.thread.tid, names(stack))).collect();
     let width = targets.iter().map(|text| text.chars().count()).max().unwrap_or(0).max("Target Id".len());
     context.out.line(format_args!("  {:<4} {:width$} Frame", "Id", "Target Id"));
     let mut data = Vec::new();

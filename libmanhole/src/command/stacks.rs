@@ -127,11 +127,12 @@ fn take(
         let executes = python.as_mut().and_then(|python| python.of(thread.tid, &|| capture::has_rested(&thread)));
         let tid = thread.tid;
         let (native, apart) = (Vec::new(), Vec::new());
-        let (state_text, has_gil) = (
-            String::new(),
-            executes.as_ref().is_some_and(|executes| executes.as_ref().is_ok_and(|executes| executes.has_gil)),
-        );
-        let mut stack = Stack { number: 0, thread, state: state_text, frames, levels, apart, native, has_gil, problem };
+        let of_python = executes.as_ref().and_then(|executes| executes.as_ref().ok());
+        let has_gil = of_python.is_some_and(|python| python.has_gil);
+        let python_name = of_python.and_then(|python| python.name.clone()).filter(|name| *name != thread.name);
+        let text = String::new();
+        let mut stack =
+            Stack { number: 0, thread, state: text, frames, levels, apart, native, has_gil, python_name, problem };
         let placed = executes.map_or(Ok(()), |executes| {
             let executes = executes?;
             if executes.has_gil {

@@ -4,8 +4,7 @@
 
 use super::find::{self, Found};
 use super::{Command, Context, Takes, frame, print};
-use crate::render::frames::thread_data;
-use crate::render::quote::plain;
+use crate::render::frames::{names, thread_data};
 
 pub(super) static COMMAND: Command = Command {
     names: &["thread"],
@@ -97,10 +96,10 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
     context.say_age();
     let stack = context.selected()?;
     let (number, tid, state) = (stack.number, stack.thread.tid, stack.state.clone());
-    let name = plain(&stack.thread.name);
+    let names = names(&stack);
     let mut data = thread_data(&stack);
     let verb = if arguments.is_empty() { "Current thread is" } else { "Switching to thread" };
-    context.out.line(format_args!("[{verb} {number} (LWP {tid}) \"{name}\" ({state})]"));
+    context.out.line(format_args!("[{verb} {number} (LWP {tid}) {names} ({state})]"));
     match frame::show(context) {
         Ok(shown) => {
             if let Some(object) = data.as_object_mut() {

@@ -4,7 +4,7 @@
 
 use core::ops::Range;
 
-use super::layout::{self, Code, Entry, Frames, Gil, Layout, LineTable, STRINGS, ThreadId};
+use super::layout::{self, Attributes, Code, Entry, Frames, Gil, Keys, Layout, LineTable, STRINGS, ThreadId};
 use super::objects;
 use crate::memory::Memory;
 use crate::modules::{Module, Modules};
@@ -14,11 +14,18 @@ use crate::symbols::exported;
 pub(crate) struct Interpreter {
     /// The address of `_PyRuntime`.
     pub(super) runtime: u64,
-    /// The address of the type of code objects.
-    pub(super) code_type: u64,
+    pub(super) types: Types,
     pub(super) layout: Layout,
     /// Where its module is mapped.
     pub(super) mapped: Range<u64>,
+}
+
+/// The addresses of types, by which objects are known.
+pub(super) struct Types {
+    pub(super) code: u64,
+    pub(super) dict: u64,
+    pub(super) str: u64,
+    pub(super) int: u64,
 }
 
 impl Interpreter {
@@ -26,9 +33,15 @@ impl Interpreter {
     pub(crate) fn find(modules: &Modules, memory: &Memory) -> Option<Result<Interpreter, String>> {
         modules.modules.iter().find_map(|module| {
             let runtime = exported(memory, module, "_PyRuntime")?;
-            let code_type = exported(memory, module, "PyCode_Type")?;
+            let of = |name| exported(memory, module, name);
+            let types = Types {
+                code: of("PyCode_Type")?,
+                dict: of("PyDict_Type")?,
+                str: of("PyUnicode_Type")?,
+                int: of("PyLong_Type")?,
+            };
             let layout = layout_of(memory, module, runtime);
-            Some(layout.map(|layout| Interpreter { runtime, code_type, layout, mapped: module.start..module.end }))
+            Some(layout.map(|layout| Interpreter { runtime, types, layout, mapped: module.start..module.end }))
         })
     }
 }
@@ -63,19 +76,49 @@ const KNOWN: &str = "3.8 to 3.15 are";
 /// Where a version's table of offsets has the numbers of each structure, counted in numbers of 8 bytes: the first of each is a size.
 struct Sections {
     interpreter: usize,
+    modules: usize,
     gil: usize,
     thread: usize,
     native_id: usize,
     frame: usize,
     code: usize,
+    /// What the table does not have before 3.15, in bytes.
+    cached_keys: u64,
 }
 
 /// The order of Include/internal/pycore_debug_offsets.h, version by version.
 fn sections(minor: u8) -> Option<Sections> {
     Some(match minor {
-        13 => Sections { interpreter: 6, gil: 17, thread: 19, native_id: 25, frame: 28, code: 34 },
-        14 => Sections { interpreter: 6, gil: 18, thread: 22, native_id: 28, frame: 31, code: 39 },
-        15 => Sections { interpreter: 6, gil: 18, thread: 22, native_id: 31, frame: 39, code: 47 },
+        13 => Sections {
+            interpreter: 6,
+            modules: 11,
+            gil: 17,
+            thread: 19,
+            native_id: 25,
+            frame: 28,
+            code: 34,
+            cached_keys: 880,
+        },
+        14 => Sections {
+            interpreter: 6,
+            modules: 12,
+            gil: 18,
+            thread: 22,
+            native_id: 28,
+            frame: 31,
+            code: 39,
+            cached_keys: 880,
+        },
+        15 => Sections {
+            interpreter: 6,
+            modules: 12,
+            gil: 18,
+            thread: 22,
+            native_id: 31,
+            frame: 39,
+            code: 47,
+            cached_keys: 888,
+        },
         _ => return None,
     })
 }
@@ -95,7 +138,7 @@ fn by_debug_offsets(runtime: u64, sections: &Sections) -> Result<Layout, String>
         return Err("it is a free-threaded build, which is not understood".to_owned());
     }
     let pointer = size_of::<u64>() as u64;
-    let &Sections { interpreter, gil, thread, native_id, frame, code } = sections;
+    let &Sections { interpreter, modules, gil, thread, native_id, frame, code, cached_keys } = sections;
     Ok(Layout {
         // The main interpreter stands behind the head of the list.
         main_interpreter: at(5).saturating_add(pointer),
@@ -121,5 +164,11 @@ fn by_debug_offsets(runtime: u64, sections: &Sections) -> Result<Layout, String>
         },
         unicode: STRINGS,
         gil: Gil::InInterpreter { locked: at(gil), holder: at(gil + 1) },
+        modules: at(modules),
+        ident: at(native_id - 1),
+        keys: Keys::Logarithms,
+        attributes: Attributes::Inline,
+        cached_keys,
+        is_size_tagged: true,
     })
 }

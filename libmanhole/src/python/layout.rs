@@ -19,6 +19,38 @@ pub(super) struct Layout {
     pub(super) code: Code,
     pub(super) unicode: Unicode,
     pub(super) gil: Gil,
+    /// `PyInterpreterState.modules`, `.imports.modules`: what `sys.modules` is.
+    pub(super) modules: u64,
+    /// `PyThreadState.thread_id`: a `pthread_t`, and what Python knows the thread by.
+    pub(super) ident: u64,
+    pub(super) keys: Keys,
+    pub(super) attributes: Attributes,
+    /// `PyHeapTypeObject.ht_cached_keys`.
+    pub(super) cached_keys: u64,
+    /// Whether the number of an `int`'s digits has three bits more, at the low end.
+    pub(super) is_size_tagged: bool,
+}
+
+/// The keys of a dictionary (`PyDictKeysObject`).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Keys {
+    /// With the size of the table of indices; each entry has a hash.
+    Sized,
+    /// With the logarithms of the sizes; where all keys are strings, the entries have no hash.
+    Logarithms,
+}
+
+/// Where the attributes of an instance are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Attributes {
+    /// In a dictionary, at the type's `tp_dictoffset`.
+    ByOffset,
+    /// Before the object stand a pointer to the values and one to the dictionary: one of them is null.
+    Beside,
+    /// Before the object stands a pointer: to the dictionary or, where its lowest bit is set, to one byte before the values.
+    Tagged,
+    /// Behind the object, as long as there is no dictionary.
+    Inline,
 }
 
 /// How a thread is known.
@@ -154,13 +186,21 @@ const V3_8: Layout = Layout {
     code: Code { filename: 104, name: 112, first_line: 40, lines: 120, table: LineTable::Increments, start: 0 },
     unicode: OLD_STRINGS,
     gil: Gil::InRuntime { holder: 1160, locked: 1168 },
+    modules: 56,
+    ident: 176,
+    keys: Keys::Sized,
+    attributes: Attributes::ByOffset,
+    cached_keys: 872,
+    is_size_tagged: false,
 };
 
-const V3_9: Layout = Layout { gil: Gil::InRuntime { holder: 360, locked: 368 }, ..V3_8 };
+const V3_9: Layout =
+    Layout { gil: Gil::InRuntime { holder: 360, locked: 368 }, modules: 856, cached_keys: 864, ..V3_8 };
 
 const V3_10: Layout = Layout {
     frames: Frames::Objects { innermost: 24, back: 24, code: 32, last_instruction: 96, unit: 2 },
     code: Code { table: LineTable::Ranges, ..V3_8.code },
+    cached_keys: 872,
     ..V3_9
 };
 
@@ -181,6 +221,12 @@ const V3_11: Layout = Layout {
     code: Code { filename: 112, name: 120, first_line: 72, lines: 136, table: LineTable::Locations, start: 184 },
     unicode: OLD_STRINGS,
     gil: Gil::InRuntime { holder: 368, locked: 376 },
+    modules: 888,
+    ident: 152,
+    keys: Keys::Logarithms,
+    attributes: Attributes::Beside,
+    cached_keys: 872,
+    is_size_tagged: false,
 };
 
 const V3_12: Layout = Layout {
@@ -200,6 +246,12 @@ const V3_12: Layout = Layout {
     code: Code { filename: 112, name: 120, first_line: 68, lines: 136, table: LineTable::Locations, start: 192 },
     unicode: STRINGS,
     gil: Gil::ByInterpreter { gil: 384, holder: 8, locked: 16 },
+    modules: 944,
+    ident: 136,
+    keys: Keys::Logarithms,
+    attributes: Attributes::Tagged,
+    cached_keys: 880,
+    is_size_tagged: true,
 };
 
 /// The layout of CPython 3.`minor`, where it is written down here.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::Interpreter;
 use super::code::Code;
+use super::dicts::TYPE;
 use super::layout::{Entry, Frames, Gil, ThreadId};
 use super::objects::{self, Piece};
 
@@ -48,6 +49,8 @@ pub(crate) struct PythonThread {
     /// Innermost first.
     pub(crate) calls: Vec<Call>,
     pub(crate) has_gil: bool,
+    /// As the module `threading` has it.
+    pub(crate) name: Option<String>,
     /// Whether it has not run since its native stack was captured.
     pub(crate) has_rested: bool,
 }
@@ -78,6 +81,8 @@ pub(crate) struct Threads<'i> {
     /// By the kernel's id: the thread's state.
     states: BTreeMap<i32, u64>,
     holder: Option<u64>,
+    /// By the interpreter's id.
+    names: BTreeMap<u64, String>,
     codes: BTreeMap<u64, Option<Rc<Code>>>,
     /// Interpreters beside the main one, whose threads are not among these.
     pub(crate) others: usize,
@@ -108,7 +113,8 @@ impl Interpreter {
             }
         }
         let (holder, others) = (self.holder(interpreter), self.others(interpreter));
-        Some(Threads { interpreter: self, states, holder, codes: BTreeMap::new(), others })
+        let names = self.names(interpreter).unwrap_or_default();
+        Some(Threads { interpreter: self, states, holder, names, codes: BTreeMap::new(), others })
     }
 
     /// How many interpreters there are beside the main one.
@@ -210,8 +216,7 @@ impl Threads<'_> {
 
     /// The address of a code object, if it is one.
     fn verified(&mut self, address: u64) -> Option<u64> {
-        const TYPE: u64 = 8;
-        if !self.codes.contains_key(&address) && objects::field(address, TYPE)? != self.interpreter.code_type {
+        if !self.codes.contains_key(&address) && objects::field(address, TYPE)? != self.interpreter.types.code {
             return None;
         }
         Some(address)
@@ -222,6 +227,8 @@ impl Threads<'_> {
         let state = *self.states.get(&tid)?;
         let has_gil = self.holder == Some(state);
         let interpreter = self.interpreter.mapped.clone();
+        let ident = objects::field(state, self.interpreter.layout.ident);
+        let name = ident.and_then(|ident| self.names.get(&ident)).cloned();
         let mut before: Option<Walk> = None;
         for _ in 0..READINGS {
             let Some(walk) = self.walk(state) else { continue };
@@ -230,7 +237,7 @@ impl Threads<'_> {
             let has_rested = rests();
             if has_rested || agrees {
                 let calls = self.named(&walk, walk.frames.len());
-                return Some(calls.map(|calls| PythonThread { calls, has_gil, has_rested, interpreter }));
+                return Some(calls.map(|calls| PythonThread { calls, has_gil, name, has_rested, interpreter }));
             }
             before = Some(walk);
         }
@@ -239,7 +246,7 @@ impl Threads<'_> {
             return Some(Err("they change faster than they can be read".to_owned()));
         };
         let calls = self.named(&last, common(before, &last));
-        Some(calls.map(|calls| PythonThread { calls, has_gil, has_rested: false, interpreter }))
+        Some(calls.map(|calls| PythonThread { calls, has_gil, name, has_rested: false, interpreter }))
     }
 
     /// The frames with their names; the outermost `same` ones are certain.

@@ -62,9 +62,10 @@ fn push_group(text: &mut String, pid: i32, group: &[&Stack]) {
     text.push('\n');
     for stack in group.iter().take(HEADERS) {
         text.push_str(&format!(
-            "######### ProcessID={pid}, ThreadID={}, Name={}, State={} #########\n",
+            "######### ProcessID={pid}, ThreadID={}, Name={}{}, State={} #########\n",
             stack.thread.tid,
             quote::plain(&stack.thread.name),
+            stack.python_name.as_ref().map(|name| format!(" [{}]", quote::plain(name))).unwrap_or_default(),
             quote::plain(&stack.state)
         ));
     }

@@ -47,9 +47,14 @@ pub(crate) fn numbered(number: usize, level: &Level) -> String {
 
 /// `Thread N (LWP T) "name" (state):`.
 pub(crate) fn thread_line(stack: &Stack) -> String {
+    format!("Thread {} (LWP {}) {} ({}):", stack.number, stack.thread.tid, names(stack), stack.state)
+}
+
+/// `"name"`, with what Python calls it behind that in brackets.
+pub(crate) fn names(stack: &Stack) -> String {
     let own = if stack.thread.own { " (manhole)" } else { "" };
-    let name = super::quote::plain(&stack.thread.name);
-    format!("Thread {} (LWP {}) \"{name}\"{own} ({}):", stack.number, stack.thread.tid, stack.state)
+    let python = stack.python_name.as_ref().map(|name| format!(" [{}]", super::quote::plain(name)));
+    format!("\"{}\"{}{own}", super::quote::plain(&stack.thread.name), python.unwrap_or_default())
 }
 
 /// Which frames of a stack to show: the innermost `n`, the outermost `n`, or all.
@@ -139,6 +144,7 @@ pub(crate) fn thread_data(stack: &Stack) -> Value {
         "number": stack.number,
         "tid": stack.thread.tid,
         "name": stack.thread.name,
+        "python_name": stack.python_name,
         "state": stack.state,
         "own": stack.thread.own,
         "method": method,

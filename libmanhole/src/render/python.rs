@@ -146,6 +146,7 @@ mod tests {
             interpreter: 0x1000..0x2000,
             calls: calls.iter().map(|call| Call { frames: call.iter().map(frame).collect(), on_stack: None }).collect(),
             has_gil: false,
+            name: None,
             has_rested: true,
         }
     }

@@ -1,0 +1,53 @@
+//! The names that the module `threading` has for its threads.
+//!
+//! Context: the agent's thread.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Interpreter;
+use super::dicts::TYPE;
+use super::objects;
+
+/// `md_dict` of `PyModuleObject` (Include/internal/pycore_moduleobject.h).
+const OF_MODULE: u64 = 16;
+
+impl Interpreter {
+    /// By `threading.get_ident()`: the names of the threads that are alive for `threading._active`.
+    pub(super) fn names(&self, interpreter: u64) -> Option<BTreeMap<u64, String>> {
+        let modules = objects::field(interpreter, self.layout.modules)?;
+        let threading = self.item(modules, "threading")?;
+        let active = self.item(objects::field(threading, OF_MODULE)?, "_active")?;
+        let read: Vec<_> = self
+            .items(active)?
+            .into_iter()
+            .filter_map(|(ident, thread)| Some(((ident, thread), self.identity(ident)?, self.name(thread)?)))
+            .collect();
+        // Who has gone meanwhile may have left its memory to somebody else.
+        let still: BTreeSet<_> = self.items(active)?.into_iter().collect();
+        let read = read.into_iter().filter(|(entry, ..)| still.contains(entry));
+        Some(read.map(|(_, ident, name)| (ident, name)).collect())
+    }
+
+    fn name(&self, thread: u64) -> Option<String> {
+        let name = self.attribute(thread, "_name")?;
+        (objects::field(name, TYPE)? == self.types.str).then(|| objects::text(name, &self.layout.unicode))?
+    }
+
+    /// The value of an `int` of 64 bits: digits of 30 bits, as many as it says.
+    fn identity(&self, object: u64) -> Option<u64> {
+        const SIZE: u64 = 16;
+        const DIGITS: u64 = 24;
+        const NOT_SIZE: u32 = 3;
+        if objects::field(object, TYPE)? != self.types.int {
+            return None;
+        }
+        let size = objects::field(object, SIZE)?;
+        let count = if self.layout.is_size_tagged { size >> NOT_SIZE } else { size };
+        let mut value = 0u64;
+        for digit in (0..count.min(3)).rev() {
+            let digit = objects::int(object.checked_add(DIGITS)?.checked_add(digit * 4)?)?;
+            value = value << 30 | u64::from(digit as u32);
+        }
+        (count <= 3).then_some(value)
+    }
+}
