@@ -34,6 +34,7 @@ mod oneshot;
 mod post_mortem;
 mod prompt;
 mod python_console;
+mod python_debugger;
 mod python_manhole;
 mod python_stacks;
 mod real_expressions;

@@ -19,24 +19,6 @@ fn some_pythons() -> Vec<std::path::PathBuf> {
     [first, last].into_iter().flatten().collect()
 }
 
-/// Runs a line: all that comes until it has ended, and how it has.
-fn run(client: &mut StructuredClient, line: &str) -> (String, String) {
-    let id = client.ask(json!({ "run": line }));
-    rest(client, id)
-}
-
-/// The rest of an answer.
-fn rest(client: &mut StructuredClient, id: u64) -> (String, String) {
-    let mut text = String::new();
-    loop {
-        let reply = client.line();
-        text += reply["text"].as_str().unwrap_or_default();
-        if reply["id"] == id && reply["done"].is_string() {
-            return (text, reply["message"].as_str().unwrap_or_default().to_owned());
-        }
-    }
-}
-
 /// Nothing of the session is left in the interpreter: its streams, its threads, its last error.
 fn leaves_nothing(victim: &mut Victim) {
     victim.log_with("Cleaned up.");
@@ -135,7 +117,7 @@ fn native_commands_are_one_character_away() {
         // Data are the native commands'.
         let mut client = victim.structured();
         assert!(client.data("bt")["frames"].is_array());
-        assert_eq!(run(&mut client, "6 * 7").0, "42\n", "without a greeting");
+        assert_eq!(client.run_through("6 * 7").0, "42\n", "without a greeting");
     }
 }
 
@@ -166,7 +148,7 @@ fn names_are_completed() {
     for python in pythons() {
         let victim = victim(&python, "verbose=True");
         let mut client = victim.structured();
-        run(&mut client, "größe = 1; grundlos = 2");
+        client.run_through("größe = 1; grundlos = 2");
         let mut complete = |line: &str| {
             let id = client.ask(json!({"complete": line, "cursor": line.len()}));
             let reply = client.answer(id);
@@ -218,14 +200,14 @@ fn when_the_lock_does_not_come() {
             text.filter(|text| text.contains("has come"))
         });
         assert!(notice.contains("Python 3."), "{what}: {notice}");
-        assert!(run(&mut client, "6 * 7").0.contains("42\n"), "{what}");
+        assert!(client.run_through("6 * 7").0.contains("42\n"), "{what}");
         // In the middle of it.
         assert_eq!(victim.ask("stuck"), "stuck");
         let reply = client.run("1 + 1");
         assert!(reply.message.contains("The line was not run."), "{what}: {reply:?}");
         assert!(client.run("%bt").text.contains("python_console.py"), "{what}");
         assert_eq!(victim.ask(""), "free", "{what}");
-        assert!(run(&mut client, "1 + 1").0.contains("2\n"), "{what}");
+        assert!(client.run_through("1 + 1").0.contains("2\n"), "{what}");
     }
 }
 
@@ -247,13 +229,13 @@ fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
         assert_eq!(victim.ask(""), "free");
         leaves_nothing(&mut victim);
         let mut client = victim.structured();
-        assert_eq!(run(&mut client, "1 + 1").0, "2\n");
+        assert_eq!(client.run_through("1 + 1").0, "2\n");
         assert_eq!(victim.ask("stuck"), "stuck");
         for _ in 0..10 {
             assert!(client.run("print('never')").message.contains("The line was not run."));
         }
         assert_eq!(victim.ask(""), "free");
-        assert_eq!(run(&mut client, "print(6 * 7)").0.replace("free\n", ""), "42\n");
+        assert_eq!(client.run_through("print(6 * 7)").0.replace("free\n", ""), "42\n");
     }
 }
 
@@ -263,13 +245,13 @@ fn an_endless_line_is_interrupted() {
     for python in pythons() {
         let victim = victim(&python, "verbose=True");
         let mut client = victim.structured();
-        assert_eq!(run(&mut client, "1").0, "1\n");
+        assert_eq!(client.run_through("1").0, "1\n");
         let id = client.ask(json!({"run": "print('begun', flush=True); [None for _ in iter(int, 1)]"}));
         begun(&mut client);
         client.send(&json!({ "interrupt": id }).to_string());
-        let (text, _) = rest(&mut client, id);
+        let (text, _) = client.rest(id);
         assert!(text.ends_with("KeyboardInterrupt\n"), "{}: {text}", python.display());
-        assert_eq!(run(&mut client, "6 * 7").0, "42\n");
+        assert_eq!(client.run_through("6 * 7").0, "42\n");
     }
 }
 
@@ -279,11 +261,11 @@ fn a_statement_that_goes_on_is_given_up() {
     for python in some_pythons() {
         let victim = victim(&python, "verbose=True");
         let mut client = victim.structured();
-        assert_eq!(run(&mut client, "for i in range(2):").0, "");
-        assert_eq!(run(&mut client, "  print(i)").0, "");
-        assert_eq!(run(&mut client, "\u{3}").0, "\nKeyboardInterrupt\n");
-        assert_eq!(run(&mut client, "6 * 7").0, "42\n", "{}", python.display());
-        assert!(run(&mut client, "\u{3}").0.contains("SyntaxError"), "where nothing goes on it is a line");
+        assert_eq!(client.run_through("for i in range(2):").0, "");
+        assert_eq!(client.run_through("  print(i)").0, "");
+        assert_eq!(client.run_through("\u{3}").0, "\nKeyboardInterrupt\n");
+        assert_eq!(client.run_through("6 * 7").0, "42\n", "{}", python.display());
+        assert!(client.run_through("\u{3}").0.contains("SyntaxError"), "where nothing goes on it is a line");
     }
 }
 
@@ -301,15 +283,15 @@ fn a_line_that_does_not_notice_goes_on_as_a_job() {
         let id = client.ask(json!({"run": "print('begun', flush=True); r, w = os.pipe(); os.read(r, 1)"}));
         begun(&mut client);
         client.send(&json!({ "interrupt": id }).to_string());
-        let (_, message) = rest(&mut client, id);
+        let (_, message) = client.rest(id);
         assert!(message.contains("still runs, as job 1"), "{message}");
-        assert_eq!(run(&mut client, "6 * 7").0, "42\n");
+        assert_eq!(client.run_through("6 * 7").0, "42\n");
         assert!(client.run("%jobs").text.contains("job 1  print('begun'"));
-        let freed = run(&mut client, "os.write(w, b'x')");
+        let freed = client.run_through("os.write(w, b'x')");
         // What the freed line has to say may come in between.
         assert!(freed.0.contains('1'), "{freed:?}");
         wait_for("the job's end", PATIENCE, || client.run("%jobs").text.contains("returned").then_some(()));
-        assert!(run(&mut client, "print('x')").0.ends_with("x\n"));
+        assert!(client.run_through("print('x')").0.ends_with("x\n"));
         drop(client);
         leaves_nothing(&mut victim);
     }

@@ -5,6 +5,7 @@
 #[cfg_attr(target_arch = "x86_64", path = "call/x86_64.rs")]
 mod arch;
 mod arguments;
+mod as_thread;
 mod classes;
 mod emit;
 pub(crate) mod fatal;

@@ -55,7 +55,7 @@ impl<'s> Prompt<'s> {
     pub(crate) const PROMPT: &'static str = ">>> ";
 
     /// The text before the next line.
-    pub(crate) fn mark(&self) -> &'static str {
+    pub(crate) fn mark(&self) -> &str {
         self.console.mark()
     }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::{place, requires};
 
-/// Each CPython from 3.8 to 3.15 that is here, one for each version and way of building: the system's, pyenv's, and those newer ones that
+/// Each CPython from 3.8 to 3.15 that is here, the oldest first, one for each version and way of building: the system's, pyenv's, and those newer ones that
 /// `tests/pythons.sh` unpacks.
 ///
 /// # Panics
@@ -24,7 +24,7 @@ pub fn pythons() -> Vec<PathBuf> {
     }
     found.extend(newer.map(|python| std::path::absolute(python).unwrap_or_default()));
     found.retain(|python| minor(python).is_some_and(|minor| (8..=15).contains(&minor)));
-    found.sort();
+    found.sort_by_key(|python| minor(python));
     println!("{found:?}");
     assert!(!found.is_empty(), "there is no Python");
     found

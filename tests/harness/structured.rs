@@ -113,6 +113,24 @@ pub struct StructuredClient {
 }
 
 impl StructuredClient {
+    /// Runs a line: all that comes until it has ended, whoever has written it, and how it has.
+    pub fn run_through(&mut self, line: &str) -> (String, String) {
+        let id = self.ask(serde_json::json!({ "run": line }));
+        self.rest(id)
+    }
+
+    /// The rest of what comes until the request of this number has ended, and its message.
+    pub fn rest(&mut self, id: u64) -> (String, String) {
+        let mut text = String::new();
+        loop {
+            let reply = self.line();
+            text += reply["text"].as_str().unwrap_or_default();
+            if reply["id"] == id && reply["done"].is_string() {
+                return (text, reply["message"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+    }
+
     /// Connects from a name that asks for the structured mode, trying until the manhole is there.
     ///
     /// # Panics

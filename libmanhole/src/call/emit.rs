@@ -12,11 +12,11 @@ use crate::redirect::outlet;
 
 /// `PyMethodDef` of Include/methodobject.h.
 #[repr(C)]
-struct Method {
-    name: *const c_char,
-    function: Option<extern "C-unwind" fn(*mut c_void, *mut c_void) -> *mut c_void>,
-    flags: c_int,
-    documentation: *const c_char,
+pub(super) struct Method {
+    pub(super) name: *const c_char,
+    pub(super) function: Option<extern "C-unwind" fn(*mut c_void, *mut c_void) -> *mut c_void>,
+    pub(super) flags: c_int,
+    pub(super) documentation: *const c_char,
 }
 
 // SAFETY: it is never written, and its texts live for ever.

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::Arc;
 
 use super::arch::Gate;
-use super::{emit, guard};
+use super::{as_thread, emit, guard};
 use crate::memory::Memory;
 use crate::python::Api;
 use crate::sys::lock::Lock;
@@ -177,9 +177,11 @@ impl Script {
             };
             if globals == 0 {
                 globals = call(slot, api.new_dict, &[])?;
-                let emit = call(slot, api.new_function, &[emit::method(&api), 0, 0])?;
-                call(slot, api.set_item, &[globals, c"_emit".as_ptr() as u64, emit])?;
-                call(slot, api.release_object, &[emit])?;
+                for (name, method) in [(c"_emit", emit::method(&api)), (c"_as_thread", as_thread::method(&api))] {
+                    let function = call(slot, api.new_function, &[method, 0, 0])?;
+                    call(slot, api.set_item, &[globals, name.as_ptr() as u64, function])?;
+                    call(slot, api.release_object, &[function])?;
+                }
                 let done = call(slot, api.run, &[setup, STATEMENTS, globals, globals, 0])?;
                 if done == 0 {
                     call(slot, api.clear_error, &[])?;

@@ -2,9 +2,13 @@
 //!
 //! Context: the agent's thread.
 
+use std::collections::BTreeSet;
+
 use super::Session;
-use crate::python::Api;
-use crate::render::frames::{numbered, thread_line};
+use crate::python::{Api, Interpreter};
+use crate::render::frames::{names, numbered, thread_line};
+use crate::render::{Stack, quote};
+use crate::sys::process;
 
 /// Frames of the holder that are shown.
 const SHOWN: usize = 30;
@@ -17,6 +21,39 @@ impl Session<'_> {
         let api = Api::find(&world.modules, &world.memory);
         self.end_line();
         api
+    }
+
+    /// A thread of the interpreter's, by number, id or name, the main one where none is named: the address of its state, what Python knows
+    /// it by, and what people do.
+    pub(crate) fn thread_of_python(&mut self, word: Option<&str>) -> Result<(u64, u64, String), String> {
+        self.begin_line();
+        let found = self.find_thread_of_python(word);
+        self.end_line();
+        found
+    }
+
+    fn find_thread_of_python(&mut self, word: Option<&str>) -> Result<(u64, u64, String), String> {
+        let look = self.look_or_take(&|| false);
+        let is_meant = |stack: &Stack| match word {
+            None => stack.thread.tid == process::pid(),
+            Some(word) => {
+                let number = word.parse::<i32>().ok();
+                number == Some(stack.thread.tid)
+                    || number.is_some() && number == i32::try_from(stack.number).ok()
+                    || stack.python_name.as_deref().unwrap_or(&stack.thread.name) == word
+            }
+        };
+        let shown = || quote::short(word.unwrap_or("the main thread"), 40);
+        let found = look.stacks.iter().find(|stack| is_meant(stack));
+        let stack = found.ok_or_else(|| format!("no thread {}; %info threads lists them", shown()))?;
+        let tid = stack.thread.tid;
+        let (_, world) = self.parts();
+        let interpreter =
+            Interpreter::find(&world.modules, &world.memory).ok_or("there is no Python in this process")?;
+        let interpreter = interpreter.map_err(|reason| format!("the threads of Python are not known: {reason}"))?;
+        let identity = interpreter.threads(&BTreeSet::from([tid])).and_then(|threads| threads.identity(tid));
+        let (state, ident) = identity.ok_or_else(|| format!("thread {tid} is none of Python's"))?;
+        Ok((state, ident, format!("thread {tid} {}", names(stack))))
     }
 
     /// The thread that holds the interpreter's lock, with its stack; or that none is seen to.

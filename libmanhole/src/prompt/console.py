@@ -12,6 +12,7 @@ import socket
 import sys
 import traceback
 from _thread import get_ident
+from functools import partial as _partial
 
 _INPUT = ("stdin", "__stdin__")
 _write = os.write
@@ -93,6 +94,7 @@ class _Session:
         self.is_redirected = False
         self.namespace = {}
         self.console = None
+        self.debugger = None
         self.before = {}
         self.complaints = sys.stderr
 
@@ -165,6 +167,7 @@ class _Session:
     def close(self):
         self.restore(list(self.before))
         self.is_open = False
+        _let_go()
         atexit.unregister(self.wait)
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):

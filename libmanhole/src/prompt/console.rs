@@ -21,7 +21,7 @@ use crate::worker::{self, Outcome, Task, Ticket};
 use crate::{redirect, state};
 
 /// What the console is made of, in the interpreter's own language.
-const SETUP: &[u8] = include_bytes!("console.py");
+const SETUP: &[u8] = concat!(include_str!("console.py"), include_str!("debugger.py"), "\0").as_bytes();
 
 /// How long an interrupted line may take to notice it.
 const GRACE: Duration = Duration::from_secs(2);
@@ -61,6 +61,8 @@ pub(crate) struct Console {
     goes_on: bool,
     /// Whether the interpreter has yet to hear that it was given up.
     gives_up: bool,
+    /// The debugger's prompt, while lines are for that.
+    debugger: Option<String>,
     /// What waits for the interpreter's lock while the client has the native prompt.
     entering: Option<(Job, Arc<Progress>)>,
 }
@@ -70,6 +72,8 @@ pub(crate) struct Console {
 enum What {
     Open,
     Line,
+    /// Something for the debugger.
+    Debug,
     Execute,
     /// Completes a name that starts at this offset.
     Complete(usize),
@@ -100,8 +104,9 @@ impl Console {
     }
 
     /// The text before the next line.
-    pub(super) fn mark(&self) -> &'static str {
+    pub(super) fn mark(&self) -> &str {
         match (self.is_active, self.api) {
+            (true, _) if self.debugger.is_some() => self.debugger.as_deref().unwrap_or_default(),
             (true, _) if self.goes_on => CONTINUED,
             (false, Some(_)) => NATIVE,
             _ => OWN,
@@ -163,18 +168,25 @@ impl Prompt<'_> {
         }
         if !self.console.goes_on {
             match trimmed {
-                b"" | b"%python" => return Ok(Some(Answer::default())),
+                b"%python" => return Ok(Some(Answer::default())),
                 b"%native" => {
                     self.console.is_active = false;
                     return Ok(Some(Answer::default()));
                 }
+                _ if self.console.debugger.is_some() && !trimmed.starts_with(b"%") => {
+                    let shown = String::from_utf8_lossy(text).into_owned();
+                    self.start_script(What::Debug, &shown, call_with("_pdb_line", text))?;
+                    return Ok(Some(Answer::default()));
+                }
+                b"" => return Ok(Some(Answer::default())),
                 // Whoever wants to leave need not wait for a lock that may never come.
                 b"exit()" | b"quit()" => return Ok(Some(Answer { quit: true, ..Answer::default() })),
                 b"dump_stacktraces()" => return Ok(None),
                 _ if trimmed.starts_with(b"%") => {
-                    let Some(expression) = Self::of_own_word(trimmed)? else { return Ok(None) };
+                    let Some(expression) = self.of_own_word(trimmed)? else { return Ok(None) };
                     let expression = self.after_opening(expression);
-                    self.start_script(What::Line, &String::from_utf8_lossy(trimmed), expression)?;
+                    let what = if trimmed.starts_with(b"%pdb") { What::Debug } else { What::Line };
+                    self.start_script(what, &String::from_utf8_lossy(trimmed), expression)?;
                     return Ok(Some(Answer::default()));
                 }
                 _ => {}
@@ -203,7 +215,7 @@ impl Prompt<'_> {
     }
 
     /// What is known by a word of its own.
-    fn of_own_word(line: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    fn of_own_word(&mut self, line: &[u8]) -> Result<Option<Vec<u8>>, String> {
         let text = String::from_utf8_lossy(line);
         let mut words = text.split_whitespace();
         let (word, argument) = (words.next().unwrap_or_default(), words.next());
@@ -215,6 +227,15 @@ impl Prompt<'_> {
                 let wrong =
                     || format!("\"{}\" is no number of types: %objects [N]", crate::render::quote::short(count, 40));
                 Some(format!("_objects({})", count.parse::<u32>().map_err(|_| wrong())?).into_bytes())
+            }
+            ("%pdb", _) if self.console.debugger.is_some() => {
+                return Err("the debugger has a thread already: detach lets it go".to_owned());
+            }
+            ("%pdb", _) => {
+                // A name may have blanks in it.
+                let thread = text.split_once(char::is_whitespace).map(|(_, thread)| thread.trim());
+                let (state, ident, name) = self.session.thread_of_python(thread)?;
+                Some([format!("_pdb({state}, {ident}, ").as_bytes(), &*literal(name.as_bytes()), b")"].concat())
             }
             ("%gc" | "%modules", Some(_)) => return Err(format!("{word} takes nothing")),
             _ => None,
@@ -285,7 +306,7 @@ impl Prompt<'_> {
         let Some(api) = self.console.api else { return Err("there is no Python in this process".to_owned()) };
         let globals = self.console.globals;
         let act = |is_redirected: bool| {
-            let setup = [SETUP, b"\0"].concat();
+            let setup = SETUP.to_vec();
             let end: &[u8] = match (expression.ends_with(b", "), is_redirected) {
                 (false, _) => b"\0",
                 (true, true) => b"True)\0",
@@ -368,7 +389,7 @@ impl Prompt<'_> {
             }
             Ending::Raised => return error("the line was ended by an exception of the console's own"),
             Ending::Faulted => {
-                console.goes_on = false;
+                (console.goes_on, console.debugger) = (false, None);
                 let failure = failure.unwrap_or_else(|| "the line has faulted".to_owned());
                 return error(&format!(
                     "{failure}\nThe interpreter's lock was given back; what the line had begun stays as it was at that moment."
@@ -382,10 +403,17 @@ impl Prompt<'_> {
             return Answer { candidates: Some((start, candidates)), ..Answer::default() };
         }
         console.goes_on = digit == b'1';
+        if what == What::Debug {
+            console.debugger = None;
+        }
         match (what, digit) {
             (What::Open, _) => {
                 console.is_active = true;
                 Answer { text: console.banner() + &text, ..Answer::default() }
+            }
+            (What::Debug, b'4') => {
+                console.debugger = Some(text);
+                Answer::default()
             }
             (_, b'2') => Answer { quit: true, ..Answer::default() },
             (_, b'3') => error(&text),

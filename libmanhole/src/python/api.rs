@@ -39,6 +39,20 @@ pub(crate) struct Api {
     pub(crate) clear_error: u64,
     /// `int PyThreadState_SetAsyncExc(unsigned long, PyObject *)`.
     pub(crate) raise_in: u64,
+    /// `PyInterpreterState *PyInterpreterState_Main(void)`.
+    pub(crate) main_interpreter: u64,
+    /// `PyThreadState *PyInterpreterState_ThreadHead(PyInterpreterState *)`.
+    pub(crate) first_thread: u64,
+    /// `PyThreadState *PyThreadState_Next(PyThreadState *)`.
+    pub(crate) next_thread: u64,
+    /// `PyThreadState *PyThreadState_Swap(PyThreadState *)`.
+    pub(crate) swap_thread: u64,
+    /// `PyObject *PyObject_CallObject(PyObject *, PyObject *)`.
+    pub(crate) call_object: u64,
+    /// `PyObject *PyTuple_GetItem(PyObject *, Py_ssize_t)`.
+    pub(crate) tuple_item: u64,
+    /// `unsigned long PyLong_AsUnsignedLong(PyObject *)`.
+    pub(crate) unsigned_long: u64,
     /// Where the address of the exception `KeyboardInterrupt` stands.
     pub(crate) keyboard_interrupt: u64,
 }
@@ -65,6 +79,13 @@ impl Api {
                 release_object: find("Py_DecRef")?,
                 clear_error: find("PyErr_Clear")?,
                 raise_in: find("PyThreadState_SetAsyncExc")?,
+                main_interpreter: find("PyInterpreterState_Main")?,
+                first_thread: find("PyInterpreterState_ThreadHead")?,
+                next_thread: find("PyThreadState_Next")?,
+                swap_thread: find("PyThreadState_Swap")?,
+                call_object: find("PyObject_CallObject")?,
+                tuple_item: find("PyTuple_GetItem")?,
+                unsigned_long: find("PyLong_AsUnsignedLong")?,
                 keyboard_interrupt: find("PyExc_KeyboardInterrupt")?,
             })
         })

@@ -159,6 +159,12 @@ impl Walk {
 }
 
 impl Threads<'_> {
+    /// The address of a thread's state, and what Python knows the thread by.
+    pub(crate) fn identity(&self, tid: i32) -> Option<(u64, u64)> {
+        let state = *self.states.get(&tid)?;
+        Some((state, objects::field(state, self.interpreter.layout.ident)?))
+    }
+
     fn walk(&mut self, state: u64) -> Option<Walk> {
         let mut walk = Walk::default();
         let size = self.interpreter.layout.frames.size();

@@ -1,0 +1,81 @@
+//! The function by which Python's console calls another one in the place of a thread: what is kept for each thread, such as its trace
+//! function, is that thread's then.
+//!
+//! Context: the worker that runs a script, with the interpreter's lock.
+#![allow(unsafe_code)]
+
+use core::ffi::{c_char, c_int, c_long, c_void};
+use core::mem::transmute;
+use std::sync::OnceLock;
+
+use super::emit::Method;
+use crate::python::Api;
+
+/// `METH_VARARGS`: the function has a tuple of arguments.
+const ARGUMENTS: c_int = 1;
+
+static METHOD: Method =
+    Method { name: NAME, function: Some(as_thread), flags: ARGUMENTS, documentation: core::ptr::null() };
+
+const NAME: *const c_char = c"_as_thread".as_ptr();
+
+static API: OnceLock<Api> = OnceLock::new();
+
+/// The address of the method's description, for an interpreter with these functions.
+pub(super) fn method(api: &Api) -> u64 {
+    API.get_or_init(|| *api);
+    &raw const METHOD as u64
+}
+
+/// `_as_thread(state, function) -> int`: calls the function, which is none of Python's own, in the place of the thread with that
+/// PyThreadState. 0; -1 where there is no such thread, or an exception was raised.
+///
+/// Only up to CPython 3.11 does PyThreadState_Swap keep the lock all the while; later ones are not asked.
+extern "C-unwind" fn as_thread(_: *mut c_void, arguments: *mut c_void) -> *mut c_void {
+    let Some(api) = API.get() else { return core::ptr::null_mut() };
+    // SAFETY: these are the interpreter's functions, with the prototypes of its reference.
+    let (item, number, long) = unsafe {
+        (
+            transmute::<usize, extern "C-unwind" fn(*mut c_void, isize) -> *mut c_void>(api.tuple_item as usize),
+            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> u64>(api.unsigned_long as usize),
+            transmute::<usize, extern "C-unwind" fn(c_long) -> *mut c_void>(api.new_long as usize),
+        )
+    };
+    let (state, function) = (item(arguments, 0), item(arguments, 1));
+    if state.is_null() || function.is_null() {
+        return core::ptr::null_mut();
+    }
+    long(call_as(api, number(state), function))
+}
+
+fn call_as(api: &Api, wanted: u64, function: *mut c_void) -> c_long {
+    // SAFETY: as above.
+    let (main, head, next, swap, call, clear, release) = unsafe {
+        (
+            transmute::<usize, extern "C-unwind" fn() -> *mut c_void>(api.main_interpreter as usize),
+            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> *mut c_void>(api.first_thread as usize),
+            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> *mut c_void>(api.next_thread as usize),
+            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> *mut c_void>(api.swap_thread as usize),
+            transmute::<usize, extern "C-unwind" fn(*mut c_void, *mut c_void) -> *mut c_void>(api.call_object as usize),
+            transmute::<usize, extern "C-unwind" fn()>(api.clear_error as usize),
+            transmute::<usize, extern "C-unwind" fn(*mut c_void)>(api.release_object as usize),
+        )
+    };
+    // The lock is held: none of them ends meanwhile.
+    let mut state = head(main());
+    while !state.is_null() && state as u64 != wanted {
+        state = next(state);
+    }
+    if state.is_null() {
+        return -1;
+    }
+    let own = swap(state);
+    let result = call(function, core::ptr::null_mut());
+    if result.is_null() {
+        clear();
+    } else {
+        release(result);
+    }
+    swap(own);
+    if result.is_null() { -1 } else { 0 }
+}

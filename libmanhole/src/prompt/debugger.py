@@ -1,0 +1,249 @@
+
+
+# pdb in one of the program's threads, at the client: the second part of the console. The thread begins in the debugger with the next line that
+# it executes. Each line of the client's is a script of its own: it is handed to the debugger, and the script ends when that asks for another.
+
+
+class _Wire:
+    """The client, as the debugger's streams."""
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, session):
+        self.session = session
+        self.asks = self.is_over = False
+        self.line = None
+        self.tail = ""
+
+    def is_here(self):
+        return not self.is_over and self.session.is_open and os.getpid() == self.session.process
+
+    def write(self, text):
+        """Whole lines: what stands before the end of an unfinished one is the prompt, when a line is read next."""
+        lines, newline, self.tail = (self.tail + text).rpartition("\n")
+        self.give(lines + newline)
+        return len(text)
+
+    def give(self, text):
+        data = text.encode(self.encoding, self.errors)
+        while data and self.is_here():
+            taken = _emit(data)
+            if taken < 0:
+                break
+            data = data[taken:]
+            if data:
+                _sleep()
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return False
+
+    def readline(self):
+        self.line, self.asks = None, True
+        while self.line is None:
+            if not self.is_here():
+                return ""
+            _sleep()
+        return self.line
+
+
+def _debugger(wire, state, ident):
+    import bdb
+    if "readline" in sys.modules:
+        import pdb
+    else:
+        # It would take hold of the program's terminal.
+        sys.modules["readline"] = None
+        try:
+            import pdb
+        finally:
+            del sys.modules["readline"]
+
+    class Debugger(pdb.Pdb):
+        def __init__(self):
+            options = {"stdin": wire, "stdout": wire, "nosigint": True, "readrc": False}
+            try:
+                super().__init__(backend="settrace", **options)
+            except TypeError:
+                super().__init__(**options)
+            self.has_begun = False
+            self.tool = None
+            self.watched = []
+
+        # The console's thread: before, and when it is over.
+
+        def watch(self, frame):
+            """Begins with the next line that the thread executes."""
+            while frame is not None:
+                self.watched.append(frame)
+                frame = frame.f_back
+            if hasattr(sys, "monitoring"):
+                return self.monitor()
+            for frame in self.watched:
+                frame.f_trace = self.arrives
+            return _as_thread(state, _partial(sys.settrace, self.arrives)) == 0
+
+        def monitor(self):
+            monitoring = sys.monitoring
+            events = monitoring.events
+            self.tool = next((tool for tool in (4, 3, 5, 0) if monitoring.get_tool(tool) is None), None)
+            if self.tool is None:
+                return False
+            monitoring.use_tool_id(self.tool, "manhole")
+            for event in (events.LINE, events.PY_START, events.PY_RESUME):
+                monitoring.register_callback(self.tool, event, self.comes_by)
+            for frame in self.watched:
+                monitoring.set_local_events(self.tool, frame.f_code, events.LINE)
+            monitoring.set_events(self.tool, events.PY_START | events.PY_RESUME)
+            return True
+
+        def unwatch(self):
+            watched, self.watched = self.watched, []
+            if self.tool is not None:
+                tool, self.tool = self.tool, None
+                sys.monitoring.set_events(tool, 0)
+                for frame in watched:
+                    sys.monitoring.set_local_events(tool, frame.f_code, 0)
+                sys.monitoring.free_tool_id(tool)
+            elif not self.has_begun:
+                for frame in watched:
+                    frame.f_trace = None
+                _as_thread(state, _partial(sys.settrace, None))
+
+        # The thread that is debugged.
+
+        def arrives(self, frame, event, argument):
+            if wire.is_over:
+                return None
+            self.begin(frame)
+            sys.settrace(self.trace_dispatch)
+            return self.trace_dispatch(frame, event, argument)
+
+        def comes_by(self, code, place):
+            if get_ident() == ident and not self.has_begun and not wire.is_over and self.tool is not None:
+                frame = sys._getframe(1)
+                self.unwatch()
+                self.begin(frame)
+                # Nothing that is called here may come behind this: it would be stopped in itself.
+                sys.settrace(self.trace_dispatch)
+
+        def begin(self, frame):
+            self.has_begun = True
+            self.reset()
+            while frame is not None:
+                frame.f_trace = self.trace_dispatch
+                self.botframe = frame
+                frame = frame.f_back
+            self.set_step()
+
+        def trace_dispatch(self, frame, event, argument):
+            try:
+                result = None if wire.is_over else super().trace_dispatch(frame, event, argument)
+            except KeyboardInterrupt:
+                self.let_go(frame)
+                raise
+            except BaseException as error:
+                wire.give("*** the debugger has failed: %r\n" % (error,))
+                wire.is_over = True
+                result = None
+            if wire.is_over:
+                self.let_go(frame)
+                return None
+            return result
+
+        def let_go(self, frame):
+            wire.is_over = True
+            sys.settrace(None)
+            if self.breaks:
+                self.clear_all_breaks()
+            while frame is not None:
+                frame.f_trace = None
+                frame = frame.f_back
+
+        def _cmdloop(self):
+            # A KeyboardInterrupt is the program's, and none of the client's.
+            self.cmdloop()
+
+        def do_detach(self, _argument):
+            """detach
+
+            Lets the thread run on, without the debugger.
+            """
+            self.set_step()
+            wire.is_over = True
+            return True
+
+        do_quit = do_q = do_exit = do_EOF = do_detach
+
+        def do_continue(self, argument):
+            """c(ont(inue))
+
+            Lets the thread run on until it comes to a breakpoint. Where there is none this is the same as detach.
+            """
+            return super().do_continue(argument) if self.breaks else self.do_detach(argument)
+
+        do_c = do_cont = do_continue
+
+        def do_run(self, _argument):
+            """The program is not started anew."""
+            self.error("a process that runs is not started anew")
+
+        do_restart = do_run
+
+    return Debugger()
+
+
+def _pdb(state, ident, name):
+    """pdb in the thread with this number in Python, whose PyThreadState is at this address: 4 and its prompt when it asks for a line."""
+    _let_go()
+    frame = sys._current_frames().get(ident)
+    if frame is None:
+        return b"3the thread executes nothing in Python"
+    wire = _Wire(_session)
+    try:
+        debugger = _debugger(wire, state, ident)
+    except ImportError as error:
+        return b"3pdb is not there: " + str(error).encode()
+    if not debugger.watch(frame):
+        debugger.unwatch()
+        return b"3the thread cannot be traced: it has ended, or other tools have taken every place"
+    _session.debugger = debugger
+    return _debugged(name.decode())
+
+
+def _pdb_line(data):
+    """A line for the debugger: 4 and its prompt when it asks for another one."""
+    wire = _session.debugger and _session.debugger.stdin
+    if wire is None or wire.is_over:
+        return b"3the debugger has let the thread go"
+    wire.asks, wire.line = False, data.decode("utf-8", "surrogateescape") + "\n"
+    return _debugged(None)
+
+
+def _debugged(name):
+    debugger = _session.debugger
+    wire = debugger.stdin
+    waited = 0
+    try:
+        while wire.is_here() and not wire.asks:
+            _sleep()
+            waited += 1
+            if waited == 100 and name and not debugger.has_begun:
+                wire.give("Waiting until %s executes a line of Python. Ctrl-C gives up.\n" % name)
+        if wire.is_here():
+            prompt, wire.tail = wire.tail, ""
+            return b"4" + prompt.encode("utf-8", "backslashreplace")
+        answer = b"0"
+    except KeyboardInterrupt:
+        answer = b"0\nLet go: the thread runs on.\n"
+    _let_go()
+    return answer
+
+
+def _let_go():
+    debugger, _session.debugger = _session.debugger, None
+    if debugger is not None:
+        debugger.stdin.is_over = True
+        debugger.unwatch()

@@ -1,0 +1,153 @@
+//! `%pdb`: Python's debugger in a thread of the program's, at the client, and what is left of it when it is gone.
+
+use std::path::Path;
+
+use manhole_tests::pythons::pythons;
+use manhole_tests::victim::{Host, Victim};
+use manhole_tests::{PATIENCE, TextClient, turn, victims, wait_for};
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+const PDB: &str = "(Pdb) ";
+
+fn victim(python: &Path, options: &str) -> Victim {
+    Host::new(python).arg(victims::script("python_debugged.py")).options(options).ready()
+}
+
+/// One line for the debugger: what it answers.
+fn pdb(client: &mut TextClient, line: &str) -> String {
+    client.send(format!("{line}\n").as_bytes()).expect("send a line");
+    client.until(PDB)
+}
+
+/// No thread is traced any more, and all go on.
+fn runs_on(victim: &mut Victim, what: &str) {
+    let mut count = || {
+        let state = victim.ask("state");
+        let words: Vec<_> = state.split(' ').map(str::to_owned).collect();
+        assert_eq!(words.len(), 2, "{what}: somebody is still traced: {state}");
+        words[1].parse::<u64>().unwrap()
+    };
+    let before = count();
+    wait_for("it to go on", PATIENCE, || (count() > before + 1).then_some(()));
+}
+
+#[test]
+fn a_thread_is_stopped_and_runs_on() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        let stopped = pdb(&mut client, "%pdb");
+        assert!(stopped.contains("python_debugged.py(") && stopped.contains("\n-> "), "{what}: {stopped}");
+        let stack = pdb(&mut client, "w");
+        assert!(stack.contains("<module>()\n-> main()\n"), "{what}: {stack}");
+        assert!(pdb(&mut client, "b work").contains("Breakpoint 1 at "), "{what}");
+        assert!(pdb(&mut client, "c").contains("work()\n-> "), "{what}");
+        let number: u64 = pdb(&mut client, "p number").trim_end_matches(PDB).trim().parse().unwrap();
+        pdb(&mut client, "n");
+        pdb(&mut client, "n");
+        assert_eq!(
+            pdb(&mut client, "p doubled, threading.current_thread().name"),
+            format!("({}, 'MainThread')\n{PDB}", number * 2),
+            "{what}"
+        );
+        assert_eq!(pdb(&mut client, "!print('printed')"), format!("printed\n{PDB}"), "{what}");
+        assert!(pdb(&mut client, "p fork()").ends_with(&format!("7\n{PDB}")), "{what}: the child is stopped");
+        assert!(pdb(&mut client, "run").contains("not started anew"), "{what}");
+        assert_eq!(client.run("detach"), "", "{what}");
+        assert_eq!(client.run("6 * 7"), "42\n", "{what}");
+        runs_on(&mut victim, &what);
+        // Any thread, by any of its names.
+        let threads = client.run("%info threads");
+        let line =
+            threads.lines().find(|line| line.contains("other thread")).unwrap_or_else(|| panic!("{what}: {threads}"));
+        let words: Vec<_> = line.split_whitespace().collect();
+        let tid = words.iter().skip_while(|word| **word != "LWP").nth(1).unwrap().to_string();
+        for name in ["other thread", &tid, words[0]] {
+            let stopped = pdb(&mut client, &format!("%pdb {name}"));
+            assert!(stopped.contains("\n-> "), "{what}: {stopped}");
+            assert!(
+                pdb(&mut client, "w").contains("in other") || pdb(&mut client, "w").contains("other()\n"),
+                "{what}"
+            );
+            assert_eq!(client.run("q"), "", "{what}");
+        }
+        runs_on(&mut victim, &what);
+        assert!(client.run("%pdb nobody at all").contains("no thread nobody at all"), "{what}");
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
+#[test]
+fn a_thread_that_executes_nothing_is_given_up() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let mut client = victim.structured();
+        let id = client.ask(json!({ "run": "%pdb waits" }));
+        let mut text = String::new();
+        while !text.contains("Ctrl-C gives up.\n") {
+            text += client.line()["text"].as_str().unwrap_or_default();
+        }
+        client.send(&json!({ "interrupt": id }).to_string());
+        let (ended, _) = client.rest(id);
+        assert!(ended.contains("Let go"), "{what}: {ended}");
+        assert_eq!(client.run_through("6 * 7").0, "42\n", "{what}");
+        drop(client);
+        runs_on(&mut victim, &what);
+    }
+}
+
+#[test]
+fn every_way_out_lets_it_run_on() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = victim(&python, "verbose=True");
+        for line in ["q", "exit", "c", "EOF", "!raise SystemExit", "!1/0", "!del sys.modules['bdb']"] {
+            let what = format!("{}, {line}", python.display());
+            let (mut client, _) = victim.text();
+            pdb(&mut client, "%pdb");
+            if line.starts_with('!') {
+                pdb(&mut client, line);
+                client.run("q");
+            } else {
+                client.run(line);
+            }
+            runs_on(&mut victim, &what);
+            client.end();
+        }
+        // The client vanishes: at the debugger's prompt, and while the thread runs to a breakpoint that it never reaches.
+        for lines in [&[][..], &["b fork", "c"]] {
+            let what = format!("{}, {lines:?}", python.display());
+            let (mut client, _) = victim.text();
+            pdb(&mut client, "%pdb");
+            for line in lines {
+                client.send(format!("{line}\n").as_bytes()).unwrap();
+            }
+            drop(client);
+            victim.log_with("Cleaned up.");
+            runs_on(&mut victim, &what);
+        }
+    }
+}
+
+/// Somebody wants to end the program while it stands in the debugger.
+#[test]
+fn the_programs_signals_are_its_own() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        pdb(&mut client, "%pdb");
+        victim.signal(Signal::SIGINT);
+        assert_eq!(victim.line(), "KeyboardInterrupt", "{what}");
+        assert!(client.run("w").contains("has let the thread go"), "{what}");
+        runs_on(&mut victim, &what);
+        client.end();
+    }
+}
