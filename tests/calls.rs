@@ -27,6 +27,20 @@ fn interrupt(client: &mut StructuredClient, id: u64) -> Reply {
     client.answer(id)
 }
 
+/// The thread that runs is always inside the allocator, of which nothing tells but that it is the program's: it is not asked to create a thread.
+#[test]
+fn an_allocator_of_the_program_s_own() {
+    let _turn = turn::shared();
+    let victim = Host::new(victims::c_with("own_malloc", &["-O1", "-g"])).ready();
+    let mut client = victim.structured();
+    for _ in 0..5 {
+        let reply = client.run("print answer()");
+        assert!(reply.message.contains("there is no thread"), "{reply:?}");
+        let rounds = value(&mut client, "print rounds");
+        wait_for("it to go on", PATIENCE, || (value(&mut client, "print rounds") != rounds).then_some(()));
+    }
+}
+
 #[test]
 fn faults_come_back_with_their_place() {
     let _turn = turn::shared();

@@ -76,7 +76,7 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
 }
 
 /// What takes the place of the C library's: processes, threads, descriptors, signals, credentials, namespaces.
-const INTERPOSED: [&str; 48] = [
+const INTERPOSED: [&str; 51] = [
     "fork",
     "forkpty",
     "daemon",
@@ -125,6 +125,9 @@ const INTERPOSED: [&str; 48] = [
     "initgroups",
     "unshare",
     "setns",
+    "sigwait",
+    "sigwaitinfo",
+    "sigtimedwait",
 ];
 
 #[test]

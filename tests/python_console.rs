@@ -1,7 +1,7 @@
 //! Python's console in the processes of every CPython there is: what it answers, how it is left, and what of it stays in the process.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use manhole_tests::pythons::pythons;
 use manhole_tests::victim::{Host, Victim, socket_of};
@@ -256,6 +256,71 @@ fn an_endless_line_is_interrupted() {
 }
 
 #[test]
+fn an_interrupt_at_the_end_of_a_line_is_nobody_else_s() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let what = python.display();
+        let mut victim = victim(&python, "verbose=True");
+        for round in 0..30 {
+            let mut client = victim.structured();
+            assert_eq!(client.run_through("import time").0, "");
+            let start = Instant::now();
+            let id = client.ask(json!({"run": "time.sleep(0.02)"}));
+            let moment = Duration::from_micros(17_000 + 200 * round);
+            while start.elapsed() < moment {
+                std::hint::spin_loop();
+            }
+            client.send(&json!({ "interrupt": id }).to_string());
+            client.rest(id);
+            assert_eq!(client.run_through("6 * 7").0, "42\n", "{what}, round {round}");
+        }
+        leaves_nothing(&mut victim);
+    }
+}
+
+/// Who only looks whether anybody is there, or gives up, at whatever moment.
+#[test]
+fn clients_that_leave_while_the_console_is_opened() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let mut victim = victim(&python, "verbose=True");
+        for round in 0..60 {
+            let start = Instant::now();
+            let mut client = victim.structured();
+            client.ask(json!({"run": "1"}));
+            while start.elapsed() < Duration::from_micros(300 * round) {
+                std::hint::spin_loop();
+            }
+            drop(client);
+        }
+        // What the program prints before the last one has gone could be for that one. This one's turn comes then; it does not open the console.
+        victim.structured().data("info threads");
+        leaves_nothing(&mut victim);
+        victim.say("end");
+        assert!(victim.ended_within(Duration::from_secs(5)).success(), "{}", python.display());
+    }
+}
+
+/// For the module `threading` the main thread is the one that imports it first, up to Python 3.12.
+#[test]
+fn the_main_thread_stays_the_main_thread() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import sys; print('ready', flush=True); sys.stdin.readline(); import threading; \
+        print(threading.main_thread() is threading.current_thread(), threading.active_count(), flush=True)";
+    for python in pythons() {
+        let mut victim = Host::new(&python).args(["-S", "-c", PROGRAM]).ready();
+        let (mut client, _) = victim.text();
+        client.run("import threading");
+        let (is_main, ident) = ("threading.main_thread().ident", "[*sys._current_frames()]");
+        assert_eq!(client.run(&format!("{is_main} in {ident}")), "True\n", "{}", python.display());
+        client.end();
+        victim.log_with("Cleaned up.");
+        assert_eq!(victim.ask(""), "True 1", "{}", python.display());
+        assert!(victim.ended_within(Duration::from_secs(5)).success(), "{}", python.display());
+    }
+}
+
+#[test]
 fn a_statement_that_goes_on_is_given_up() {
     let _turn = turn::shared();
     for python in some_pythons() {
@@ -304,6 +369,9 @@ fn a_line_that_faults() {
         let mut victim = victim(&python, "verbose=True");
         let (mut client, _) = victim.text();
         client.run("import ctypes");
+        // With the interpreter's lock, and without it.
+        let unlocked = client.run("ctypes.CDLL(None).strlen(8)");
+        assert!(unlocked.contains("SIGSEGV"), "{unlocked}");
         let answer = client.run("ctypes.string_at(8)");
         assert!(answer.contains("was ended by SIGSEGV: address 0x8 is not mapped"), "{answer}");
         assert!(answer.contains("string_at"), "{answer}");
@@ -313,6 +381,39 @@ fn a_line_that_faults() {
         leaves_nothing(&mut victim);
         assert_eq!(victim.ask("fork"), "child");
         assert_eq!(victim.line(), "forked");
+    }
+}
+
+#[test]
+fn what_a_thread_has_lasts_as_long_as_the_session() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = victim(&python, "verbose=True");
+        let what = python.display();
+        let (mut client, _) = victim.text();
+        client.run("import threading, contextvars, builtins");
+        client.run("local = threading.local(); word = contextvars.ContextVar('word'); token = word.set('kept')");
+        // Goes when the thread's own names go.
+        client.run("Last = type('Last', (), {'__del__': lambda self: setattr(builtins, 'gone', True)})");
+        client.run("local.last = Last()");
+        assert_eq!(client.run("type(local.last).__name__, word.get()"), "('Last', 'kept')\n", "{what}");
+        // Completion, an interrupt and native commands are no end.
+        client.run("%bt");
+        assert_eq!(client.run("type(local.last).__name__, word.get()"), "('Last', 'kept')\n", "{what}");
+        assert_eq!(client.run("getattr(builtins, 'gone', 'there')"), "'there'\n", "{what}");
+        client.end();
+        leaves_nothing(&mut victim);
+        let (mut client, _) = victim.text();
+        assert_eq!(client.run("import builtins; builtins.gone"), "True\n", "{what}");
+        // What has faulted takes them along; the next lines have their own.
+        client.run("import threading; local = threading.local(); local.x = 5");
+        client.run("import ctypes; ctypes.CDLL(None).strlen(8)");
+        assert!(client.run("local.x").contains("AttributeError"), "{what}");
+        client.run("local.x = 6");
+        assert_eq!(client.run("local.x"), "6\n", "{what}");
+        client.end();
+        leaves_nothing(&mut victim);
+        assert!(victim.runs());
     }
 }
 
@@ -388,26 +489,64 @@ fn the_interpreter_ends_while_a_client_is_there() {
     }
 }
 
+/// A program whose only thread never waits for anything, or in a call that has no time limit: that thread has to create the console's.
 #[test]
-fn a_hub_of_gevents_runs_on() {
+fn a_single_thread_wherever_it_is() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        for kind in ["counts", "allocates", "opens", "locks", "connects_by_tcp", "connects_here"] {
+            let what = format!("{}, {kind}", python.display());
+            let mut victim = Host::new(&python).arg(victims::script("python_alone.py")).arg(kind).ready();
+            for _ in 0..2 {
+                let (mut client, greeting) = victim.text();
+                assert!(greeting.contains(&format!(", in {kind}\n")), "{what}: {greeting}");
+                // Where the processor has much else to do, the moment at which it holds nothing may not have been met.
+                let mut tries = 0;
+                while !greeting.contains("\nPython 3.") && tries < 10 && !client.run("%python").contains("\nPython 3.")
+                {
+                    tries += 1;
+                }
+                assert_eq!(client.run("os.getpid()"), format!("{}\n", victim.pid()), "{what}: {greeting}");
+                let stack = client.run("%py-bt");
+                assert!(stack.contains(&format!(", in {kind}\n")), "{what}: {stack}");
+                client.end();
+                assert!(victim.runs(), "{what}");
+            }
+            if kind == "connects_here" {
+                // The attempt has gone on meanwhile.
+                let (mut client, _) = victim.text();
+                client.run("import __main__; accepted = __main__.listener.accept()");
+                client.end();
+                assert_eq!(victim.line(), "connected", "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hub_of_green_threads_runs_on() {
     let _turn = turn::shared();
     let Some(python) = venv::program("python") else { return };
-    for argument in ["patched", "unpatched"] {
-        let victim = Host::new(&python).arg(victims::script("gevent_hub.py")).arg(argument).ready();
+    for (hub, argument) in
+        [("gevent", "patched"), ("gevent", "unpatched"), ("eventlet", "patched"), ("eventlet", "unpatched")]
+    {
+        let what = format!("{hub}, {argument}");
+        let victim = Host::new(&python).arg(victims::script("hub.py")).args([hub, argument]).ready();
         let (mut client, _) = victim.text();
-        client.run("import __main__, gevent, queue, time, threading");
-        for sleep in ["gevent.sleep(0.2)", "time.sleep(0.2)"] {
+        client.run("import __main__, queue, time, threading");
+        for sleep in ["__main__.hub.sleep(0.2)", "time.sleep(0.2)"] {
             let line = format!("before = __main__.ticks; {sleep}; __main__.ticks - before > 5");
-            assert_eq!(client.run(&line), "True\n", "{argument}: {sleep}");
+            assert_eq!(client.run(&line), "True\n", "{what}: {sleep}");
         }
-        assert_eq!(client.run("gevent.spawn(lambda: 6 * 7).get()"), "42\n", "{argument}");
-        assert_eq!(client.run("q = queue.Queue(); q.put(1); q.get()"), "1\n", "{argument}");
-        assert_eq!(client.run("input('name? ')\nBob"), "name? 'Bob'\n", "{argument}");
-        assert_eq!(client.run("1/0").lines().last(), Some("ZeroDivisionError: division by zero"), "{argument}");
+        let get = if hub == "gevent" { "get" } else { "wait" };
+        assert_eq!(client.run(&format!("__main__.hub.spawn(lambda: 6 * 7).{get}()")), "42\n", "{what}");
+        assert_eq!(client.run("q = queue.Queue(); q.put(1); q.get()"), "1\n", "{what}");
+        assert_eq!(client.run("input('name? ')\nBob"), "name? 'Bob'\n", "{what}");
+        assert_eq!(client.run("1/0").lines().last(), Some("ZeroDivisionError: division by zero"), "{what}");
         client.end();
         victim.log_with("Cleaned up.");
         let (mut client, _) = victim.text();
-        assert_eq!(client.run("import threading; threading.active_count()"), "1\n", "{argument}");
+        assert_eq!(client.run("import threading; threading.active_count()"), "1\n", "{what}");
     }
 }
 

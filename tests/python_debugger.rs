@@ -32,6 +32,27 @@ fn runs_on(victim: &mut Victim, what: &str) {
     wait_for("it to go on", PATIENCE, || (count() > before + 1).then_some(()));
 }
 
+/// What the program has called at everything that the interpreter does is not called in the place of another thread.
+#[test]
+fn with_audit_hooks() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        client.run("sys.addaudithook(lambda *event: None)");
+        if client.run("sys.version_info < (3, 12)") == "True\n" {
+            let answer = client.run("%pdb");
+            assert!(answer.contains("there are audit hooks"), "{what}: {answer}");
+        } else {
+            assert!(pdb(&mut client, "%pdb").contains("python_debugged.py("), "{what}");
+            assert_eq!(client.run("detach"), "", "{what}");
+        }
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
 #[test]
 fn a_thread_is_stopped_and_runs_on() {
     let _turn = turn::shared();

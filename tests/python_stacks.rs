@@ -158,6 +158,38 @@ fn a_thread_that_never_rests() {
     }
 }
 
+/// A thread that is always on the way from a rest to a computation below more calls of C's: the two kinds of frames are of one moment.
+#[test]
+fn a_thread_that_switches() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let victim = victim(&python, &["switches"]);
+        let mut client = victim.structured();
+        let (mut whole, mut computing) = (0, 0);
+        for _ in 0..40 {
+            let data = client.data("bt all");
+            let threads = data["threads"].as_array().unwrap();
+            let is_it = |thread: &&Value| {
+                thread["frames"].as_array().unwrap().iter().any(|frame| frame["function"] == "switches")
+            };
+            let thread = threads.iter().find(is_it).unwrap_or_else(|| panic!("{python:?}: {data}"));
+            assert!(!data["problems"].to_string().contains("not among"), "{python:?}: {data}");
+            let frames = thread["frames"].as_array().unwrap();
+            let loops = frames.iter().filter(|frame| frame["function"] == "_PyEval_EvalFrameDefault").count();
+            assert!(loops <= 1, "{python:?}: {loops} calls without a frame of Python's: {thread}");
+            let of_python: Vec<_> = frames.iter().filter(|frame| frame["python"] == true).collect();
+            if of_python.iter().all(|frame| frame["certain"] == true) {
+                whole += 1;
+                computing += usize::from(of_python.iter().any(|frame| frame["function"] == "deep"));
+                let state = thread["state"].as_str().unwrap();
+                let is_at_rest = state.contains("nanosleep") || state.contains("select");
+                assert!(!is_at_rest || of_python[0]["function"] == "rests", "{python:?}: {thread}");
+            }
+        }
+        assert!(whole > 36 && computing > 0, "{python:?}: {whole} of 40 are certain, {computing} compute");
+    }
+}
+
 #[test]
 fn a_lock_that_is_never_given_back() {
     let _turn = turn::shared();

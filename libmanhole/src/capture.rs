@@ -21,9 +21,9 @@ use passive::{RED_ZONE, Try};
 use task::{Identity, Look, Position, Task};
 
 use crate::modules::Modules;
-use crate::snapshot::{Capture, Method, RSP, Snapshot, StackCopy, State, Thread};
+use crate::snapshot::{Capture, Chain, Method, RSP, Registers, Snapshot, StackCopy, State, Thread};
 use crate::sys::{directory, process, thread};
-use crate::{held, state};
+use crate::{held, paused, state};
 
 /// Which threads to look at.
 #[derive(Clone, Copy)]
@@ -42,8 +42,11 @@ const OVERFLOW: u64 = 16 << 20;
 /// How long threads that keep running are pursued.
 const PURSUIT: Duration = Duration::from_millis(400);
 
+/// Which chain a thread has, by its id.
+pub(crate) type Chains<'c> = &'c dyn Fn(i32) -> Option<Chain>;
+
 /// Looks at the threads. `insist` captures also those that cannot be captured without a residue (`bt -f`).
-pub(crate) fn snapshot(modules: &Modules, wanted: Wanted, insist: bool) -> Snapshot {
+pub(crate) fn snapshot(modules: &Modules, wanted: Wanted, insist: bool, chains: Chains<'_>) -> Snapshot {
     let mut snapshot = Snapshot { taken: process::monotonic(), ..Snapshot::default() };
     let tids = match wanted {
         Wanted::One(tid) => vec![tid],
@@ -56,7 +59,7 @@ pub(crate) fn snapshot(modules: &Modules, wanted: Wanted, insist: bool) -> Snaps
     let mut pursued = Vec::new();
     for tid in tids.into_iter().filter(|tid| !is_excepted(*tid)) {
         let task = Task::new(tid);
-        let Some(thread) = first_look(&task, modules, insist) else { continue };
+        let Some(thread) = first_look(&task, modules, insist, chains) else { continue };
         if thread.is_running() {
             pursued.push(shots::Pursued::new(task, snapshot.threads.len()));
         }
@@ -75,7 +78,7 @@ impl Thread {
 }
 
 /// Takes the thread if it can be taken now. `None`: it has gone.
-fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
+fn first_look(task: &Task, modules: &Modules, insist: bool, chains: Chains<'_>) -> Option<Thread> {
     let identity = task.identity()?;
     let own = task.tid() == state::agent() || task.tid() == thread::hand();
     let mut thread = Thread {
@@ -83,6 +86,7 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
         name: identity.name.clone(),
         state: State::Unknown,
         own,
+        chain: chains(task.tid()),
         capture: Err(if task.tid() == thread::hand() {
             "it holds what is redirected"
         } else {
@@ -99,7 +103,12 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
     }
     if let Some(held) = held::current().filter(|held| held.tid == task.tid()) {
         thread.state = State::Held(held.summons);
-        thread.capture = Ok(of_held(&held, task, modules, passive::FIRST_COPY));
+        thread.capture = Ok(of_registers(held.registers, task, modules, passive::FIRST_COPY));
+        return Some(thread);
+    }
+    if let Some(registers) = paused::registers(task.tid()) {
+        thread.state = State::Running;
+        thread.capture = Ok(of_registers(registers, task, modules, passive::FIRST_COPY));
         return Some(thread);
     }
     settle(&mut thread, passive::take(task, modules, passive::FIRST_COPY), identity.letter);
@@ -113,10 +122,10 @@ fn first_look(task: &Task, modules: &Modules, insist: bool) -> Option<Thread> {
     Some(thread)
 }
 
-/// What a held thread was doing when the signal came: its handler has left all registers, and what lies above its stack
-/// pointer stays as it was.
-fn of_held(held: &held::Held, task: &Task, modules: &Modules, size: u64) -> Capture {
-    let sp = held.registers.get(RSP).unwrap_or(0);
+/// What a thread was doing when a signal came that holds it: its handler has left all registers, and what lies above its stack pointer stays
+/// as it was.
+fn of_registers(registers: Registers, task: &Task, modules: &Modules, size: u64) -> Capture {
+    let sp = registers.get(RSP).unwrap_or(0);
     let mut stack = passive::copy(sp, modules, size);
     if stack.bytes.is_empty()
         && let Some(start) = modules.next_mapping(sp).filter(|start| start - sp < OVERFLOW)
@@ -124,7 +133,7 @@ fn of_held(held: &held::Held, task: &Task, modules: &Modules, size: u64) -> Capt
         // It has overflowed: the pointer stands below the mapping.
         stack = passive::copy(start + RED_ZONE, modules, size);
     }
-    Capture { registers: held.registers, stack, method: Method::Signal, stamp: task.stamp() }
+    Capture { registers, stack, links: None, method: Method::Signal, stamp: task.stamp() }
 }
 
 /// Whether the thread has ended or is about to; says so in the thread.
@@ -184,7 +193,11 @@ pub(crate) fn deepen(thread: &mut Thread, modules: &Modules) -> Result<(), Strin
     }
     let task = Task::new(thread.tid);
     if let (State::Held(_), Some(held)) = (thread.state, held::current()) {
-        thread.capture = Ok(of_held(&held, &task, modules, size));
+        thread.capture = Ok(of_registers(held.registers, &task, modules, size));
+        return Ok(());
+    }
+    if let Some(registers) = paused::registers(thread.tid) {
+        thread.capture = Ok(of_registers(registers, &task, modules, size));
         return Ok(());
     }
     if stamp.is_none() {
@@ -247,7 +260,7 @@ mod tests {
     fn look(wanted: i32) -> (Thread, End) {
         let memory = Memory::new();
         let modules = Modules::read(&memory).unwrap();
-        let snapshot = snapshot(&modules, Wanted::One(wanted), false);
+        let snapshot = snapshot(&modules, Wanted::One(wanted), false, &|_| None);
         let thread = snapshot.threads.into_iter().next().unwrap();
         let capture = thread.capture.clone().unwrap();
         let unwound = Unwinder::new(&modules, &memory).unwind(&capture.registers, &capture.stack);

@@ -19,9 +19,10 @@ use crate::capture::task::{Look, Task};
 use crate::interrupted::{Interrupted, channels, entry};
 use crate::loan::{self, Loan};
 use crate::snapshot::{Registers, Syscall};
+use crate::sys::libc_thread::Kept;
 use crate::sys::timer::CpuTimer;
 use crate::sys::{directory, process, signal, thread};
-use crate::{hand, state, worker};
+use crate::{hand, paused, state, worker};
 
 entry!(
     /// The disposition of the signal by which a thread is asked.
@@ -36,8 +37,12 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
     let (code, mut interrupted) = unsafe { ((*info).si_code, Interrupted::from_kernel(context)) };
     if state::is_on_here() {
         hand::come();
-        if is_where_it_was_seen(&interrupted.registers()) && has_room() {
+        let registers = interrupted.registers();
+        let is_fit = is_where_it_was_seen(&registers) || paused::come(&registers);
+        if is_fit && has_room() {
+            let kept = Kept::keep();
             worker::come(interrupted.mask());
+            drop(kept);
         }
         let _ = BEGINS_ANEW.compare_exchange(process::tid(), 0, SeqCst, SeqCst);
         worker::visits::come(&mut interrupted);
@@ -101,6 +106,15 @@ const PATIENCE: Duration = Duration::from_millis(150);
 /// How long one thread has that is asked for a worker: it rests.
 const COMING: Duration = Duration::from_millis(100);
 
+/// What a thread is at that could create a worker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    /// It waits in a system call.
+    Rest,
+    /// It has been running, and stands in a handler of ours ([`paused`]).
+    Pause,
+}
+
 /// Why there is no worker more.
 pub(crate) enum NoWorker {
     /// No thread of the process is fit at this moment.
@@ -124,8 +138,9 @@ pub(crate) fn fetch_hand() -> Result<(), String> {
     result
 }
 
-/// Gets a worker more. `place_of` says of a thread where it is, if it may create one there: if it holds nothing that this needs.
-pub(crate) fn fetch_worker(place_of: &dyn Fn(i32) -> Option<Place>) -> Result<(), NoWorker> {
+/// Gets a worker more. `place_of` says of a thread that waits, or is paused, where it is, if it may create one there: if it holds nothing that
+/// this needs.
+pub(crate) fn fetch_worker(place_of: &mut dyn FnMut(i32, At) -> Option<Place>) -> Result<(), NoWorker> {
     let loan = loan().map_err(NoWorker::Never)?;
     for most in [Harm::None, Harm::StartsOver] {
         for tid in directory::numbers(c"/proc/self/task").unwrap_or_default() {
@@ -134,7 +149,7 @@ pub(crate) fn fetch_worker(place_of: &dyn Fn(i32) -> Option<Place>) -> Result<()
             if is_ours || harm_of(&task) != most || !task.may_be_asked(loan.number()) || !rests(&task) {
                 continue;
             }
-            let Some(place) = place_of(tid) else { continue };
+            let Some(place) = place_of(tid, At::Rest) else { continue };
             for (slot, value) in PLACE.iter().zip([place.pc, place.sp]) {
                 slot.store(value, SeqCst);
             }
@@ -157,6 +172,9 @@ pub(crate) fn fetch_worker(place_of: &dyn Fn(i32) -> Option<Place>) -> Result<()
             }
         }
     }
+    if let Some(result) = fetch_from_who_runs(&loan, place_of) {
+        return result;
+    }
     Err(NoWorker::Now(
         "there is no thread of the process that could create the thread for it: each runs, blocks the signal, or is inside the \
          allocator or the loader"
@@ -164,9 +182,53 @@ pub(crate) fn fetch_worker(place_of: &dyn Fn(i32) -> Option<Place>) -> Result<()
     ))
 }
 
+/// Gets a worker from a thread that runs: its clock's tick pauses it, its stack is looked at, and it creates the worker if it holds nothing.
+fn fetch_from_who_runs(
+    loan: &Loan,
+    place_of: &mut dyn FnMut(i32, At) -> Option<Place>,
+) -> Option<Result<(), NoWorker>> {
+    PLACE.iter().for_each(|slot| slot.store(0, SeqCst));
+    for tid in directory::numbers(c"/proc/self/task").unwrap_or_default() {
+        let task = Task::new(tid);
+        let is_ours = tid == process::tid() || tid == thread::hand() || worker::is_one(tid);
+        if is_ours || harm_of(&task) != Harm::Runs || !task.may_be_asked(loan.number()) {
+            continue;
+        }
+        if !worker::want(tid) {
+            return Some(Err(NoWorker::Never("too many jobs run already; jobs lists them".to_owned())));
+        }
+        paused::want(tid);
+        let timer = CpuTimer::start(tid, loan.number(), 0);
+        let start = process::monotonic();
+        while timer.is_ok() && !paused::is_here(tid) && process::monotonic().saturating_sub(start) < COMING {
+            process::sleep(Duration::from_micros(20));
+        }
+        paused::give_up(tid);
+        let comes = paused::is_here(tid) && {
+            let is_fit = place_of(tid, At::Pause).is_some();
+            paused::let_go(tid, is_fit) && is_fit
+        };
+        let start = process::monotonic();
+        while comes && process::monotonic().saturating_sub(start) < COMING {
+            match worker::has_come() {
+                Some(result) => {
+                    let failed = |error| NoWorker::Never(format!("no thread could be made ({error})"));
+                    return Some(result.map_err(failed));
+                }
+                None => process::sleep(Duration::from_micros(50)),
+            }
+        }
+        if !worker::no_longer_wanted() {
+            return Some(Ok(()));
+        }
+    }
+    None
+}
+
 /// In a forked child: a signal that the parent has on loan is given back here as well.
 pub(crate) fn forget() {
     loan::forget(errand_entry);
+    paused::forget();
 }
 
 /// The signal for [`begin_anew`].
@@ -267,7 +329,9 @@ fn wait(limit: Duration) -> Option<Result<(), String>> {
 fn harm_of(task: &Task) -> Harm {
     match task.look() {
         Look::Running => Harm::Runs,
-        Look::Blocked(position) => position.syscall.map_or(Harm::Some, harm_of_call),
+        Look::Blocked(position) => {
+            position.syscall.map_or(Harm::Some, |call| harm_of_call(call, || task.wait_channel()))
+        }
         // A process that may not look at itself: only the kernel's function is known, not its limit of time.
         Look::Refused => match task.identity().map(|identity| identity.letter) {
             Some(b'R') => Harm::Runs,
@@ -278,7 +342,8 @@ fn harm_of(task: &Task) -> Harm {
     }
 }
 
-fn harm_of_call(call: Syscall) -> Harm {
+/// `channel` says where in the kernel the thread waits.
+fn harm_of_call(call: Syscall, channel: impl Fn() -> String) -> Harm {
     let [_, second, third, fourth, fifth, _] = call.arguments;
     let by = |is_limited: bool| if is_limited { Harm::StartsOver } else { Harm::None };
     let is_negative = |value: u64| (value as i32) < 0;
@@ -299,6 +364,12 @@ fn harm_of_call(call: Syscall) -> Harm {
         libc::SYS_read | libc::SYS_accept | libc::SYS_accept4 => Harm::None,
         libc::SYS_recvfrom if fourth & libc::MSG_WAITALL as u64 == 0 => Harm::None,
         libc::SYS_recvmsg if third & libc::MSG_WAITALL as u64 == 0 => Harm::None,
+        libc::SYS_flock => Harm::None,
+        libc::SYS_fcntl if matches!(second as i32, libc::F_SETLKW | libc::F_OFD_SETLKW) => Harm::None,
+        // Of a fifo whose other end nobody has open; what else may wait to be opened could fail (FUSE).
+        libc::SYS_open | libc::SYS_openat if channels::opens_a_fifo(&channel()) => Harm::None,
+        // The socket may have a limit of time (SO_SNDTIMEO).
+        libc::SYS_connect if channels::connects(&channel()) => Harm::StartsOver,
         _ => Harm::Some,
     }
 }
@@ -308,7 +379,7 @@ mod tests {
     use super::*;
 
     fn call(number: i64, arguments: [u64; 6]) -> Harm {
-        harm_of_call(Syscall { number: number as u64, arguments })
+        harm_of_call(Syscall { number: number as u64, arguments }, || "wait_for_partner".to_owned())
     }
 
     #[test]
@@ -319,6 +390,13 @@ mod tests {
         assert_eq!(call(libc::SYS_futex, [0, 128, 0, 0, 0, 0]), Harm::None);
         assert_eq!(call(libc::SYS_futex, [0, 6, 0, 0, 0, 0]), Harm::Some);
         assert_eq!(call(libc::SYS_clock_nanosleep, [0, 0, 0, 0, 0, 0]), Harm::StartsOver);
+        assert_eq!(call(libc::SYS_openat, [0; 6]), Harm::None);
+        let open = Syscall { number: libc::SYS_openat as u64, arguments: [0; 6] };
+        assert_eq!(harm_of_call(open, || "fuse_simple_request".to_owned()), Harm::Some);
+        let connect = Syscall { number: libc::SYS_connect as u64, arguments: [0; 6] };
+        assert_eq!(harm_of_call(connect, || "unix_wait_for_peer".to_owned()), Harm::StartsOver);
+        assert_eq!(call(libc::SYS_fcntl, [3, libc::F_SETLKW as u64, 0, 0, 0, 0]), Harm::None);
+        assert_eq!(call(libc::SYS_fcntl, [3, libc::F_SETLK as u64, 0, 0, 0, 0]), Harm::Some);
         for number in [libc::SYS_write, libc::SYS_connect, libc::SYS_close, libc::SYS_sendto] {
             assert_eq!(call(number, [0; 6]), Harm::Some);
         }

@@ -10,6 +10,8 @@ pub(crate) mod channels;
 use crate::snapshot::Registers;
 use crate::sys::{own_image, signal};
 
+pub(crate) use arch::is_at_system_call;
+
 #[cfg(not(any(test, fuzzing)))]
 pub(crate) use arch::NUMBER_FOLLOWS;
 

@@ -39,6 +39,7 @@ mod credentials;
 mod hand;
 mod state;
 mod held;
+mod paused;
 mod settings;
 mod arena;
 mod sys;

@@ -1,14 +1,47 @@
 //! A signal on loan from the host: one whose default is to be ignored, and that the host leaves at its default.
 //!
-//! Context: the agent's thread; [`forget`] in a forked child. The signal is taken only while it is needed. What its handler may do
+//! Context: the agent's thread; [`note_waiter`] on every thread, signal handlers included; [`forget`] in a forked child. The signal is taken only while it is needed. What its handler may do
 //! is the borrower's business: it runs in signal context on any host thread.
 
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+
 use crate::interrupted;
+use crate::sys::process;
 use crate::sys::signal::{self, Action, Set};
 
 /// Signals that are ignored by default (signal(7)): pending across an exec or after a host has reset its dispositions,
 /// they harm nobody. The higher number first: frames of handlers with lower numbers are then below ours.
 const CANDIDATES: [i32; 2] = [libc::SIGWINCH, libc::SIGURG];
+
+/// The threads that have waited for a candidate by sigwait(3) and its kin. They would take ours for one that somebody has sent; and the kernel shows
+/// what they block as let through until they run again, so their mask says nothing.
+static WAITERS: [AtomicI32; 32] = [const { AtomicI32::new(0) }; 32];
+
+/// Whether there are more of them.
+static ARE_MORE: AtomicBool = AtomicBool::new(false);
+
+/// The calling thread is about to wait for these. In every context.
+pub(crate) fn note_waiter(set: Set) {
+    if CANDIDATES.iter().any(|number| set.contains(*number)) {
+        let own = process::tid();
+        if WAITERS.iter().any(|place| place.load(SeqCst) == own) {
+            return;
+        }
+        // Those who have ended leave their places.
+        let take = |place: &AtomicI32| {
+            let before = place.load(SeqCst);
+            (before == 0 || !process::has_thread(before)) && place.compare_exchange(before, own, SeqCst, SeqCst).is_ok()
+        };
+        if !WAITERS.iter().any(take) {
+            ARE_MORE.store(true, SeqCst);
+        }
+    }
+}
+
+/// Whether a thread waits for a candidate by itself, now and then.
+pub(crate) fn is_waiter(tid: i32) -> bool {
+    ARE_MORE.load(SeqCst) || WAITERS.iter().any(|place| place.load(SeqCst) == tid)
+}
 
 /// What the kernel calls when the signal comes.
 pub(crate) type Entry = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
@@ -78,6 +111,8 @@ fn give_back(number: i32, entry: Entry, before: &Action) {
 /// In a forked child: a loan of the parent's at the moment of the fork is given back here as well. The kernel copies the
 /// dispositions at another moment than the memory, so the dispositions themselves are asked.
 pub(crate) fn forget(entry: Entry) {
+    WAITERS.iter().for_each(|place| place.store(0, SeqCst));
+    ARE_MORE.store(false, SeqCst);
     for number in CANDIDATES {
         give_back(number, entry, &Action::DEFAULT);
     }

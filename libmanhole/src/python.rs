@@ -14,4 +14,4 @@ mod threads;
 
 pub(crate) use api::Api;
 pub(crate) use interpreter::Interpreter;
-pub(crate) use threads::{Call, PythonFrame, PythonThread};
+pub(crate) use threads::{Call, PythonFrame, PythonThread, Threads};

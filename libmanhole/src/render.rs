@@ -221,6 +221,7 @@ pub(crate) mod fixtures {
             name: name.to_owned(),
             state: State::Running,
             own: false,
+            chain: None,
             capture: Err("not captured in a test".to_owned()),
         }
     }

@@ -139,11 +139,30 @@ pub(crate) enum Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunStamp(pub(crate) [u64; 3]);
 
+/// A list in the memory of the process, of which each element points to the next one: what a thread executes of an interpreter's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chain {
+    /// Where the pointer to the first element stands.
+    pub(crate) head: u64,
+    /// The first pointer leads to a structure that has the pointer to the first element at this offset.
+    pub(crate) behind: Option<u64>,
+    /// The offset of the pointer to the next element.
+    pub(crate) next: u64,
+    /// How many bytes of each element are to be copied.
+    pub(crate) size: usize,
+}
+
+/// The elements of a [`Chain`], one after the other: address and bytes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links(pub(crate) Vec<(u64, Vec<u8>)>);
+
 /// Registers and stack of a thread at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Capture {
     pub(crate) registers: Registers,
     pub(crate) stack: StackCopy,
+    /// The elements of the thread's chain at that moment: of a thread that was running and has one, if it could be copied whole.
+    pub(crate) links: Option<Links>,
     pub(crate) method: Method,
     /// The stamp that still holds if the thread has not run since; `None` when it was running.
     pub(crate) stamp: Option<RunStamp>,
@@ -159,6 +178,8 @@ pub(crate) struct Thread {
     pub(crate) state: State,
     /// Whether it is the agent's own.
     pub(crate) own: bool,
+    /// What it executes of an interpreter's, if anything.
+    pub(crate) chain: Option<Chain>,
     /// The registers and stack, or why there are none.
     pub(crate) capture: Result<Capture, String>,
 }

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsiz
 use core::time::Duration;
 
 use crate::app::Function;
-use crate::call::script::Script;
+use crate::call::script::{self, Script};
 use crate::call::{Call, guard};
 use crate::capture::task::Task as Thread;
 use crate::sys::lock::{self, Lock};
@@ -58,6 +58,10 @@ struct Worker {
     tid: AtomicI32,
     /// Whether it is there because the application has commands: it then stays as long as the manhole.
     is_application_s: AtomicBool,
+    /// Whether it ends, and gives back before what an interpreter has for it.
+    gives_back: AtomicBool,
+    /// Whether it gets nothing to do at this moment.
+    is_kept: AtomicBool,
     /// Before a job: whether its output goes to the client, for which the worker lends the hand and waits for the agent's thread.
     permission: AtomicU32,
     /// Where its stack begins, and goes down from.
@@ -73,6 +77,8 @@ static WORKERS: [Worker; guard::CALLS] = [const {
         state: AtomicU32::new(NONE),
         tid: AtomicI32::new(0),
         is_application_s: AtomicBool::new(false),
+        gives_back: AtomicBool::new(false),
+        is_kept: AtomicBool::new(false),
         permission: AtomicU32::new(OPEN),
         stack: AtomicUsize::new(0),
         mask: AtomicU64::new(0),
@@ -195,7 +201,8 @@ pub(crate) fn end() {
     WORKERS.iter().for_each(Worker::end);
     let start = process::monotonic();
     for worker in &WORKERS {
-        while worker.state.load(SeqCst) == ENDING && !worker.is_gone() {
+        // One that waits for an interpreter's lock may wait for the calling thread.
+        while worker.state.load(SeqCst) == ENDING && !worker.is_gone() && !worker.gives_back.load(SeqCst) {
             if process::monotonic().saturating_sub(start) > Duration::from_secs(1) {
                 return;
             }
@@ -219,6 +226,8 @@ pub(crate) fn forget() {
         worker.state.store(NONE, SeqCst);
         worker.tid.store(0, SeqCst);
         worker.is_application_s.store(false, SeqCst);
+        worker.gives_back.store(false, SeqCst);
+        worker.is_kept.store(false, SeqCst);
         worker.permission.store(OPEN, SeqCst);
         worker.job.forget(None);
     }
@@ -518,6 +527,7 @@ extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
     worker.stack.store(core::ptr::from_ref(&slot) as usize, SeqCst);
     worker.tid.store(process::tid(), SeqCst);
     thread::set_name(c"Manhole-worker");
+    script::begin_thread(slot);
     let process = process::pid();
     loop {
         match worker.state.load(SeqCst) {
@@ -533,6 +543,10 @@ extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
             _ => break,
         }
     }
+    // With all signals blocked, as without a job: one that waits for the process is for threads that the host knows.
+    worker.gives_back.store(true, SeqCst);
+    script::end_thread(slot);
+    worker.gives_back.store(false, SeqCst);
     *worker.job.lock() = None;
     worker.state.store(NONE, SeqCst);
     core::ptr::null_mut()

@@ -1,4 +1,4 @@
-//! gunicorn with workers of its own kind and with gevent's.
+//! gunicorn with workers of its own kinds and with gevent's.
 
 use std::path::Path;
 
@@ -10,18 +10,26 @@ use super::{Run, Server, a_stuck_worker_is_understood};
 
 const WORKERS: usize = 2;
 
-fn start(python: &Path, run: Run, class: &str) -> Server {
+/// A kind of workers, and what else it is told.
+type Class = &'static [&'static str];
+
+fn start(python: &Path, run: Run, class: Class) -> Server {
     Server::start(python, run, |address| {
         let address = address.to_string();
         let directory = victims::script("").display().to_string();
         let workers = WORKERS.to_string();
-        let all = ["-B", "-m", "gunicorn", "-w", &workers, "-k", class, "-b", &address, "--chdir", &directory];
-        all.iter().copied().chain(["--graceful-timeout", "5", "wsgi_app:application"]).map(str::to_owned).collect()
+        let all = ["-B", "-m", "gunicorn", "-w", &workers, "-b", &address, "--chdir", &directory, "-k"];
+        all.iter()
+            .chain(class)
+            .copied()
+            .chain(["--graceful-timeout", "5", "wsgi_app:application"])
+            .map(str::to_owned)
+            .collect()
     })
 }
 
 /// Every process is reached, and requests are served meanwhile; a reload and the end are as without us.
-fn all_of_it(class: &str) {
+fn all_of_it(class: Class) {
     let _turn = turn::shared();
     let Some(python) = venv::program("python") else { return };
     let ends = [Run::Sockets, Run::Bare].map(|run| {
@@ -59,10 +67,15 @@ fn all_of_it(class: &str) {
 
 #[test]
 fn with_gevent() {
-    all_of_it("gevent");
+    all_of_it(&["gevent"]);
 }
 
 #[test]
 fn with_workers_that_wait() {
-    all_of_it("sync");
+    all_of_it(&["sync"]);
+}
+
+#[test]
+fn with_workers_that_have_threads() {
+    all_of_it(&["gthread", "--threads", "4"]);
 }

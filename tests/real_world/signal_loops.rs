@@ -72,7 +72,7 @@ fn every_signal_comes_once(way: &str, thread: &str, more_threads: bool) {
         stop.store(true, Ordering::Relaxed);
         let dumps = dumper.join().unwrap();
         rounds.unwrap_or_else(|problem| std::panic::resume_unwind(problem));
-        assert!(dumps > 3, "only {dumps} dumps");
+        assert!(dumps > 1, "only {dumps} dumps");
     });
     let end = (libc::SIGRTMAX() - 1).to_string();
     assert!(Command::new("kill").args(["-s", &end, &pid]).status().unwrap().success());

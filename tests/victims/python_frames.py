@@ -1,6 +1,6 @@
 """Threads of Python that wait in every way that a stack can look like, one that never waits, and one that keeps the interpreter's lock.
 
-    python_frames.py [busy] [stuck] [sub] [deadlock=LIBRARY] [spins=LIBRARY]
+    python_frames.py [busy] [switches] [stuck] [sub] [deadlock=LIBRARY] [spins=LIBRARY]
 
 Prints `ready pid=N threads=N` when all are where they stay. Then, for each line of standard input, it prints `frames JSON`: what
 sys._current_frames() says of each thread but the main one and the busy one, as {kernel's id: [[file, line, function], ...]}, innermost
@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import threading
+import time
 
 reached = threading.Semaphore(0)
 forever = threading.Event()
@@ -120,6 +121,32 @@ def busy():
         number = leaf(number)
 
 
+def rests(number):
+    time.sleep(0.0003)
+    return number
+
+
+def computes(number):
+    for _ in range(5000):
+        number += 1
+    return number
+
+
+def switches():
+    def deep(depth):
+        def less(number):
+            deep(depth - 1)
+            return number
+
+        sorted([2, 1], key=less if depth else computes)
+
+    reached.release()
+    while True:
+        # The one has fewer calls of C's on its way than the other.
+        sorted([2], key=rests)
+        deep(3)
+
+
 def stuck():
     reached.release()
     # A call by PyDLL keeps the interpreter's lock.
@@ -189,6 +216,8 @@ def main():
     threads.append(with_dictionary)
     if "busy" in sys.argv:
         start(busy)
+    if "switches" in sys.argv:
+        start(switches)
     if "sub" in sys.argv:
         name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
         globals()["kept"] = __import__(name).create()

@@ -8,7 +8,7 @@ use super::guarded;
 use crate::sys::next::function as next;
 use crate::sys::own_image;
 use crate::sys::signal::Set;
-use crate::{install, worker};
+use crate::{install, loan, worker};
 
 /// sigaction(2). A handler of ours is shown as what the host has left there.
 ///
@@ -93,6 +93,53 @@ pub unsafe extern "C" fn pthread_sigmask(how: c_int, set: *const libc::sigset_t,
         guarded("pthread_sigmask", || mask_has_changed(how, set));
     }
     result
+}
+
+/// sigwait(3).
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigwait(set: *const libc::sigset_t, signal: *mut c_int) -> c_int {
+    // SAFETY: when it is not null, the C library reads it as well.
+    note_waiter(unsafe { set.as_ref() });
+    // SAFETY: the caller's arguments, passed on as they are.
+    unsafe { next::sigwait(set, signal) }
+}
+
+/// sigwaitinfo(2).
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigwaitinfo(set: *const libc::sigset_t, info: *mut libc::siginfo_t) -> c_int {
+    // SAFETY: as above.
+    note_waiter(unsafe { set.as_ref() });
+    // SAFETY: the caller's arguments, passed on as they are.
+    unsafe { next::sigwaitinfo(set, info) }
+}
+
+/// sigtimedwait(2).
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigtimedwait(
+    set: *const libc::sigset_t,
+    info: *mut libc::siginfo_t,
+    limit: *const libc::timespec,
+) -> c_int {
+    // SAFETY: as above.
+    note_waiter(unsafe { set.as_ref() });
+    // SAFETY: the caller's arguments, passed on as they are.
+    unsafe { next::sigtimedwait(set, info, limit) }
+}
+
+/// What the calling thread waits for now, it waits for again.
+fn note_waiter(set: Option<&libc::sigset_t>) {
+    if let Some(set) = set {
+        loan::note_waiter(in_kernel_s_terms(set));
+    }
 }
 
 fn mask_has_changed(how: c_int, set: Set) {

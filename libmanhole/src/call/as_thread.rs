@@ -6,6 +6,7 @@
 
 use core::ffi::{c_char, c_int, c_long, c_void};
 use core::mem::transmute;
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::OnceLock;
 
 use super::emit::Method;
@@ -20,6 +21,14 @@ static METHOD: Method =
 const NAME: *const c_char = c"_as_thread".as_ptr();
 
 static API: OnceLock<Api> = OnceLock::new();
+
+/// The caller's own state while it is in another one's place.
+static OWN: AtomicU64 = AtomicU64::new(0);
+
+/// The state to which a thread has to be put back that has faulted in another one's place.
+pub(super) fn own() -> Option<u64> {
+    Some(OWN.swap(0, SeqCst)).filter(|&own| own != 0)
+}
 
 /// The address of the method's description, for an interpreter with these functions.
 pub(super) fn method(api: &Api) -> u64 {
@@ -70,6 +79,7 @@ fn call_as(api: &Api, wanted: u64, function: *mut c_void) -> c_long {
         return -1;
     }
     let own = swap(state);
+    OWN.store(own as u64, SeqCst);
     let result = call(function, core::ptr::null_mut());
     if result.is_null() {
         clear();
@@ -77,5 +87,6 @@ fn call_as(api: &Api, wanted: u64, function: *mut c_void) -> c_long {
         release(result);
     }
     swap(own);
+    OWN.store(0, SeqCst);
     if result.is_null() { -1 } else { 0 }
 }

@@ -7,6 +7,7 @@ use core::ffi::{c_char, c_int, c_long, c_void};
 use core::mem::transmute;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use crate::hand;
 use crate::python::Api;
 use crate::redirect::outlet;
 
@@ -41,7 +42,8 @@ pub(super) fn method(api: &Api) -> u64 {
     &raw const METHOD as u64
 }
 
-/// `_emit(bytes) -> int`: how many of the bytes the client will get, and -1 when there is no client.
+/// `_emit(bytes) -> int`: how many of the bytes the client will get, and -1 when there is no client. Without bytes: twice the client's number, 0 for none,
+/// and 1 more while the descriptor 1 leads to it.
 extern "C-unwind" fn emit(_: *mut c_void, argument: *mut c_void) -> *mut c_void {
     // SAFETY: `method` has stored the addresses of these functions before the interpreter knew of this one.
     let (bytes, size, long) = unsafe {
@@ -55,6 +57,9 @@ extern "C-unwind" fn emit(_: *mut c_void, argument: *mut c_void) -> *mut c_void 
     let Ok(length) = usize::try_from(size(argument)) else { return core::ptr::null_mut() };
     if start.is_null() {
         return core::ptr::null_mut();
+    }
+    if length == 0 {
+        return long(c_long::from(outlet::client()) << 1 | c_long::from(hand::place_of(1) != 1));
     }
     // SAFETY: the object is the caller's, and its bytes do not change as long as it lives.
     let given = outlet::give(unsafe { core::slice::from_raw_parts(start, length) });

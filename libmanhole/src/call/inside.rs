@@ -22,7 +22,13 @@ impl Room {
 }
 
 /// The allocator's functions: glibc's, and the entries of others.
-const ALLOCATOR: [&str; 30] = [
+const ALLOCATOR: [&str; 36] = [
+    "mallocx",
+    "rallocx",
+    "xallocx",
+    "sallocx",
+    "dallocx",
+    "sdallocx",
     "malloc",
     "free",
     "calloc",
@@ -125,6 +131,12 @@ const STDIO: [&str; 40] = [
     "fcloseall",
 ];
 
+/// Whether the module at this path is the C library, or its loader.
+pub(crate) fn is_library(object: &str) -> bool {
+    let file = object.rsplit('/').next().unwrap_or(object);
+    ["libc.so", "libc-", "ld-", "libpthread"].iter().any(|start| file.starts_with(start))
+}
+
 /// What a function belongs to. `object` is the path of the module that it is in.
 fn room(function: &str, object: &str) -> Option<Room> {
     let file = object.rsplit('/').next().unwrap_or(object);
@@ -133,8 +145,14 @@ fn room(function: &str, object: &str) -> Option<Room> {
     let plain = plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'));
     let plain = plain.strip_prefix("IO_").or_else(|| plain.strip_prefix("libc_")).unwrap_or(plain);
     let is_libc = file.starts_with("libc.so") || file.starts_with("libc-");
+    let is_of_cpp = ["operator new", "operator delete"].iter().any(|start| function.starts_with(start));
+    let is_known = ["je_", "mi_", "tc_"].iter().any(|start| bare.starts_with(start));
     let is_any_allocator = ["jemalloc", "tcmalloc", "mimalloc", "malloc"].iter().any(|name| file.contains(name));
-    if is_any_allocator || (!file.starts_with("ld-") && (ALLOCATOR.contains(&bare) || ALLOCATOR.contains(&plain))) {
+    if is_any_allocator
+        || is_of_cpp
+        || is_known
+        || (!file.starts_with("ld-") && (ALLOCATOR.contains(&bare) || ALLOCATOR.contains(&plain)))
+    {
         return Some(Room::Allocator);
     }
     if file.starts_with("ld-") || LOADER.contains(&bare) || (is_libc && LOADER.contains(&plain)) {
@@ -190,6 +208,12 @@ mod tests {
             tell(&[("f", "/a"), ("__GI___dl_iterate_phdr", LIBC)]),
             Some((Room::Loader, "__GI___dl_iterate_phdr"))
         );
+        for name in ["operator new(unsigned long)", "operator delete[](void*)", "je_malloc", "sdallocx"] {
+            assert_eq!(
+                tell(&[("lock", "/a"), (name, "/a"), ("main", "/a")]).map(|(room, _)| room),
+                Some(Room::Allocator)
+            );
+        }
         assert_eq!(tell(&[("epoll_wait", LIBC), ("main", "/a")]), None);
         assert_eq!(tell(&[("puts", "/a"), ("main", "/a")]), None);
         assert_eq!(tell(&[("malloc", "/a"), ("printf", LIBC)]), Some((Room::Allocator, "malloc")));

@@ -4,8 +4,8 @@
 //! that asks for its lock (PyEval_RestoreThread in the C API's reference), so nothing between the calls needs to be cleaned up.
 #![allow(unsafe_code)]
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
-use std::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 
 use super::arch::Gate;
 use super::{as_thread, emit, guard};
@@ -28,12 +28,18 @@ const INSIDE: u32 = 1;
 /// It needs nothing of the interpreter any more.
 const OUTSIDE: u32 = 2;
 
+/// The thread that the last interrupt was for; 0 when it has had a script since.
+static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
+
+/// Stands for a dictionary: the client has left before there was one. No object has this address.
+const LEFT: u64 = 1;
+
 /// How far a script has come, for the agent's thread while it runs.
 pub(crate) struct Progress {
     stage: AtomicU32,
     /// What is to be done; nothing when nobody waits for it any more.
     act: Lock<Option<Act>>,
-    /// The dictionary of global names, once there is one.
+    /// The dictionary of global names, once there is one; [`LEFT`] when nobody is there to use one.
     globals: AtomicU64,
     /// What the interpreter calls the thread: pthread_self(3).
     thread: AtomicU64,
@@ -45,9 +51,9 @@ impl Progress {
         self.stage.load(SeqCst) == WAITING
     }
 
-    /// Nothing is done any more when the lock comes.
-    pub(crate) fn cancel(&self) {
-        *self.act.lock() = None;
+    /// Nothing is done any more when the lock comes; false when it is being done already.
+    pub(crate) fn cancel(&self) -> bool {
+        self.act.lock().take().is_some()
     }
 
     /// Something else is done when the lock comes: false when it has come already.
@@ -56,6 +62,8 @@ impl Progress {
         // Whoever has the lock takes what it is to do after it has said so.
         let waits = self.waits();
         if waits {
+            // Who has left has nothing to do with it.
+            self.globals.store(0, SeqCst);
             *place = Some(act);
         }
         waits
@@ -63,7 +71,17 @@ impl Progress {
 
     /// The dictionary that it has, or has made.
     pub(crate) fn globals(&self) -> u64 {
-        self.globals.load(SeqCst)
+        match self.globals.load(SeqCst) {
+            LEFT => 0,
+            globals => globals,
+        }
+    }
+
+    /// The client has left: the dictionary that is to be given back, if there is one. One that is being made goes by itself.
+    pub(crate) fn leave(&self) -> u64 {
+        let _ = self.cancel();
+        let _ = self.globals.compare_exchange(0, LEFT, SeqCst, SeqCst);
+        self.globals()
     }
 
     /// The thread that runs it, as the interpreter knows it.
@@ -80,6 +98,8 @@ pub(crate) enum Act {
     Run { globals: u64, setup: Vec<u8>, expression: Vec<u8>, is_last: bool },
     /// Raises KeyboardInterrupt in the thread that the interpreter knows by this number.
     Interrupt(u64),
+    /// Only what belongs to its end.
+    Nothing,
 }
 
 /// How a script has ended.
@@ -134,6 +154,9 @@ impl Script {
 
     unsafe fn run_guarded(&mut self, slot: usize) -> Result<Ending, Faulted> {
         let api = self.api;
+        if is_of_another_life(slot) {
+            return Ok(Ending::NoInterpreter);
+        }
         // SAFETY: the caller's word, for this and the calls below; these two need no lock (C API's reference, "Initialization").
         let is_there = unsafe { call(slot, api.is_initialized, &[])? };
         let is_ending = match api.is_finalizing {
@@ -146,7 +169,7 @@ impl Script {
             return Ok(Ending::NoInterpreter);
         }
         // SAFETY: as above.
-        let state = unsafe { call(slot, api.ensure, &[])? };
+        let (is_kept, state) = unsafe { (is_kept(slot, &api)?, call(slot, api.ensure, &[])?) };
         self.progress.stage.store(INSIDE, SeqCst);
         let act = self.progress.act.lock().take();
         let ending = match &act {
@@ -154,9 +177,20 @@ impl Script {
             // SAFETY: as above, and this thread holds the interpreter's lock now.
             Some(act) => unsafe { self.act(slot, act) },
         };
-        // What has faulted holds the lock still: everybody else in the process waits for it.
+        let stays = match (&act, &ending) {
+            // What has faulted leaves the state as it was in the middle of it.
+            (_, Err(Faulted)) => false,
+            (Some(Act::Run { is_last, .. }), Ok(_)) => !is_last,
+            (Some(Act::Nothing), Ok(_)) => false,
+            _ => is_kept,
+        };
         // SAFETY: as above.
-        unsafe { call(slot, api.release, &[state])? };
+        unsafe {
+            if let Some(own) = as_thread::own().filter(|_| ending.is_err()) {
+                call(slot, api.swap_thread, &[own])?;
+            }
+            leave(slot, &api, state, is_kept, stays)?;
+        }
         ending
     }
 
@@ -165,17 +199,26 @@ impl Script {
         // SAFETY: the caller's word, for this and the calls below; the texts end with NUL and outlive the calls.
         unsafe {
             self.version = call(slot, api.version, &[])?;
+            if !TELLS.swap(true, SeqCst) {
+                call(slot, api.at_exit, &[has_ended as extern "C" fn() as usize as u64])?;
+            }
             let (mut globals, setup, expression, is_last) = match act {
+                Act::Run { globals, .. } if *globals != 0 && MADE_IN.load(SeqCst) != LIFE.load(SeqCst) => {
+                    return Ok(Ending::NoInterpreter);
+                }
                 Act::Run { globals, setup, expression, is_last } => {
                     (*globals, setup.as_ptr() as u64, expression.as_ptr() as u64, *is_last)
                 }
+                Act::Nothing => return Ok(Ending::Cancelled),
                 Act::Interrupt(thread) => {
                     let exception = Memory::new().u64(api.keyboard_interrupt).unwrap_or(0);
+                    INTERRUPTED.store(*thread, SeqCst);
                     call(slot, api.raise_in, &[*thread, exception])?;
                     return Ok(Ending::Answer(Vec::new()));
                 }
             };
-            if globals == 0 {
+            let is_made = globals == 0;
+            if is_made {
                 globals = call(slot, api.new_dict, &[])?;
                 for (name, method) in [(c"_emit", emit::method(&api)), (c"_as_thread", as_thread::method(&api))] {
                     let function = call(slot, api.new_function, &[method, 0, 0])?;
@@ -190,7 +233,23 @@ impl Script {
                 }
                 call(slot, api.release_object, &[done])?;
             }
-            self.progress.globals.store(globals, SeqCst);
+            MADE_IN.store(LIFE.load(SeqCst), SeqCst);
+            let is_known = self.progress.globals.compare_exchange(0, globals, SeqCst, SeqCst);
+            if is_known == Err(LEFT) {
+                if is_made {
+                    call(slot, api.release_object, &[globals])?;
+                }
+                return Ok(Ending::Cancelled);
+            }
+            if INTERRUPTED.compare_exchange(self.progress.thread(), 0, SeqCst, SeqCst).is_ok() {
+                // If it came too late for its line, it is raised here. To take it back (PyThreadState_SetAsyncExc with null) would leave the
+                // interpreter looking for it for ever.
+                let nothing = call(slot, api.run, &[c"0".as_ptr() as u64, EXPRESSION, globals, globals, 0])?;
+                if nothing != 0 {
+                    call(slot, api.release_object, &[nothing])?;
+                }
+                call(slot, api.clear_error, &[])?;
+            }
             let value = call(slot, api.run, &[expression, EXPRESSION, globals, globals, 0])?;
             if is_last {
                 call(slot, api.release_object, &[globals])?;
@@ -207,6 +266,95 @@ impl Script {
             Ok(Ending::Answer(answer))
         }
     }
+}
+
+/// The thread state (PyThreadState) that the thread of each worker keeps between scripts; 0 for none. What the interpreter has for each thread, such as
+/// `threading.local` and the context of contextvars, lasts from line to line so.
+static KEPT: [AtomicU64; guard::CALLS] = [const { AtomicU64::new(0) }; guard::CALLS];
+
+/// Which interpreter of this process's it is: one that ends may be followed by another one, whose objects are others at the same places.
+static LIFE: AtomicU32 = AtomicU32::new(0);
+
+/// In which the last dictionary was made: one client has the prompt at a time.
+static MADE_IN: AtomicU32 = AtomicU32::new(0);
+
+/// Whether the interpreter tells when it ends.
+static TELLS: AtomicBool = AtomicBool::new(false);
+
+/// Called by the interpreter when it has ended.
+extern "C" fn has_ended() {
+    LIFE.fetch_add(1, SeqCst);
+    TELLS.store(false, SeqCst);
+}
+
+/// In which life the states were kept.
+static OF_LIFE: [AtomicU32; guard::CALLS] = [const { AtomicU32::new(0) }; guard::CALLS];
+
+/// Whether what the thread has kept is an interpreter's that is no more: the functions of the next one would take it for theirs.
+fn is_of_another_life(slot: usize) -> bool {
+    let has_kept = KEPT.get(slot).is_some_and(|kept| kept.load(SeqCst) != 0);
+    has_kept && OF_LIFE.get(slot).is_none_or(|life| life.load(SeqCst) != LIFE.load(SeqCst))
+}
+
+/// The functions of the interpreter whose they are.
+static API: OnceLock<Api> = OnceLock::new();
+
+/// `PyGILState_LOCKED` and `PyGILState_UNLOCKED` of Include/pystate.h.
+const LOCKED: u64 = 0;
+const UNLOCKED: u64 = 1;
+
+/// In a thread that begins: it has none.
+pub(crate) fn begin_thread(slot: usize) {
+    if let Some(kept) = KEPT.get(slot) {
+        kept.store(0, SeqCst);
+    }
+}
+
+/// In a thread that ends: gives back what it has kept, when the interpreter's lock comes.
+pub(crate) fn end_thread(slot: usize) {
+    if KEPT.get(slot).is_none_or(|kept| kept.load(SeqCst) == 0) {
+        return;
+    }
+    if let Some(api) = API.get() {
+        // SAFETY: these are the functions of an interpreter that is there, or has been: it is asked first.
+        unsafe { Script::new(*api, Act::Nothing).run(slot) };
+    }
+}
+
+/// Whether the calling thread has kept its state. The interpreter may have ended since, and another one begun.
+unsafe fn is_kept(slot: usize, api: &Api) -> Result<bool, Faulted> {
+    let kept = KEPT.get(slot).map_or(0, |kept| kept.load(SeqCst));
+    // SAFETY: the caller's word; this one needs no lock.
+    Ok(kept != 0 && unsafe { call(slot, api.thread_state, &[])? } == kept)
+}
+
+/// Gives the lock back, which PyGILState_Ensure has got with `state` as its answer. `stays` says that the thread's state is kept.
+unsafe fn leave(slot: usize, api: &Api, state: u64, is_kept: bool, stays: bool) -> Result<(), Faulted> {
+    // SAFETY: the caller's word. PyGILState_Release deletes the state with the last of as many calls as there were of PyGILState_Ensure.
+    unsafe {
+        if call(slot, api.has_lock, &[])? as u32 == 0 {
+            // A fault in code that works without the lock, which it was to take again.
+            call(slot, api.ensure, &[])?;
+            call(slot, api.release, &[LOCKED])?;
+        }
+        API.get_or_init(|| *api);
+        let own = call(slot, api.thread_state, &[])?;
+        if let Some(kept) = KEPT.get(slot) {
+            kept.store(if stays { own } else { 0 }, SeqCst);
+        }
+        if let Some(life) = OF_LIFE.get(slot) {
+            life.store(LIFE.load(SeqCst), SeqCst);
+        }
+        match (is_kept, stays) {
+            (false, true) => _ = call(slot, api.save, &[])?,
+            (true, false) => {
+                call(slot, api.release, &[LOCKED])?;
+                call(slot, api.release, &[UNLOCKED])?;
+            }
+            (true, true) | (false, false) => _ = call(slot, api.release, &[state])?,
+        }
+    }
+    Ok(())
 }
 
 /// Calls a function whose arguments and result are integers.

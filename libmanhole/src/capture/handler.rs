@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::passive::RED_ZONE;
 use crate::interrupted::{Interrupted, entry};
-use crate::snapshot::{RSP, Registers};
+use crate::snapshot::{Chain, Links, RSP, Registers};
 use crate::sys::{self, mapping, own_memory};
 
 /// Threads that are shot at the same time.
@@ -39,6 +39,8 @@ struct Shot {
     held: AtomicBool,
     /// How many stack bytes may be copied.
     room: AtomicUsize,
+    /// The chain that is to be copied too.
+    chain: UnsafeCell<Option<Chain>>,
     content: UnsafeCell<Content>,
 }
 
@@ -47,10 +49,12 @@ struct Content {
     registers: Registers,
     start: u64,
     copied: usize,
+    /// How many elements of the chain were copied, if that is all of them.
+    links: Option<usize>,
 }
 
 // SAFETY: `content` is written by the one handler that has moved the state from ARMED to FILLING, and read by the
-// collector only after it has seen DONE.
+// collector only after it has seen DONE. `chain` is written by the collector before it makes the state ARMED.
 unsafe impl Sync for Shot {}
 
 static TABLE: [Shot; SHOTS] = [const {
@@ -58,9 +62,18 @@ static TABLE: [Shot; SHOTS] = [const {
         state: AtomicU64::new(0),
         held: AtomicBool::new(false),
         room: AtomicUsize::new(0),
-        content: UnsafeCell::new(Content { registers: Registers::NONE, start: 0, copied: 0 }),
+        chain: UnsafeCell::new(None),
+        content: UnsafeCell::new(Content { registers: Registers::NONE, start: 0, copied: 0, links: None }),
     }
 }; SHOTS];
+
+/// How many elements of a chain are copied, and how many bytes of each there can be, its address among them. The handler takes a third of a
+/// microsecond for each.
+const LINKS: usize = 256;
+const LINK: usize = 128;
+
+/// Where the elements of chains are copied, behind the stacks: shot `n` starts at `n * LINKS * LINK`.
+const ALL_LINKS: usize = SHOTS * LINKS * LINK;
 
 /// The memory for the stacks, mapped when first needed: shot `n` starts at `n * ROOM`.
 static STACKS: AtomicUsize = AtomicUsize::new(0);
@@ -99,9 +112,46 @@ fn fill(value: u64, interrupted: &Interrupted<'_>) {
     // SAFETY: the room of this shot in the mapping of `STACKS`, which this handler has claimed.
     let bytes = unsafe { core::slice::from_raw_parts_mut(place as *mut u8, room) };
     let copied = own_memory::read(start, bytes).unwrap_or(0);
+    // SAFETY: this handler has claimed the shot, which the collector does not touch meanwhile.
+    let links = unsafe { *shot.chain.get() }.and_then(|chain| copy_links(&chain, links_of((value & 0xff) as usize)));
     // SAFETY: this handler has claimed the shot.
-    unsafe { *shot.content.get() = Content { registers, start, copied } };
+    unsafe { *shot.content.get() = Content { registers, start, copied, links } };
     shot.state.store(generation | DONE, Ordering::Release);
+}
+
+/// The room for the elements of the chain of shot `index`.
+fn links_of(index: usize) -> *mut u8 {
+    (STACKS.load(Ordering::Acquire) + ALL_ROOM + index * LINKS * LINK) as *mut u8
+}
+
+/// Copies the elements of a chain, each behind its address, and says how many there are, if these are all.
+fn copy_links(chain: &Chain, room: *mut u8) -> Option<usize> {
+    const WORD: usize = size_of::<u64>();
+    let mut next = word_at(chain.head)?;
+    if let Some(offset) = chain.behind {
+        next = word_at(next.checked_add(offset)?)?;
+    }
+    for number in 0..LINKS {
+        if next == 0 {
+            return Some(number);
+        }
+        // SAFETY: the room of one element, which this handler has claimed with its shot.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(room.add(number * LINK), LINK) };
+        let (address, element) = bytes.split_at_mut(WORD);
+        let element = element.get_mut(..chain.size)?;
+        if own_memory::read(next, element) != Ok(chain.size) {
+            return None;
+        }
+        address.copy_from_slice(&next.to_le_bytes());
+        let pointer = usize::try_from(chain.next).ok()?;
+        next = u64::from_le_bytes(element.get(pointer..pointer.checked_add(WORD)?)?.try_into().ok()?);
+    }
+    None
+}
+
+fn word_at(address: u64) -> Option<u64> {
+    let mut word = [0; size_of::<u64>()];
+    (own_memory::read(address, &mut word) == Ok(word.len())).then(|| u64::from_le_bytes(word))
 }
 
 entry!(
@@ -121,19 +171,20 @@ pub(super) struct Seen {
     /// The address of the first stack byte.
     pub(super) start: u64,
     pub(super) bytes: Vec<u8>,
+    pub(super) links: Option<Links>,
 }
 
 /// Makes sure that there is memory for the stacks.
 pub(super) fn prepare() -> sys::Result<()> {
     TIMER_INTERRUPTS_NOTHING.store(sys::process::kernel() >= (5, 10), Ordering::Relaxed);
     if STACKS.load(Ordering::Acquire) == 0 {
-        STACKS.store(mapping::map(ALL_ROOM)? as usize, Ordering::Release);
+        STACKS.store(mapping::map(ALL_ROOM + ALL_LINKS)? as usize, Ordering::Release);
     }
     Ok(())
 }
 
-/// Arms shot `index` with room for `room` stack bytes; `None` while it is held or an earlier handler is still at work.
-pub(super) fn arm(index: usize, room: usize) -> Option<Armed> {
+/// Arms shot `index` with room for `room` stack bytes, and for `chain`; `None` while it is held or an earlier handler is still at work.
+pub(super) fn arm(index: usize, room: usize, chain: Option<Chain>) -> Option<Armed> {
     let shot = TABLE.get(index)?;
     let state = shot.state.load(Ordering::Acquire);
     // With more than its own room it writes into that of the others.
@@ -150,6 +201,8 @@ pub(super) fn arm(index: usize, room: usize) -> Option<Armed> {
         // SAFETY: inside the mapping of `STACKS`; the shot is not armed, so no handler uses it.
         unsafe { (place as *mut u8).add(offset).write_volatile(0) };
     }
+    // SAFETY: the shot is neither armed nor held by anybody else, so no handler looks.
+    unsafe { *shot.chain.get() = chain.filter(|chain| chain.size <= LINK - size_of::<u64>()) };
     let generation = (state & !0xff).wrapping_add(0x100);
     shot.room.store(room, Ordering::Release);
     shot.state.store(generation | ARMED, Ordering::Release);
@@ -174,7 +227,16 @@ impl Armed {
         let len = content.copied.min(shot.room.load(Ordering::Acquire));
         // SAFETY: the handler has filled this much of the shot's room.
         let bytes = unsafe { core::slice::from_raw_parts(place as *const u8, len) }.to_vec();
-        Some(Seen { registers: content.registers, start: content.start, bytes })
+        // SAFETY: nobody has armed the shot anew: it is held.
+        let size = unsafe { *shot.chain.get() }.map_or(0, |chain| chain.size);
+        let link = |number: usize| {
+            // SAFETY: the handler has filled this much of the shot's links.
+            let link = unsafe { core::slice::from_raw_parts(links_of(self.index).add(number * LINK), LINK) };
+            let (address, element) = link.split_first_chunk()?;
+            Some((u64::from_le_bytes(*address), element.get(..size)?.to_vec()))
+        };
+        let links = content.links.and_then(|count| (0..count.min(LINKS)).map(link).collect::<Option<_>>());
+        Some(Seen { registers: content.registers, start: content.start, bytes, links: links.map(Links) })
     }
 }
 
@@ -208,6 +270,6 @@ pub(super) fn give_back() {
     let busy = TABLE.iter().any(|shot| shot.state.load(Ordering::Acquire) & 0xff == FILLING);
     if stacks != 0 && !busy {
         // SAFETY: the mapping of the stacks; nothing of it is needed.
-        unsafe { mapping::discard(stacks as *mut u8, ALL_ROOM) };
+        unsafe { mapping::discard(stacks as *mut u8, ALL_ROOM + ALL_LINKS) };
     }
 }

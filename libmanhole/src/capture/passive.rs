@@ -42,7 +42,7 @@ pub(super) fn take(task: &Task, modules: &Modules, size: u64) -> Try {
         return Try::Moved;
     }
     let registers = Registers::of_blocked(position.pc, position.sp);
-    Try::Taken(position, Capture { registers, stack, method: Method::Passive, stamp: before })
+    Try::Taken(position, Capture { registers, stack, links: None, method: Method::Passive, stamp: before })
 }
 
 /// Copies the stack from the red zone up, at most `size` bytes of its mapping.

@@ -11,7 +11,7 @@ use super::{settle, state_of};
 use crate::interrupted::channels;
 use crate::loan::{self, Loan};
 use crate::modules::Modules;
-use crate::snapshot::{Capture, Method, RSP, StackCopy, State, Thread};
+use crate::snapshot::{Capture, Chain, Method, RSP, StackCopy, State, Thread};
 use crate::sys::process;
 use crate::sys::timer::CpuTimer;
 
@@ -112,7 +112,8 @@ fn aim(hunted: &mut Pursued, index: usize, loan: &Result<Loan, String>, threads:
             if hunted.blocks_signal {
                 return;
             }
-            let free = (0..SHOTS).cycle().skip(index).take(SHOTS).find_map(|index| handler::arm(index, ROOM));
+            let chain = threads.get(hunted.place).and_then(|thread| thread.chain);
+            let free = (0..SHOTS).cycle().skip(index).take(SHOTS).find_map(|index| handler::arm(index, ROOM, chain));
             free.and_then(|armed| {
                 let timer = CpuTimer::start(hunted.task.tid(), loan.number(), armed.value());
                 match timer {
@@ -138,6 +139,7 @@ fn capture_of(seen: Seen, modules: &Modules) -> Capture {
     Capture {
         registers: seen.registers,
         stack: StackCopy { start: seen.start, bytes, limit },
+        links: seen.links,
         method: Method::Signal,
         stamp: None,
     }
@@ -148,7 +150,7 @@ pub(super) fn again(thread: &mut Thread, task: Task, modules: &Modules, size: u6
     let had = thread.capture.as_ref().map_or(0, |capture| capture.stack.bytes.len());
     let loan = take_loan()?;
     let room = (size as usize).min(ALL_ROOM);
-    let armed = handler::arm(0, room).ok_or("an earlier question to it is still open")?;
+    let armed = handler::arm(0, room, thread.chain).ok_or("an earlier question to it is still open")?;
     let timer = CpuTimer::start(task.tid(), loan.number(), armed.value());
     let _timer = timer.map_err(|error| format!("no timer could be had to ask it again ({error})"))?;
     let start = process::monotonic();
@@ -193,18 +195,18 @@ pub(super) fn ask_blocked(thread: &mut Thread, task: &Task, modules: &Modules, l
         ));
         return;
     }
-    thread.capture = ask(thread.tid, task, modules);
+    thread.capture = ask(thread.tid, thread.chain, task, modules);
     if thread.capture.is_ok() {
         thread.state = State::Waiting;
     }
 }
 
-fn ask(tid: i32, task: &Task, modules: &Modules) -> Result<Capture, String> {
+fn ask(tid: i32, chain: Option<Chain>, task: &Task, modules: &Modules) -> Result<Capture, String> {
     let loan = take_loan()?;
     if !task.may_be_asked(loan.number()) {
         return Err("it blocks the signal that would ask it, or filters its system calls".to_owned());
     }
-    let armed = handler::arm(0, ROOM).ok_or("an earlier question to it is still open")?;
+    let armed = handler::arm(0, ROOM, chain).ok_or("an earlier question to it is still open")?;
     process::queue_to_thread(tid, loan.number(), armed.value())
         .map_err(|error| format!("it could not be asked ({error})"))?;
     let start = process::monotonic();

@@ -2,6 +2,7 @@
 //!
 //! Context: the agent's thread.
 
+use crate::loan;
 use crate::snapshot::{RunStamp, Syscall};
 use crate::sys::fd::Fd;
 use crate::sys::{self, Errno};
@@ -90,7 +91,7 @@ impl Task {
         parse_stat(text.get(..n)?)
     }
 
-    /// Whether a handler can run on it: it does not block the signal, and it has no filter for system calls that this thread
+    /// Whether a handler can run on it: it does not block the signal or wait for it by itself, and it has no filter for system calls that this thread
     /// does not have too (seccomp(2)), whose answer to our handler could be to kill.
     pub(crate) fn may_be_asked(&self, signal: i32) -> bool {
         let (Some(its), Some(ours)) = (self.status(), Task::new(crate::sys::process::tid()).status()) else {
@@ -102,7 +103,7 @@ impl Task {
         let blocked = field(&its, "SigBlk:").and_then(|value| u64::from_str_radix(&value, 16).ok());
         let blocks = blocked.is_none_or(|set| sys::signal::Set(set).contains(signal));
         let filters = |status: &str| (field(status, "Seccomp:"), field(status, "Seccomp_filters:"));
-        !blocks && filters(&its) == filters(&ours)
+        !blocks && !loan::is_waiter(self.tid) && filters(&its) == filters(&ours)
     }
 
     fn status(&self) -> Option<String> {

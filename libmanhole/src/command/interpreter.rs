@@ -2,8 +2,6 @@
 //!
 //! Context: the agent's thread.
 
-use std::collections::BTreeSet;
-
 use super::Session;
 use crate::python::{Api, Interpreter};
 use crate::render::frames::{names, numbered, thread_line};
@@ -21,6 +19,19 @@ impl Session<'_> {
         let api = Api::find(&world.modules, &world.memory);
         self.end_line();
         api
+    }
+
+    /// What Python knows the main thread by; 0 where that cannot be seen.
+    pub(crate) fn main_thread_of_python(&mut self) -> u64 {
+        self.begin_line();
+        let (_, world) = self.parts();
+        let identity = Interpreter::find(&world.modules, &world.memory).and_then(|found| {
+            let interpreter = found.ok()?;
+            let main = process::pid();
+            interpreter.threads(Some(main)).and_then(|threads| threads.identity(main))
+        });
+        self.end_line();
+        identity.map_or(0, |(_, ident)| ident)
     }
 
     /// A thread of the interpreter's, by number, id or name, the main one where none is named: the address of its state, what Python knows
@@ -51,7 +62,12 @@ impl Session<'_> {
         let interpreter =
             Interpreter::find(&world.modules, &world.memory).ok_or("there is no Python in this process")?;
         let interpreter = interpreter.map_err(|reason| format!("the threads of Python are not known: {reason}"))?;
-        let identity = interpreter.threads(&BTreeSet::from([tid])).and_then(|threads| threads.identity(tid));
+        if interpreter.has_audit_hooks_in_the_way() {
+            return Err("there are audit hooks (sys.addaudithook): before Python 3.12 they would be called in the place of the thread that is to \
+                        be debugged"
+                .to_owned());
+        }
+        let identity = interpreter.threads(Some(tid)).and_then(|threads| threads.identity(tid));
         let (state, ident) = identity.ok_or_else(|| format!("thread {tid} is none of Python's"))?;
         Ok((state, ident, format!("thread {tid} {}", names(stack))))
     }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::session::{Session, World};
 use super::state::Describer;
 use crate::capture::{self, Wanted};
-use crate::python::{Interpreter, PythonThread};
+use crate::python::{Interpreter, PythonThread, Threads};
 use crate::render::python::{Merged, merge};
 use crate::render::{Level, Place, Stack};
 use crate::snapshot::{End, Frame, Location, Thread, Unwound};
@@ -72,6 +72,11 @@ impl Session<'_> {
         take(symbols, world, wanted, false, interrupted)
     }
 
+    /// The last look, if there was one.
+    pub(super) fn last_look(&self) -> Option<Rc<Look>> {
+        self.look.clone()
+    }
+
     /// The last look; takes the first one.
     pub(super) fn look_or_take(&mut self, interrupted: &dyn Fn() -> bool) -> Rc<Look> {
         if self.look.is_none() {
@@ -88,7 +93,11 @@ fn take(
     insist: bool,
     interrupted: &dyn Fn() -> bool,
 ) -> Look {
-    let mut snapshot = capture::snapshot(&world.modules, wanted, insist);
+    let interpreter = Interpreter::find(&world.modules, &world.memory);
+    let only = if let Wanted::One(tid) = wanted { Some(tid) } else { None };
+    let mut python = interpreter.as_ref().and_then(|found| found.as_ref().ok()?.threads(only));
+    let chains = |tid| python.as_ref().and_then(|python| python.chain(tid));
+    let mut snapshot = capture::snapshot(&world.modules, wanted, insist, &chains);
     let mut unwinder = Unwinder::new(&world.modules, &world.memory);
     // Unwinding comes first for all threads: what must be copied deeper is soonest outdated.
     let mut unwound = Vec::new();
@@ -98,18 +107,20 @@ fn take(
     let mut describer = Describer::new();
     let mut places = Places::default();
     let mut stacks = Vec::new();
-    let interpreter = Interpreter::find(&world.modules, &world.memory);
-    let mut python = interpreter.as_ref().and_then(|found| {
-        let ids = snapshot.threads.iter().filter(|thread| !thread.own).map(|thread| thread.tid).collect();
-        found.as_ref().ok()?.threads(&ids)
-    });
     if let Some(others) = python.as_ref().map(|python| python.others).filter(|&others| others > 0) {
         snapshot.problems.push(format!("no frames of Python's sub-interpreters, of which there are {others}"));
     }
     if let Some(Err(reason)) = &interpreter {
         snapshot.problems.push(format!("no frames of Python: {reason}"));
     }
-    for (thread, unwound) in snapshot.threads.into_iter().zip(unwound) {
+    for (mut thread, mut unwound) in snapshot.threads.into_iter().zip(unwound) {
+        let executes = python.as_mut().and_then(|python| executes(python, &mut thread, world, insist));
+        let executes = executes.map(|(executes, is_again)| {
+            if is_again {
+                unwound = unwind(&mut unwinder, &mut thread, world);
+            }
+            executes
+        });
         let mut state = describer.state(&thread, symbols, world);
         let (frames, problem) = match unwound {
             Ok(Unwound { frames, end: End::ThreadStart }) => (frames, None),
@@ -124,7 +135,6 @@ fn take(
             .enumerate()
             .flat_map(|(index, frame)| Level::of_frame(index, frame, &places.of(symbols, world, frame)))
             .collect();
-        let executes = python.as_mut().and_then(|python| python.of(thread.tid, &|| capture::has_rested(&thread)));
         let tid = thread.tid;
         let (native, apart) = (Vec::new(), Vec::new());
         let of_python = executes.as_ref().and_then(|executes| executes.as_ref().ok());
@@ -148,6 +158,34 @@ fn take(
     }
     order(&mut stacks);
     Look { taken: snapshot.taken, stacks, problems: snapshot.problems }
+}
+
+/// How often a thread that has run since it was captured is captured again, for what Python says of the same moment.
+const AGAIN: usize = 5;
+
+/// What a thread executes of Python's, and whether it was captured again for that. `None` where it is none of Python's.
+fn executes(
+    python: &mut Threads<'_>,
+    thread: &mut Thread,
+    world: &World,
+    insist: bool,
+) -> Option<(Result<PythonThread, String>, bool)> {
+    let mut executes = python.of(thread, None, &|| capture::has_rested(thread))?;
+    let is_of_moment = |executes: &Result<PythonThread, String>| matches!(executes, Ok(python) if python.is_of_moment);
+    let mut is_again = false;
+    for _ in 0..AGAIN {
+        if is_of_moment(&executes) || thread.capture.is_err() {
+            break;
+        }
+        let chain = thread.chain;
+        let before = python.walk(thread.tid);
+        let again = capture::snapshot(&world.modules, Wanted::One(thread.tid), insist, &|_| chain);
+        let Some(again) = again.threads.into_iter().next().filter(|again| again.capture.is_ok()) else { break };
+        *thread = again;
+        is_again = true;
+        executes = python.of(thread, before.as_ref(), &|| capture::has_rested(thread))?;
+    }
+    Some((executes, is_again))
 }
 
 /// Puts Python's frames into the stack; what is to be said where they have no place there.

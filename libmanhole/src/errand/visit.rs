@@ -81,7 +81,7 @@ fn unfit(task: &Task) -> Option<Unfit> {
         Look::Running => Some(Unfit::Runs),
         Look::Blocked(position) => match position.syscall {
             None => Some(Unfit::Runs),
-            Some(call) => (harm_of_call(call) == Harm::Some).then_some(Unfit::InCall(call)),
+            Some(call) => (harm_of_call(call, || task.wait_channel()) == Harm::Some).then_some(Unfit::InCall(call)),
         },
         Look::Refused => {
             let channel = task.wait_channel();

@@ -29,6 +29,17 @@ pub(crate) fn begins_anew(channel: &str) -> bool {
     FUNCTIONS.contains(&function(channel))
 }
 
+/// Whether the thread opens a fifo whose other end nobody has open (fs/pipe.c): it begins anew.
+pub(crate) fn opens_a_fifo(channel: &str) -> bool {
+    ["wait_for_partner", "fifo_open"].contains(&function(channel))
+}
+
+/// Whether the thread connects a socket, and the attempt goes on when the call begins anew (net/ipv4/af_inet.c) or has done nothing yet
+/// (net/unix/af_unix.c).
+pub(crate) fn connects(channel: &str) -> bool {
+    ["inet_wait_for_connect", "wait_woken", "unix_wait_for_peer"].contains(&function(channel))
+}
+
 /// Whether the thread waits for the other end of a pipe or a socket, for data mostly. That begins anew as well, but for a call that
 /// has moved some of the data already (MSG_WAITALL, a full socket), which the name does not tell: worth a signal to the very
 /// thread that is to be seen, and not where another thread would do.

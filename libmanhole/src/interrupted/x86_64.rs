@@ -86,6 +86,14 @@ pub(crate) fn fail_begun_anew(context: &mut libc::ucontext_t, end: u64, is_to_fa
     }
 }
 
+/// Whether the program counter stands behind a system call, or on one that is to begin anew.
+pub(crate) fn is_at_system_call(pc: u64) -> bool {
+    [pc, pc.wrapping_sub(SYSCALL.len() as u64)].into_iter().any(|start| {
+        let mut code = [0u8; SYSCALL.len()];
+        own_memory::read(start, &mut code) == Ok(code.len()) && code == SYSCALL
+    })
+}
+
 /// How many bytes of code before the program counter are looked at.
 const CODE: usize = 24;
 
@@ -179,7 +187,7 @@ fn only_moves(mut code: &[u8]) -> bool {
 /// io_pgetevents(2), which the libc crate does not name.
 const IO_PGETEVENTS: i64 = 333;
 
-/// Calls that have had no effect when they fail with EINTR, and that take their arguments from where they still stand.
+/// Calls that have had no effect when they fail with EINTR, or go on with what they have begun (connect(2)), and that take their arguments from where they still stand.
 fn may_begin_anew(number: i64) -> bool {
     matches!(
         number,
@@ -202,6 +210,7 @@ fn may_begin_anew(number: i64) -> bool {
             | libc::SYS_write
             | libc::SYS_writev
             | libc::SYS_accept
+            | libc::SYS_connect
             | libc::SYS_accept4
             | libc::SYS_recvfrom
             | libc::SYS_recvmsg
@@ -243,8 +252,7 @@ mod tests {
 
     #[test]
     fn close_is_never_begun_anew() {
-        for number in [libc::SYS_close, libc::SYS_restart_syscall, libc::SYS_connect, libc::SYS_dup3, libc::SYS_openat]
-        {
+        for number in [libc::SYS_close, libc::SYS_restart_syscall, libc::SYS_dup3, libc::SYS_openat] {
             assert!(!may_begin_anew(number));
         }
     }

@@ -11,11 +11,14 @@ import signal
 import socket
 import sys
 import traceback
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
 from functools import partial as _partial
 
 _INPUT = ("stdin", "__stdin__")
 _write = os.write
+
+# So much is kept of what the program prints while descriptors lead to the client, in bytes.
+_KEPT = 1 << 20
 
 
 class _Channel(io.RawIOBase):
@@ -25,6 +28,7 @@ class _Channel(io.RawIOBase):
         self.number = number
         self.manhole_original = original
         self.session = session
+        self.kept, self.size = [], 0
 
     def writable(self):
         return True
@@ -35,28 +39,38 @@ class _Channel(io.RawIOBase):
     def write(self, data):
         data = bytes(data)
         session = self.session
-        if not session.is_open or os.getpid() != session.process:
-            self.pass_on(data)
-        elif session.thread is not None and session.thread == get_ident():
+        is_here = session.is_here()
+        if is_here and session.thread is not None and session.thread == get_ident():
             self.give(data)
-        elif session.only_own:
+        elif session.only_own or os.getpid() != session.process:
             self.pass_on(data)
         else:
             # While a line runs, descriptors lead to the client, and the original would bring it there a second time.
-            if session.thread is None:
-                self.pass_on(data)
-            _emit(data)
+            self.keep(data)
+            if not session.leads_to_client():
+                self.pass_on()
+            if is_here:
+                _emit(data)
         return len(data)
+
+    def keep(self, data):
+        if self.size < _KEPT:
+            self.kept.append(data if self.size + len(data) < _KEPT else b"(... more was printed while a line of the manhole's ran)\n")
+        self.size += len(data)
 
     def flush(self):
         """What the original holds back goes where it belongs, unless a line runs: it would come to the client."""
-        is_elsewhere = os.getpid() != self.session.process
-        if self.manhole_original is not None and (is_elsewhere or not self.session.is_redirected):
+        if self.manhole_original is not None and not self.session.leads_to_client():
+            self.pass_on()
             self.manhole_original.flush()
 
-    def pass_on(self, data):
-        if self.manhole_original is not None:
-            self.manhole_original.write(data.decode("utf-8", "replace"))
+    def pass_on(self, data=b""):
+        """What the program prints, behind what it has printed while a line ran; a child has no part in that."""
+        kept, self.kept, self.size = self.kept, [], 0
+        if os.getpid() != self.session.process:
+            kept = []
+        if self.manhole_original is not None and (kept or data):
+            self.manhole_original.write(b"".join([*kept, data]).decode("utf-8", "replace"))
 
     def give(self, data):
         """What the line prints: by one descriptor, so that it keeps its order, also with what programs print that it starts."""
@@ -87,6 +101,7 @@ class ManholeConsole(code.InteractiveConsole):
 class _Session:
     def __init__(self):
         self.process = os.getpid()
+        self.client = self.main = 0
         self.thread = None
         self.lines = 0
         self.is_busy = False
@@ -98,7 +113,16 @@ class _Session:
         self.before = {}
         self.complaints = sys.stderr
 
-    def open(self, redirect, with_errors, waits, values):
+    def is_here(self):
+        """Whether the client is. One that has left may not have been able to say so: its last line needs a thread too."""
+        return self.is_open and _emit(b"") >> 1 == self.client and os.getpid() == self.process
+
+    def leads_to_client(self):
+        """Whether what is written to the descriptors goes to the client now."""
+        return _emit(b"") & 1 == 1 and os.getpid() == self.process
+
+    def open(self, client, main, redirect, with_errors, waits, values):
+        self.client, self.main = client, main
         self.namespace = {
             "dump_stacktraces": dump_stacktraces, "sys": sys, "os": os, "socket": socket, "traceback": traceback,
         }
@@ -119,6 +143,10 @@ class _Session:
                 self.namespace[name] = eval(text, self.namespace)
             except BaseException as error:
                 wrong.append("locals: %s=%s: %r\n" % (name, text, error))
+        _right_main_thread(main)
+        if not self.is_here():
+            # The client has left meanwhile.
+            self.close()
         return "".join(wrong)
 
     def replace(self, names, stream):
@@ -151,6 +179,7 @@ class _Session:
         for stream in (self.output, self.errors):
             if stream is not None:
                 stream.flush()
+        _right_main_thread(self.main)
         _forget_thread()
         # Another line has begun since this one was given up.
         if line != self.lines:
@@ -161,12 +190,19 @@ class _Session:
 
     def wait(self):
         """Before the interpreter ends: as long as a client is there, its lines are run."""
-        while self.is_open and os.getpid() == self.process:
+        while self.is_here():
             _sleep()
 
     def close(self):
+        for _ in range(200):
+            if not self.leads_to_client():
+                break
+            _sleep()
         self.restore(list(self.before))
         self.is_open = False
+        for stream in (self.output, self.errors):
+            if stream is not None and stream.buffer.kept:
+                stream.flush()
         _let_go()
         atexit.unregister(self.wait)
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
@@ -182,7 +218,44 @@ def _original(stream):
 
 
 def _stream(number, original, session):
-    return io.TextIOWrapper(_Channel(number, _original(original), session), "utf-8", "backslashreplace", line_buffering=True)
+    original = _original(original)
+    stream = io.TextIOWrapper(_Channel(number, original, session), "utf-8", "backslashreplace", line_buffering=True)
+    # What the program's own can do beside: a notebook tells it which cell prints.
+    for name in _names(original):
+        try:
+            # What is computed when it is asked for is not asked for.
+            is_computed = hasattr(type(getattr(type(original), name, None)), "__set__")
+            if not is_computed and not hasattr(stream, name):
+                setattr(stream, name, getattr(original, name))
+        except Exception:
+            pass
+    return stream
+
+
+def _names(thing):
+    try:
+        return dir(thing)
+    except Exception:
+        return []
+
+
+def _right_main_thread(main):
+    """The module `threading` takes the thread that imports it first for the main one, before Python 3.13."""
+    threading = sys.modules.get("threading")
+    thread = getattr(threading, "_main_thread", None)
+    if sys.version_info >= (3, 13) or not main or getattr(thread, "_ident", None) != get_ident():
+        return
+    with threading._active_limbo_lock:
+        threading._active.pop(thread._ident, None)
+        thread._ident, thread._native_id = main, os.getpid()
+        threading._active[main] = thread
+    # What it waits for at the end of the interpreter is released by the end of the thread that it belongs to.
+    lock = allocate_lock()
+    lock.acquire()
+    with threading._shutdown_locks_lock:
+        threading._shutdown_locks.discard(thread._tstate_lock)
+        thread._tstate_lock = lock
+        threading._shutdown_locks.add(lock)
 
 
 def _forget_thread():
@@ -213,8 +286,8 @@ def dump_stacktraces():
 _session = _Session()
 
 
-def _open(redirect, with_errors, waits, values):
-    return b"0" + _session.open(redirect, with_errors, waits, values).encode("utf-8", "backslashreplace")
+def _open(client, main, redirect, with_errors, waits, values):
+    return b"0" + _session.open(client, main, redirect, with_errors, waits, values).encode("utf-8", "backslashreplace")
 
 
 def _line(data, is_redirected):

@@ -52,6 +52,10 @@ pub(crate) struct Console {
     api: Option<Api>,
     /// The console's names in the interpreter: the address of a dictionary; 0 before there is one.
     globals: u64,
+    /// The client's number for the interpreter.
+    client: u32,
+    /// What the interpreter knows the main thread by; 0 where that cannot be seen.
+    main: u64,
     version: String,
     /// Whether it is known what prompt the client has.
     is_settled: bool,
@@ -85,8 +89,8 @@ pub(crate) struct Errand {
     progress: Arc<Progress>,
     what: What,
     began: Duration,
-    /// When the line was interrupted.
-    interrupted: Option<Duration>,
+    /// When the line was interrupted, and how far that is.
+    interrupted: Option<(Duration, Option<Arc<Progress>>)>,
 }
 
 impl Errand {
@@ -134,7 +138,7 @@ impl Prompt<'_> {
 
     /// Opens Python's console, when the client has the dump.
     pub(super) fn open_console(&mut self) -> Followed {
-        let started = self.start_script(What::Open, "%python", opening());
+        let started = self.begin_console();
         match (started, self.pending.take()) {
             (Ok(()), Some(next)) => Followed::Again(next.work, Vec::new()),
             (started, _) => {
@@ -184,6 +188,7 @@ impl Prompt<'_> {
                 b"dump_stacktraces()" => return Ok(None),
                 _ if trimmed.starts_with(b"%") => {
                     let Some(expression) = self.of_own_word(trimmed)? else { return Ok(None) };
+                    self.announce(true);
                     let expression = self.after_opening(expression);
                     let what = if trimmed.starts_with(b"%pdb") { What::Debug } else { What::Line };
                     self.start_script(what, &String::from_utf8_lossy(trimmed), expression)?;
@@ -194,6 +199,7 @@ impl Prompt<'_> {
         }
         let shown = String::from_utf8_lossy(text).into_owned();
         self.session.remember(super::line::kept(&shown));
+        self.announce(true);
         let begin: &[u8] =
             if core::mem::take(&mut self.console.gives_up) { b"_give_up() and _line(" } else { b"_line(" };
         let expression = self.after_opening([begin, &*literal(text), b", "].concat());
@@ -253,6 +259,7 @@ impl Prompt<'_> {
         if self.console.api.is_none() {
             return Ok(false);
         }
+        self.announce(false);
         let expression = self.after_opening(call_with("_execute", line));
         self.start_script(What::Execute, &String::from_utf8_lossy(line), expression)?;
         Ok(true)
@@ -262,7 +269,7 @@ impl Prompt<'_> {
     fn after_opening(&self, expression: Vec<u8>) -> Vec<u8> {
         match self.console.globals {
             // Both are evaluated, the first one first.
-            0 => [&*opening(), b" and ", &*expression].concat(),
+            0 => [&*self.opening(), b" and ", &*expression].concat(),
             _ => expression,
         }
     }
@@ -274,16 +281,49 @@ impl Prompt<'_> {
         if self.console.globals != 0 {
             self.console.is_active = true;
         } else {
-            self.start_script(What::Open, "%python", opening())?;
+            self.begin_console()?;
         }
         Ok(Answer::default())
     }
 
+    /// The expression that makes the console ready.
+    fn opening(&self) -> Vec<u8> {
+        let settings = state::settings();
+        let redirect = match settings.redirect {
+            Redirect::Off => "off",
+            Redirect::Thread => "thread",
+            Redirect::Line | Redirect::Session | Redirect::Tee => "line",
+        };
+        let truth = |value: bool| if value { "True" } else { "False" };
+        let (errors, waits) = (truth(settings.redirect_stderr), truth(!settings.daemon_connection));
+        let mut text =
+            format!("_open({}, {}, '{redirect}', {errors}, {waits}, [", self.console.client, self.console.main)
+                .into_bytes();
+        for (name, value) in settings.locals.pairs() {
+            text.extend(
+                [b"(", &*literal(name.as_bytes()), b".decode(), ", &*literal(value.as_bytes()), b".decode()), "]
+                    .concat(),
+            );
+        }
+        text.extend(b"])");
+        text
+    }
+
+    fn begin_console(&mut self) -> Result<(), String> {
+        self.announce(true);
+        self.start_script(What::Open, "%python", self.opening())
+    }
+
+    /// Makes the client known to the interpreter, before the first script.
+    fn announce(&mut self, is_given: bool) {
+        if self.console.globals == 0 {
+            self.console.client = redirect::outlet::open(is_given);
+            self.console.main = self.session.main_thread_of_python();
+        }
+    }
+
     /// Has the interpreter evaluate an expression.
     fn start_script(&mut self, what: What, line: &str, expression: Vec<u8>) -> Result<(), String> {
-        if self.console.globals == 0 && what != What::Execute {
-            redirect::outlet::open();
-        }
         let began = process::monotonic();
         let name = if what == What::Open { "Python's prompt" } else { "the line" };
         let is_redirected = what == What::Line && redirect::concerns_lines();
@@ -335,22 +375,25 @@ impl Prompt<'_> {
                 errand.job.ticket.release();
                 return Followed::Waits;
             }
-            Outcome::Running if errand.job.failure.is_some() => return Followed::Waits,
+            // It waits for the lock that the fault has lost.
+            Outcome::Running if errand.job.failure.is_some() && !interrupted() && errand.interrupted.is_none() => {
+                return Followed::Waits;
+            }
             Outcome::Running if errand.progress.waits() => {
                 let is_late =
                     state::settings().gil_timeout.is_some_and(|limit| errand.began.saturating_add(limit) <= now);
-                if !is_late && !interrupted() {
+                // At this moment it may have come after all.
+                if !is_late && !interrupted() || errand.what != What::Open && !errand.progress.cancel() {
                     return Followed::Waits;
                 }
                 self.lock_does_not_come(errand)
             }
-            Outcome::Running => match errand.interrupted {
+            Outcome::Running => match &errand.interrupted {
                 None if interrupted() => {
-                    errand.interrupted = Some(now);
-                    self.interrupt(errand.progress.thread());
+                    errand.interrupted = Some((now, self.interrupt(errand)));
                     return Followed::Waits;
                 }
-                Some(since) if since.saturating_add(GRACE) <= now => {
+                Some((since, _)) if since.saturating_add(GRACE) <= now => {
                     self.console.goes_on = false;
                     self.console.globals = errand.progress.globals();
                     self.session.given_up(&errand.job.ticket, "interrupted, and it does not notice")
@@ -358,11 +401,18 @@ impl Prompt<'_> {
                 _ => return Followed::Waits,
             },
             Outcome::Vanished | Outcome::Returned(_) | Outcome::Called(_) => {
-                self.console.forget();
-                let error = "the interpreter has ended, and with it the line: this is the native prompt";
+                let console = &mut self.console;
+                // If it is the line alone that has ended its thread, the session is still to be closed.
+                console.globals = errand.progress.globals().max(console.globals);
+                (console.is_active, console.goes_on, console.debugger) = (false, false, None);
+                let error = "the interpreter has ended, and with it the line, or the line has ended its thread: this is the native prompt";
                 Answer { error: Some(error.to_owned()), ..Answer::default() }
             }
         };
+        // One that comes now would be for the next line.
+        if let Some((_, Some(interrupt))) = errand.interrupted.take() {
+            interrupt.cancel();
+        }
         let unread = errand.job.give_back();
         Followed::Answered(Answer { unread, ..answer })
     }
@@ -447,11 +497,14 @@ impl Prompt<'_> {
     }
 
     /// Raises KeyboardInterrupt in a line that runs.
-    fn interrupt(&mut self, thread: u64) {
-        let Some(api) = self.console.api else { return };
-        let script = Script::new(api, Act::Interrupt(thread));
-        // Who cannot be interrupted goes on as a job after a while.
+    fn interrupt(&mut self, errand: &Errand) -> Option<Arc<Progress>> {
+        let script = Script::new(self.console.api?, Act::Interrupt(errand.progress.thread()));
+        let progress = script.progress.clone();
+        // Who cannot be interrupted goes on as a job after a while. The line may end at this moment: its worker keeps what has come of it.
+        errand.job.ticket.keep(true);
         let _ = self.session.start_job(Task::Script(Box::new(script)), "an interrupt", "(interrupt)", None, false);
+        errand.job.ticket.keep(false);
+        Some(progress)
     }
 
     /// For a prompt at rest: what there is to tell when the interpreter's lock has come at last.
@@ -484,12 +537,15 @@ impl Prompt<'_> {
     pub(crate) fn close_console(&mut self) {
         redirect::outlet::close();
         if let Some((job, progress)) = self.console.entering.take() {
+            self.console.globals = progress.leave().max(self.console.globals);
             leave_waiting(&job, &progress);
-            self.console.globals = progress.globals().max(self.console.globals);
         }
         if let Some(Pending { work: Work::Script(errand), .. }) = &self.pending {
+            if let Some((_, Some(interrupt))) = &errand.interrupted {
+                interrupt.cancel();
+            }
+            self.console.globals = errand.progress.leave().max(self.console.globals);
             leave_waiting(&errand.job, &errand.progress);
-            self.console.globals = errand.progress.globals().max(self.console.globals);
         }
         if self.console.globals != 0 {
             let _ = self.give_script("the end", "(end of the session)", b"_close()", false, true);
@@ -510,26 +566,6 @@ impl Console {
     fn forget(&mut self) {
         *self = Console { is_settled: true, ..Console::default() };
     }
-}
-
-/// The expression that makes the console ready.
-fn opening() -> Vec<u8> {
-    let settings = state::settings();
-    let redirect = match settings.redirect {
-        Redirect::Off => "off",
-        Redirect::Thread => "thread",
-        Redirect::Line | Redirect::Session | Redirect::Tee => "line",
-    };
-    let truth = |value: bool| if value { "True" } else { "False" };
-    let (errors, waits) = (truth(settings.redirect_stderr), truth(!settings.daemon_connection));
-    let mut text = format!("_open('{redirect}', {errors}, {waits}, [").into_bytes();
-    for (name, value) in settings.locals.pairs() {
-        text.extend(
-            [b"(", &*literal(name.as_bytes()), b".decode(), ", &*literal(value.as_bytes()), b".decode()), "].concat(),
-        );
-    }
-    text.extend(b"])");
-    text
 }
 
 /// A call of a function with some bytes.

@@ -16,7 +16,7 @@ class _Wire:
         self.tail = ""
 
     def is_here(self):
-        return not self.is_over and self.session.is_open and os.getpid() == self.session.process
+        return not self.is_over and self.session.is_here()
 
     def write(self, text):
         """Whole lines: what stands before the end of an unfinished one is the prompt, when a line is read next."""
@@ -107,7 +107,7 @@ def _debugger(wire, state, ident):
                 for frame in watched:
                     sys.monitoring.set_local_events(tool, frame.f_code, 0)
                 sys.monitoring.free_tool_id(tool)
-            elif not self.has_begun:
+            elif not self.has_begun and not hasattr(sys, "monitoring"):
                 for frame in watched:
                     frame.f_trace = None
                 _as_thread(state, _partial(sys.settrace, None))

@@ -19,6 +19,14 @@ pub(crate) struct Api {
     pub(crate) ensure: u64,
     /// `void PyGILState_Release(PyGILState_STATE)`.
     pub(crate) release: u64,
+    /// `int Py_AtExit(void (*)(void))`.
+    pub(crate) at_exit: u64,
+    /// `int PyGILState_Check(void)`.
+    pub(crate) has_lock: u64,
+    /// `PyThreadState *PyGILState_GetThisThreadState(void)`.
+    pub(crate) thread_state: u64,
+    /// `PyThreadState *PyEval_SaveThread(void)`.
+    pub(crate) save: u64,
     /// `PyObject *PyDict_New(void)`.
     pub(crate) new_dict: u64,
     /// `PyObject *PyRun_StringFlags(const char *, int, PyObject *, PyObject *, PyCompilerFlags *)`.
@@ -69,6 +77,10 @@ impl Api {
                 is_finalizing: find("Py_IsFinalizing").or_else(|| find("_Py_IsFinalizing")),
                 version: find("Py_GetVersion")?,
                 release: find("PyGILState_Release")?,
+                at_exit: find("Py_AtExit")?,
+                has_lock: find("PyGILState_Check")?,
+                thread_state: find("PyGILState_GetThisThreadState")?,
+                save: find("PyEval_SaveThread")?,
                 new_dict: find("PyDict_New")?,
                 run: find("PyRun_StringFlags")?,
                 bytes: find("PyBytes_AsString")?,

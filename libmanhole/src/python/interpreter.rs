@@ -169,6 +169,7 @@ fn by_debug_offsets(runtime: u64, sections: &Sections) -> Result<Layout, String>
         keys: Keys::Logarithms,
         attributes: Attributes::Inline,
         cached_keys,
+        audit_hooks: None,
         is_size_tagged: true,
     })
 }

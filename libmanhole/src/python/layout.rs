@@ -1,7 +1,7 @@
 //! Where CPython keeps what is needed of a thread, version by version. In bytes from the start of each structure.
 //!
 //! Context: the agent's thread. Pure data. The numbers are `offsetof` of the headers of CPython 3.8.18, 3.9.18, 3.10.13, 3.11.7 and 3.12.1 on
-//! x86_64 (Include/internal, Include/cpython); they hold for all releases of these versions. 3.13 tells its own (`_Py_DebugOffsets`).
+//! x86_64 (Include/internal, Include/cpython); they hold for all releases of these versions. From 3.13 on it tells its own (`_Py_DebugOffsets`).
 
 /// The layout of one version.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,8 @@ pub(super) struct Layout {
     pub(super) attributes: Attributes,
     /// `PyHeapTypeObject.ht_cached_keys`.
     pub(super) cached_keys: u64,
+    /// `_PyRuntimeState.audit_hook_head` and `PyInterpreterState.audit_hooks`, where it matters whether there are any: up to 3.11.
+    pub(super) audit_hooks: Option<(u64, u64)>,
     /// Whether the number of an `int`'s digits has three bits more, at the low end.
     pub(super) is_size_tagged: bool,
 }
@@ -188,19 +190,26 @@ const V3_8: Layout = Layout {
     gil: Gil::InRuntime { holder: 1160, locked: 1168 },
     modules: 56,
     ident: 176,
+    audit_hooks: Some((1456, 2704)),
     keys: Keys::Sized,
     attributes: Attributes::ByOffset,
     cached_keys: 872,
     is_size_tagged: false,
 };
 
-const V3_9: Layout =
-    Layout { gil: Gil::InRuntime { holder: 360, locked: 368 }, modules: 856, cached_keys: 864, ..V3_8 };
+const V3_9: Layout = Layout {
+    gil: Gil::InRuntime { holder: 360, locked: 368 },
+    modules: 856,
+    audit_hooks: Some((648, 3536)),
+    cached_keys: 864,
+    ..V3_8
+};
 
 const V3_10: Layout = Layout {
     frames: Frames::Objects { innermost: 24, back: 24, code: 32, last_instruction: 96, unit: 2 },
     code: Code { table: LineTable::Ranges, ..V3_8.code },
     cached_keys: 872,
+    audit_hooks: Some((648, 3504)),
     ..V3_9
 };
 
@@ -223,6 +232,7 @@ const V3_11: Layout = Layout {
     gil: Gil::InRuntime { holder: 368, locked: 376 },
     modules: 888,
     ident: 152,
+    audit_hooks: Some((656, 3552)),
     keys: Keys::Logarithms,
     attributes: Attributes::Beside,
     cached_keys: 872,
@@ -248,6 +258,7 @@ const V3_12: Layout = Layout {
     gil: Gil::ByInterpreter { gil: 384, holder: 8, locked: 16 },
     modules: 944,
     ident: 136,
+    audit_hooks: None,
     keys: Keys::Logarithms,
     attributes: Attributes::Tagged,
     cached_keys: 880,

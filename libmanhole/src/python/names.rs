@@ -12,15 +12,18 @@ use super::objects;
 const OF_MODULE: u64 = 16;
 
 impl Interpreter {
-    /// By `threading.get_ident()`: the names of the threads that are alive for `threading._active`.
-    pub(super) fn names(&self, interpreter: u64) -> Option<BTreeMap<u64, String>> {
+    /// By `threading.get_ident()`: the names of the threads that are alive for `threading._active`, or of one of them.
+    pub(super) fn names(&self, interpreter: u64, only: Option<u64>) -> Option<BTreeMap<u64, String>> {
         let modules = objects::field(interpreter, self.layout.modules)?;
         let threading = self.item(modules, "threading")?;
         let active = self.item(objects::field(threading, OF_MODULE)?, "_active")?;
         let read: Vec<_> = self
             .items(active)?
             .into_iter()
-            .filter_map(|(ident, thread)| Some(((ident, thread), self.identity(ident)?, self.name(thread)?)))
+            .filter_map(|(ident, thread)| {
+                let number = self.identity(ident).filter(|&number| only.is_none_or(|only| only == number))?;
+                Some(((ident, thread), number, self.name(thread)?))
+            })
             .collect();
         // Who has gone meanwhile may have left its memory to somebody else.
         let still: BTreeSet<_> = self.items(active)?.into_iter().collect();

@@ -33,6 +33,11 @@ impl Piece {
         (len <= MOST).then(|| bytes(address, len))?.map(Piece)
     }
 
+    /// One that was read before.
+    pub(super) fn of(bytes: &[u8]) -> Piece {
+        Piece(bytes.to_vec())
+    }
+
     fn at<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
         let start = usize::try_from(offset).ok()?;
         self.0.get(start..start.checked_add(N)?)?.try_into().ok()
@@ -48,6 +53,34 @@ impl Piece {
 
     pub(super) fn byte(&self, offset: u64) -> Option<u8> {
         self.at(offset).map(u8::from_le_bytes)
+    }
+}
+
+/// Pieces of what lies close together, each below the one before, as frames do: most come out of one reading.
+#[derive(Default)]
+pub(super) struct Downwards {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Downwards {
+    pub(super) fn piece(&mut self, address: u64, len: usize) -> Option<Piece> {
+        const BLOCK: usize = 2048;
+        if let Some(piece) = self.known(address, len) {
+            return Some(piece);
+        }
+        // Below it there may be nothing.
+        let start = address.checked_add(len as u64)?.checked_sub(BLOCK as u64)?;
+        match bytes(start, BLOCK).filter(|_| len <= BLOCK) {
+            Some(bytes) => *self = Downwards { start, bytes },
+            None => return Piece::read(address, len),
+        }
+        self.known(address, len)
+    }
+
+    fn known(&self, address: u64, len: usize) -> Option<Piece> {
+        let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        self.bytes.get(offset..offset.checked_add(len)?).map(Piece::of)
     }
 }
 

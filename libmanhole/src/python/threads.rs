@@ -1,7 +1,7 @@
 //! The interpreter's threads, and what each executes.
 //!
-//! Context: the agent's thread. A thread that runs changes its frames while they are read: they are read until two readings agree, and what
-//! differs to the end is not certain.
+//! Context: the agent's thread. A thread that runs changes its frames while they are read. What a thread itself has copied, together with its
+//! stack, or what is read while it rests, is of one moment. Of anything else only that is certain which stands there before and after.
 
 use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,14 +11,12 @@ use super::Interpreter;
 use super::code::Code;
 use super::dicts::TYPE;
 use super::layout::{Entry, Frames, Gil, ThreadId};
-use super::objects::{self, Piece};
+use super::objects::{self, Downwards, Piece};
+use crate::snapshot::{Chain, Links, Thread};
 
 /// More threads or frames than any interpreter has.
 const THREADS: usize = 1 << 16;
 const DEPTH: usize = 1 << 17;
-
-/// How often the frames of a thread are read.
-const READINGS: usize = 8;
 
 /// Where the C library keeps the kernel's id in the control block of a thread: struct pthread, on x86_64 the same since glibc 2.4.
 const TID: u64 = 720;
@@ -51,8 +49,8 @@ pub(crate) struct PythonThread {
     pub(crate) has_gil: bool,
     /// As the module `threading` has it.
     pub(crate) name: Option<String>,
-    /// Whether it has not run since its native stack was captured.
-    pub(crate) has_rested: bool,
+    /// Whether all this is of the moment at which its native stack was captured.
+    pub(crate) is_of_moment: bool,
 }
 
 /// A frame as it stands in memory.
@@ -69,7 +67,7 @@ struct Raw {
 
 /// Frames, innermost first, how many calls of the evaluation loop, and where on the native stack each is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Walk {
+pub(crate) struct Walk {
     frames: Vec<Raw>,
     calls: usize,
     on_stack: Vec<u64>,
@@ -78,9 +76,10 @@ struct Walk {
 /// One look at the interpreter's threads.
 pub(crate) struct Threads<'i> {
     interpreter: &'i Interpreter,
+    /// The main interpreter's state.
+    main: u64,
     /// By the kernel's id: the thread's state.
     states: BTreeMap<i32, u64>,
-    holder: Option<u64>,
     /// By the interpreter's id.
     names: BTreeMap<u64, String>,
     codes: BTreeMap<u64, Option<Rc<Code>>>,
@@ -89,32 +88,49 @@ pub(crate) struct Threads<'i> {
 }
 
 impl Interpreter {
-    /// The threads of the main interpreter, of those with these ids.
-    pub(crate) fn threads(&self, ids: &BTreeSet<i32>) -> Option<Threads<'_>> {
+    /// The threads of the main interpreter; with the names of all, or of one by the kernel's id.
+    pub(crate) fn threads(&self, only: Option<i32>) -> Option<Threads<'_>> {
         let layout = &self.layout;
         let interpreter = objects::field(self.runtime, layout.main_interpreter).filter(|&address| address != 0)?;
         let mut states = BTreeMap::new();
         let mut seen = BTreeSet::new();
         let mut state = objects::field(interpreter, layout.threads)?;
         while state != 0 && seen.len() < THREADS && seen.insert(state) {
+            let (ThreadId::Native(offset) | ThreadId::Pthread(offset)) = layout.thread;
+            let size = layout.next_thread.max(offset).saturating_add(size_of::<u64>() as u64);
+            let Some(piece) = Piece::read(state, size as usize) else { break };
             let id = match layout.thread {
-                ThreadId::Native(offset) => objects::field(state, offset),
-                ThreadId::Pthread(offset) => objects::field(state, offset)
+                ThreadId::Native(_) => piece.word(offset),
+                ThreadId::Pthread(_) => piece
+                    .word(offset)
                     .and_then(|block| objects::int(block.checked_add(TID)?))
                     .map(|id| i64::from(id) as u64),
             };
-            // A thread that has just ended, or begun, is none of those.
-            if let Some(id) = id.and_then(|id| i32::try_from(id).ok()).filter(|id| ids.contains(id)) {
+            if let Some(id) = id.and_then(|id| i32::try_from(id).ok()).filter(|&id| id > 0) {
                 states.insert(id, state);
             }
-            match objects::field(state, layout.next_thread) {
+            match piece.word(layout.next_thread) {
                 Some(next) => state = next,
                 None => break,
             }
         }
-        let (holder, others) = (self.holder(interpreter), self.others(interpreter));
-        let names = self.names(interpreter).unwrap_or_default();
-        Some(Threads { interpreter: self, states, holder, names, codes: BTreeMap::new(), others })
+        let ident = |tid| objects::field(*states.get(&tid)?, layout.ident);
+        let names = match only {
+            None => self.names(interpreter, None),
+            Some(tid) => ident(tid).and_then(|ident| self.names(interpreter, Some(ident))),
+        };
+        let (names, others) = (names.unwrap_or_default(), self.others(interpreter));
+        Some(Threads { interpreter: self, main: interpreter, states, names, codes: BTreeMap::new(), others })
+    }
+
+    /// Whether code of the program's is called at what the interpreter does (sys.addaudithook), in a version where a debugger would have it called in
+    /// the place of another thread.
+    pub(crate) fn has_audit_hooks_in_the_way(&self) -> bool {
+        let Some((in_runtime, in_interpreter)) = self.layout.audit_hooks else { return false };
+        let main = objects::field(self.runtime, self.layout.main_interpreter);
+        let of_main = main.and_then(|main| objects::field(main, in_interpreter));
+        // What cannot be read may be one.
+        [objects::field(self.runtime, in_runtime), of_main].into_iter().any(|hooks| hooks != Some(0))
     }
 
     /// How many interpreters there are beside the main one.
@@ -165,14 +181,49 @@ impl Threads<'_> {
         Some((state, objects::field(state, self.interpreter.layout.ident)?))
     }
 
-    fn walk(&mut self, state: u64) -> Option<Walk> {
-        let mut walk = Walk::default();
+    /// The frames of a thread, as its handler can copy them.
+    pub(crate) fn chain(&self, tid: i32) -> Option<Chain> {
+        let state = *self.states.get(&tid)?;
         let size = self.interpreter.layout.frames.size();
+        let (head, behind, next) = match self.interpreter.layout.frames {
+            Frames::Objects { innermost, back, .. } => (innermost, None, back),
+            Frames::Interpreter { innermost: (at, behind), previous, .. } => (at, behind, previous),
+        };
+        Some(Chain { head: state.checked_add(head)?, behind, next, size })
+    }
+
+    /// What stands there now.
+    pub(crate) fn walk(&mut self, tid: i32) -> Option<Walk> {
+        let state = *self.states.get(&tid)?;
+        let layout = &self.interpreter.layout.frames;
+        let (size, first) = match *layout {
+            Frames::Objects { innermost, .. } => (layout.size(), objects::field(state, innermost)?),
+            Frames::Interpreter { innermost: (at, None), .. } => (layout.size(), objects::field(state, at)?),
+            Frames::Interpreter { innermost: (at, Some(offset)), .. } => {
+                (layout.size(), objects::field(objects::field(state, at)?, offset)?)
+            }
+        };
+        let mut frames = Downwards::default();
+        self.walk_from(first, &mut |address| frames.piece(address, size))
+    }
+
+    /// What the thread itself has copied.
+    fn walk_along(&mut self, links: &Links) -> Option<Walk> {
+        let mut links = links.0.iter();
+        let first = links.as_slice().first().map_or(0, |(address, _)| *address);
+        self.walk_from(first, &mut |wanted| {
+            links.next().filter(|(address, _)| *address == wanted).map(|(_, bytes)| Piece::of(bytes))
+        })
+    }
+
+    /// The frames from the innermost one on, each read by `read`.
+    fn walk_from(&mut self, first: u64, read: &mut dyn FnMut(u64) -> Option<Piece>) -> Option<Walk> {
+        let mut walk = Walk::default();
+        let mut address = first;
         match self.interpreter.layout.frames {
-            Frames::Objects { innermost, back, code, last_instruction, unit } => {
-                let mut address = objects::field(state, innermost)?;
+            Frames::Objects { back, code, last_instruction, unit, .. } => {
                 while address != 0 {
-                    let frame = Piece::read(address, size)?;
+                    let frame = read(address)?;
                     let code = self.verified(frame.word(code)?)?;
                     let instruction = i64::from(frame.int(last_instruction)?) * unit;
                     walk.push(Raw { address, code, instruction, call: walk.calls, is_generators: false })?;
@@ -180,13 +231,9 @@ impl Threads<'_> {
                     address = frame.word(back)?;
                 }
             }
-            Frames::Interpreter { innermost: (at, behind), previous, code, instruction, owner, entry } => {
-                let mut address = objects::field(state, at)?;
-                if let Some(offset) = behind {
-                    address = objects::field(address, offset)?;
-                }
+            Frames::Interpreter { previous, code, instruction, owner, entry, .. } => {
                 while address != 0 {
-                    let frame = Piece::read(address, size)?;
+                    let frame = read(address)?;
                     let owner = frame.byte(owner)?;
                     let is_of_no_function = matches!(entry, Entry::Followed) && owner >= ON_C_STACK;
                     if walk.calls > DEPTH {
@@ -228,31 +275,34 @@ impl Threads<'_> {
         Some(address)
     }
 
-    /// What the thread executes; `None` where it is none of the interpreter's. `rests` says whether it has not run since it was captured.
-    pub(crate) fn of(&mut self, tid: i32, rests: &dyn Fn() -> bool) -> Option<Result<PythonThread, String>> {
-        let state = *self.states.get(&tid)?;
-        let has_gil = self.holder == Some(state);
-        let interpreter = self.interpreter.mapped.clone();
-        let ident = objects::field(state, self.interpreter.layout.ident);
-        let name = ident.and_then(|ident| self.names.get(&ident)).cloned();
-        let mut before: Option<Walk> = None;
-        for _ in 0..READINGS {
-            let Some(walk) = self.walk(state) else { continue };
-            let same = before.as_ref().map_or(0, |before| common(before, &walk));
-            let agrees = same == walk.frames.len() && before.as_ref().is_some_and(|before| before.calls == walk.calls);
-            let has_rested = rests();
-            if has_rested || agrees {
-                let calls = self.named(&walk, walk.frames.len());
-                return Some(calls.map(|calls| PythonThread { calls, has_gil, name, has_rested, interpreter }));
-            }
-            before = Some(walk);
-        }
-        let last = before.as_ref().and_then(|before| Some((before, self.walk(state)?)));
-        let Some((before, last)) = last else {
+    /// What the thread executes; `None` where it is none of the interpreter's. `before` is what stood there before its native stack was captured.
+    /// `rests` says whether the thread has not run since.
+    pub(crate) fn of(
+        &mut self,
+        thread: &Thread,
+        before: Option<&Walk>,
+        rests: &dyn Fn() -> bool,
+    ) -> Option<Result<PythonThread, String>> {
+        let state = *self.states.get(&thread.tid)?;
+        let links = thread.capture.as_ref().ok().and_then(|capture| capture.links.as_ref());
+        let copied = links.and_then(|links| self.walk_along(links));
+        let is_copied = copied.is_some();
+        let Some(walk) = copied.or_else(|| self.walk(thread.tid)) else {
             return Some(Err("they change faster than they can be read".to_owned()));
         };
-        let calls = self.named(&last, common(before, &last));
-        Some(calls.map(|calls| PythonThread { calls, has_gil, name, has_rested: false, interpreter }))
+        // Before it is known whether the thread has rested.
+        let has_gil = self.interpreter.holder(self.main) == Some(state);
+        let is_of_moment = is_copied || rests();
+        let certain = match before {
+            _ if is_of_moment => walk.frames.len(),
+            Some(before) => common(before, &walk),
+            None => 0,
+        };
+        let ident = objects::field(state, self.interpreter.layout.ident);
+        let name = ident.and_then(|ident| self.names.get(&ident)).cloned();
+        let interpreter = self.interpreter.mapped.clone();
+        let calls = self.named(&walk, certain);
+        Some(calls.map(|calls| PythonThread { calls, has_gil, name, is_of_moment, interpreter }))
     }
 
     /// The frames with their names; the outermost `same` ones are certain.

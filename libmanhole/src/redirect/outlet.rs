@@ -3,7 +3,7 @@
 //! Context: [`give`] on host threads in normal context, which wait for nobody; [`forget`] in a forked child; the rest on the agent's thread. No
 //! allocation: what is given stands in a ring until the agent takes it.
 
-use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::state;
@@ -25,6 +25,9 @@ static RING: Lock<Ring> = Lock::new(Ring::EMPTY);
 
 /// Whether a client is there for it.
 static IS_OPEN: AtomicBool = AtomicBool::new(false);
+
+/// The number of the client that is there, be it one that is given anything or not; 0 for none.
+static CLIENT: AtomicU32 = AtomicU32::new(0);
 
 impl Ring {
     const EMPTY: Ring = Ring { bytes: [0; SIZE], start: 0, length: 0 };
@@ -62,15 +65,25 @@ pub(crate) fn give(bytes: &[u8]) -> Option<usize> {
     Some(taken)
 }
 
-/// A client is there.
-pub(crate) fn open() {
+/// A client is there, with the number that this gives; and whether it is given anything.
+pub(crate) fn open(is_given: bool) -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
     RING.lock().length = 0;
-    IS_OPEN.store(true, SeqCst);
+    IS_OPEN.store(is_given, SeqCst);
+    let number = LAST.fetch_add(1, SeqCst).wrapping_add(1).max(1);
+    CLIENT.store(number, SeqCst);
+    number
+}
+
+/// The number of the client that is there; 0 for none. In every context.
+pub(crate) fn client() -> u32 {
+    if state::is_on_here() { CLIENT.load(SeqCst) } else { 0 }
 }
 
 /// The client is no longer there. What it has not got is the last of it.
 pub(crate) fn close() {
     IS_OPEN.store(false, SeqCst);
+    CLIENT.store(0, SeqCst);
 }
 
 /// What has been given since the last time.
@@ -81,7 +94,7 @@ pub(super) fn take() -> Vec<u8> {
 
 /// In a freshly forked child.
 pub(super) fn forget() {
-    IS_OPEN.store(false, SeqCst);
+    close();
     RING.forget(Ring::EMPTY);
 }
 

@@ -72,7 +72,7 @@ fn by_address<'p>(native: &[Level], frames: &[Frame], python: &'p PythonThread, 
     for (number, call) in python.calls.iter().enumerate() {
         let address = call.on_stack?;
         // It has run since, and has called this meanwhile.
-        if address < innermost && !python.has_rested {
+        if address < innermost && !python.is_of_moment {
             continue;
         }
         let is_around = |frame: &Frame| {
@@ -99,7 +99,7 @@ fn by_address<'p>(native: &[Level], frames: &[Frame], python: &'p PythonThread, 
 fn by_name<'p>(native: &[Level], python: &'p PythonThread, complete: bool) -> Result<Places<'p>, String> {
     let loops: Vec<_> = native.iter().enumerate().filter(|(_, level)| is_loop(level)).map(|(index, _)| index).collect();
     // Where it has run since, what it has called meanwhile has no native frame; the outermost calls are still the same.
-    let newer = if python.has_rested || !complete { 0 } else { python.calls.len().saturating_sub(loops.len()) };
+    let newer = if python.is_of_moment || !complete { 0 } else { python.calls.len().saturating_sub(loops.len()) };
     let known = python.calls.get(newer..).unwrap_or_default();
     if known.len() > loops.len() && (complete || loops.is_empty()) {
         let calls = known.len();
@@ -147,7 +147,7 @@ mod tests {
             calls: calls.iter().map(|call| Call { frames: call.iter().map(frame).collect(), on_stack: None }).collect(),
             has_gil: false,
             name: None,
-            has_rested: true,
+            is_of_moment: true,
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_has_run_since() {
-        let both = PythonThread { has_rested: false, ..python(&[&["c"], &["b"], &["a"]]) };
+        let both = PythonThread { is_of_moment: false, ..python(&[&["c"], &["b"], &["a"]]) };
         let Merged::Together(levels) = merged(&native(&["add", LOOP, "map", LOOP, "main"]), &both, true) else {
             panic!("they are apart");
         };

@@ -130,6 +130,9 @@ functions! {
     sigset(signal: c_int, handler: usize) -> usize;
     sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
     pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
+    sigwait(set: *const libc::sigset_t, signal: *mut c_int) -> c_int;
+    sigwaitinfo(set: *const libc::sigset_t, info: *mut libc::siginfo_t) -> c_int;
+    sigtimedwait(set: *const libc::sigset_t, info: *mut libc::siginfo_t, limit: *const libc::timespec) -> c_int;
     setuid(uid: c_uint) -> c_int;
     seteuid(uid: c_uint) -> c_int;
     setreuid(real: c_uint, effective: c_uint) -> c_int;

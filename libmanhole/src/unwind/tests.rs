@@ -51,7 +51,7 @@ fn capture() -> Capture {
         registers.set(register, Some(value));
     }
     let stack = copy_stack(saved[6]);
-    Capture { registers, stack, method: Method::Signal, stamp: None }
+    Capture { registers, stack, links: None, method: Method::Signal, stamp: None }
 }
 
 /// The stack from a little below `sp` to the end of its mapping.

@@ -147,6 +147,13 @@ impl Ticket {
         }
     }
 
+    /// Whether the worker gets nothing else to do although the job may end: what has come of it is still to be taken.
+    pub(crate) fn keep(&self, is_kept: bool) {
+        if let Some(worker) = WORKERS.get(self.slot) {
+            worker.is_kept.store(is_kept, SeqCst);
+        }
+    }
+
     /// The fault of the call has been looked at.
     pub(crate) fn release(&self) {
         guard::release(self.slot);
@@ -194,7 +201,8 @@ pub(super) fn forget() {
 /// Gives an idle worker a job. `redirected` says that it waits until its output is redirected ([`Ticket::go`]).
 pub(crate) fn start(task: Task, name: &str, line: &str, redirected: bool) -> Result<Ticket, Refusal> {
     WORKERS.iter().for_each(Worker::look);
-    let idle = WORKERS.iter().enumerate().find(|(_, worker)| worker.state.load(SeqCst) == IDLE);
+    let is_free = |worker: &Worker| worker.state.load(SeqCst) == IDLE && !worker.is_kept.load(SeqCst);
+    let idle = WORKERS.iter().enumerate().find(|(_, worker)| is_free(worker));
     let Some((slot, worker)) = idle else { return Err(Refusal::NoWorker(task)) };
     let mut task = task;
     if let Task::Command { arguments, .. } = &mut task {

@@ -17,10 +17,13 @@ use crate::call::{Call, fatal};
 use crate::capture::Wanted;
 use crate::command::session::Session;
 use crate::command::stacks::Look;
-use crate::errand::{self, NoWorker, Place};
+use crate::errand::{self, At, NoWorker, Place};
+use crate::interrupted::is_at_system_call;
+use crate::modules::Module;
 use crate::redirect;
-use crate::render::{Stack, quote};
+use crate::render::{Level, Stack, quote};
 use crate::snapshot::{Registers, RunStamp};
+use crate::symbols::exported;
 use crate::sys::process;
 use crate::worker::{self, Refusal, Task, Ticket};
 
@@ -173,14 +176,21 @@ impl Session<'_> {
             }
             let (look, stuck) = match seen.take() {
                 Some((look, stuck)) => (look, stuck),
-                None => (&*own.insert(self.look_apart(Wanted::Except(worker::is_one), &|| false)), None),
+                // The dump may have just been taken.
+                None => match self.last_look().filter(|look| is_recent(look) && own.is_none()) {
+                    Some(look) => (&**own.insert(look), None),
+                    None => {
+                        let look = self.look_apart(Wanted::Except(worker::is_one), &|| false);
+                        (&**own.insert(Rc::new(look)), None)
+                    }
+                },
             };
             // The C library allocates for a new thread: whoever creates it would wait for ever, and is the host's.
             let is_critical = |stack: &Rc<Stack>| room(stack).is_some_and(|(room, _)| room != Room::Stdio);
             let busy = stuck.is_none() && look.stacks.iter().any(is_critical);
             let fetched = match stuck.or(busy.then_some("a thread is inside the allocator or the loader")) {
                 Some(stuck) => Err(NoWorker::Now(format!("there is no thread for it yet, and {stuck}"))),
-                None => errand::fetch_worker(&|tid| place_in(look, tid)),
+                None => errand::fetch_worker(&mut |tid, at| self.place_for_worker(tid, at)),
             };
             let is_time = process::monotonic().saturating_sub(start) < PATIENCE;
             match fetched {
@@ -200,16 +210,52 @@ impl Session<'_> {
     }
 }
 
+impl Session<'_> {
+    /// Where thread `tid` is, if it may create a thread there: none that holds what that needs has called what it executes; and if it was running, that is
+    /// no code of the C library's but a system call for somebody else.
+    fn place_for_worker(&mut self, tid: i32, at: At) -> Option<Place> {
+        // Where an allocator of the program's own begins and ends is not known: whoever runs may be inside it.
+        if at == At::Pause && self.has_own_allocator() {
+            return None;
+        }
+        let look = self.look_apart(Wanted::One(tid), &|| false);
+        let stack = look.stack(tid).filter(|stack| is_known(stack))?;
+        let registers = &stack.frames.first()?.registers;
+        let place = Place { pc: registers.pc()?, sp: registers.sp()? };
+        let is_elsewhere = |level: &Level| level.native_location().is_none_or(|at| !inside::is_library(&at.object));
+        let mut levels = stack.levels.iter().skip_while(|level| level.native_location().is_none());
+        let is_out = at == At::Rest
+            || levels.next().is_some_and(is_elsewhere)
+            || is_at_system_call(place.pc) && levels.next().is_some_and(is_elsewhere);
+        (is_out && room(stack).is_none_or(|(room, _)| room == Room::Stdio)).then_some(place)
+    }
+}
+
+impl Session<'_> {
+    /// Whether somebody else than the C library gives memory.
+    fn has_own_allocator(&mut self) -> bool {
+        let (_, world) = self.parts();
+        let gives = |module: &Module| exported(&world.memory, module, "malloc").is_some();
+        world.modules.modules.iter().any(|module| !inside::is_library(&module.path) && gives(module))
+    }
+}
+
+/// How old a look at the threads may be that still says whether one holds what a new thread needs.
+const RECENT: Duration = Duration::from_secs(1);
+
+fn is_recent(look: &Look) -> bool {
+    process::monotonic().saturating_sub(look.taken) < RECENT
+}
+
 /// How long a thread that may create a worker is looked for, and how long the threads have between two looks.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
-/// Where thread `tid` is, if it may create a thread there.
-fn place_in(look: &Look, tid: i32) -> Option<Place> {
-    let stack = look.stack(tid).filter(|stack| stack.problem.is_none())?;
-    let registers = &stack.frames.first()?.registers;
-    let place = Place { pc: registers.pc()?, sp: registers.sp()? };
-    room(stack).is_none_or(|(room, _)| room == Room::Stdio).then_some(place)
+/// Whether all is known of what the thread is in. Of a stack that cannot be followed to its end, such as a green thread's, it is that if there is a loop of
+/// Python's: neither the allocator nor the loader calls Python.
+fn is_known(stack: &Stack) -> bool {
+    let is_of_loop = |level: &Level| level.is_python() && level.frame + 1 < stack.frames.len();
+    stack.problem.is_none() || stack.levels.iter().any(is_of_loop)
 }
 
 /// Whether the call flushes all streams (`fflush(NULL)`): it would wait for the one that a thread reads from, and hold the list of
