@@ -193,7 +193,8 @@ fn beside_the_package() {
     let host = Host::without_manhole(&python).env("LD_PRELOAD", place::library()).env("PYTHONMANHOLE", "verbose=True");
     let victim = host.arg(victims::script("python_console.py")).ready();
     victim.log_with("Patched <built-in function fork>");
-    victim.log_with("(in pid:");
+    // Ours was there first, and has said so in the same words.
+    wait_for("the package's manhole", PATIENCE, || (victim.log().matches("(in pid:").count() == 2).then_some(()));
     let inode = || std::fs::metadata(victim.socket()).map(|metadata| metadata.ino()).ok();
     let before = inode();
     for _ in 0..10 {
