@@ -5,6 +5,7 @@
 #
 # What the tests need beyond Rust, gcc and python3 is installed on Debian as root, else named with the command that
 # installs it; the tests that need it then say "skipped" (with CI=true they fail).
+# MANHOLE_TEST_PYTHONS=PATH:... names the interpreters that the tests of Python's prompt and stacks run over, instead of all that are here.
 # MANHOLE_TEST_DUMPS=N sets how many dumps the witnesses of disturbance go through (1000 with CI=true, else 200).
 set -euo pipefail
 cd "$(dirname "$0")"

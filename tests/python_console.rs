@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use manhole_tests::pythons::pythons;
+use manhole_tests::pythons::{pythons, pythons_with_the_lock};
 use manhole_tests::victim::{Host, Victim, socket_of};
 use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, tasks, turn, venv, victims, wait_for};
 use serde_json::json;
@@ -177,7 +177,7 @@ fn the_native_prompt_where_that_is_wanted() {
 #[test]
 fn when_the_lock_does_not_come() {
     let _turn = turn::shared();
-    for python in pythons() {
+    for python in pythons_with_the_lock() {
         let mut victim = victim(&python, "gil_timeout=0.3");
         let what = python.display();
         // Before the session.
@@ -214,7 +214,7 @@ fn when_the_lock_does_not_come() {
 #[test]
 fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
     let _turn = turn::shared();
-    for python in some_pythons() {
+    for python in pythons_with_the_lock() {
         let mut victim = victim(&python, "verbose=True, gil_timeout=0.1");
         assert_eq!(victim.ask("stuck"), "stuck");
         // No more than one worker waits, however many sessions there are, and lines in one.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use manhole_tests::pythons::pythons;
+use manhole_tests::pythons::pythons_with_the_lock;
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{PATIENCE, TextClient, turn, victims, wait_for};
 use nix::sys::signal::Signal;
@@ -36,7 +36,7 @@ fn runs_on(victim: &mut Victim, what: &str) {
 #[test]
 fn with_audit_hooks() {
     let _turn = turn::shared();
-    for python in pythons() {
+    for python in pythons_with_the_lock() {
         let what = python.display().to_string();
         let mut victim = victim(&python, "verbose=True");
         let (mut client, _) = victim.text();
@@ -56,7 +56,7 @@ fn with_audit_hooks() {
 #[test]
 fn a_thread_is_stopped_and_runs_on() {
     let _turn = turn::shared();
-    for python in pythons() {
+    for python in pythons_with_the_lock() {
         let what = python.display().to_string();
         let mut victim = victim(&python, "verbose=True");
         let (mut client, _) = victim.text();
@@ -105,7 +105,7 @@ fn a_thread_is_stopped_and_runs_on() {
 #[test]
 fn a_thread_that_executes_nothing_is_given_up() {
     let _turn = turn::shared();
-    for python in pythons() {
+    for python in pythons_with_the_lock() {
         let what = python.display().to_string();
         let mut victim = victim(&python, "verbose=True");
         let mut client = victim.structured();
@@ -126,7 +126,7 @@ fn a_thread_that_executes_nothing_is_given_up() {
 #[test]
 fn every_way_out_lets_it_run_on() {
     let _turn = turn::shared();
-    for python in pythons() {
+    for python in pythons_with_the_lock() {
         let mut victim = victim(&python, "verbose=True");
         for line in ["q", "exit", "c", "EOF", "!raise SystemExit", "!1/0", "!del sys.modules['bdb']"] {
             let what = format!("{}, {line}", python.display());
@@ -160,7 +160,7 @@ fn every_way_out_lets_it_run_on() {
 #[test]
 fn the_programs_signals_are_its_own() {
     let _turn = turn::shared();
-    for python in pythons() {
+    for python in pythons_with_the_lock() {
         let what = python.display().to_string();
         let mut victim = victim(&python, "verbose=True");
         let (mut client, _) = victim.text();

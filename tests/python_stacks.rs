@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use manhole_tests::place;
-use manhole_tests::pythons::pythons;
+use manhole_tests::pythons::{is_free_threaded, pythons, pythons_with_the_lock};
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{StructuredClient, TextClient, text, turn, venv, victims, wait_for};
 use serde_json::Value;
@@ -154,7 +154,7 @@ fn a_thread_that_never_rests() {
             holders += usize::from(thread["state"].as_str().unwrap().ends_with(", holds the GIL"));
         }
         assert!(certain > 4, "{python:?}: {certain} of 20 looks are certain");
-        assert!(holders > 4, "{python:?}: it holds the lock in {holders} of 20 looks");
+        assert!(holders > 4 || is_free_threaded(&python), "{python:?}: it holds the lock in {holders} of 20 looks");
     }
 }
 
@@ -193,7 +193,7 @@ fn a_thread_that_switches() {
 #[test]
 fn a_lock_that_is_never_given_back() {
     let _turn = turn::shared();
-    for python in pythons() {
+    for python in pythons_with_the_lock() {
         let victim = victim(&python, &["stuck"]);
         // Whoever keeps the lock is in pause(2).
         let stuck = wait_for("the lock to be kept", Duration::from_secs(15), || {
@@ -258,7 +258,7 @@ fn as_py_spy_says() {
 fn other_ways_to_keep_the_lock() {
     let _turn = turn::shared();
     let library = victims::c_with("keeps_lock", &["-O1", "-g", "-shared", "-fPIC"]);
-    for python in pythons() {
+    for python in pythons_with_the_lock() {
         for (kind, place) in [("deadlock", "in wants"), ("spins", "in spins")] {
             let victim = victim(&python, &[&format!("{kind}={}", library.display())]);
             let kept = wait_for("the lock to be kept", Duration::from_secs(15), || {

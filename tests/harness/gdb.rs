@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::wait_for;
+use crate::{victims, wait_for};
 
 /// A frame as gdb sees it.
 #[derive(Debug, Clone)]
@@ -118,6 +118,7 @@ pub fn answers(pid: i32, function: &str, lines: &[String], printers: Option<&[&s
     std::fs::write(&table, lines.join("\n")).expect("write the lines");
     let mut command = Command::new("gdb");
     command.args(["-batch", "-nx", "-iex", "set debuginfod enabled off"]).env("TABLE_OF_LINES", &table);
+    command.env("LD_PRELOAD", victims::c_with("gdb_xstate", &["-O1", "-shared", "-fPIC"]));
     match printers {
         None => drop(command.args(["-iex", "set auto-load off"])),
         Some(more) => drop(command.args(more)),

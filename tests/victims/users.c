@@ -2,7 +2,7 @@
 //
 //   together   four threads change nothing, 100 times each and all at once: `changes failed=F longest=MS`
 //   handler    so does a handler, every 100 microseconds, while the only thread does the same, 20,000 times: the same answer
-//   leaving    so does the main thread, 400 times, while the manhole's thread, which a dump has called, is about to leave
+//   leaving    so does the main thread, 160 times, while the manhole's thread, which a dump has called, is about to leave
 //   effective  acts for user 65534: `user result=R`            effective-back  acts for root again
 //   partly     real and effective user 65534, saved user root's: `user result=R`
 //   lower      gives CAP_SETUID up for a while: `user result=R`    raise  takes it back and becomes user 65534
@@ -70,9 +70,9 @@ static void handler(void) {
 
 static void leaving(void) {
     int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    for (int i = 0; i < 400; i++) {
+    for (int i = 0; i < 160; i++) {
         if (manhole_dump(nothing)) failed++;
-        for (long end = now_us() + i % 200; now_us() < end;) {}
+        for (long end = now_us() + i % 40 * 5; now_us() < end;) {}
         change();
     }
     close(nothing);

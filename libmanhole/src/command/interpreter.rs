@@ -67,6 +67,9 @@ impl Session<'_> {
                         be debugged"
                 .to_owned());
         }
+        if interpreter.runs_threads_at_once() {
+            return Err("a free-threaded build runs its threads at the same time: none can be debugged in its place (with PYTHON_GIL=1 it can)".to_owned());
+        }
         let identity = interpreter.threads(Some(tid)).and_then(|threads| threads.identity(tid));
         let (state, ident) = identity.ok_or_else(|| format!("thread {tid} is none of Python's"))?;
         Ok((state, ident, format!("thread {tid} {}", names(stack))))
@@ -78,6 +81,12 @@ impl Session<'_> {
         let look = self.look_apart(crate::capture::Wanted::All, &|| false);
         self.end_line();
         let Some(stack) = look.stacks.iter().find(|stack| stack.has_gil) else {
+            let (_, world) = self.parts();
+            let interpreter = Interpreter::find(&world.modules, &world.memory).and_then(Result::ok);
+            if interpreter.is_some_and(|interpreter| interpreter.runs_threads_at_once()) {
+                return "There is none in a free-threaded build: a thread has all others stopped, or wants to and waits for one that never pauses.\n"
+                    .to_owned();
+            }
             let others = look.problems.iter().find(|problem| problem.contains("Python"));
             let reason = others.map(|problem| format!(" ({problem})")).unwrap_or_default();
             return format!("No thread is seen to hold it{reason}.\n");

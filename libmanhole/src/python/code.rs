@@ -2,8 +2,21 @@
 //!
 //! Context: the agent's thread. Pure but for what `Code::read` reads.
 
-use super::layout::{self, LineTable, Unicode};
+use super::layout::{self, Layout, LineTable};
 use super::objects;
+
+/// Where the instructions of the code object at `code` begin, in the copy with this number: the first one is in the object itself.
+pub(super) fn start(code: u64, layout: &layout::Code, copy: u64) -> Option<u64> {
+    match layout.copies {
+        // `_PyCodeArray`: how many there are, and where each is.
+        Some(copies) if copy != 0 => {
+            let copies = objects::field(code, copies)?;
+            let count = objects::word(copies)?;
+            objects::field(copies, copy.checked_add(1)?.checked_mul(8)?).filter(|&start| copy < count && start != 0)
+        }
+        _ => code.checked_add(layout.start),
+    }
+}
 
 /// What a code object says. It never changes while it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +31,8 @@ pub(super) struct Code {
 }
 
 impl Code {
-    pub(super) fn read(object: u64, layout: &layout::Code, strings: &Unicode) -> Option<Code> {
+    pub(super) fn read(object: u64, layout: &Layout) -> Option<Code> {
+        let Layout { code: layout, unicode: strings, head, .. } = layout;
         let text = |offset| objects::text(objects::field(object, offset)?, strings);
         const UNIT: i64 = 2;
         let first_traceable = match layout.first_traceable() {
@@ -30,7 +44,7 @@ impl Code {
             file: text(layout.filename)?,
             function: text(layout.name)?,
             first_line: objects::int(object.checked_add(layout.first_line)?)?.into(),
-            lines: objects::content(objects::field(object, layout.lines)?)?,
+            lines: objects::content(objects::field(object, layout.lines)?, *head)?,
             table: layout.table,
         })
     }

@@ -9,25 +9,31 @@ use super::objects::{self, Piece};
 /// More entries than any dictionary that is looked at here has.
 const LIMIT: u64 = 1 << 16;
 
-/// `ob_type`, in every object.
-pub(super) const TYPE: u64 = 8;
+/// From the end of the head (`PyObject_HEAD`): `ma_keys` and `ma_values` of `PyDictObject`; the second is null where the values stand beside the keys.
+const KEYS: u64 = 16;
+const VALUES: u64 = 24;
 
-/// `ma_keys` and `ma_values` of `PyDictObject`; the second is null where the values stand beside the keys.
-const KEYS: u64 = 32;
-const VALUES: u64 = 40;
-
-/// `tp_basicsize`, `tp_flags` and `tp_dictoffset` of `PyTypeObject`.
-const BASIC_SIZE: u64 = 32;
-const FLAGS: u64 = 168;
-const DICT_OFFSET: u64 = 288;
+/// From there too: `tp_basicsize`, `tp_flags` and `tp_dictoffset` of `PyTypeObject`.
+const BASIC_SIZE: u64 = 16;
+const FLAGS: u64 = 152;
+const DICT_OFFSET: u64 = 272;
 const INLINE_VALUES: u64 = 1 << 2;
 const MANAGED_DICT: u64 = 1 << 4;
 
 /// What stands before an object whose dictionary the interpreter manages.
-const DICT_BEFORE: u64 = 24;
 const VALUES_BEFORE: u64 = 32;
 
 impl Interpreter {
+    /// `ob_type`, in every object.
+    pub(super) fn type_of(&self, object: u64) -> Option<u64> {
+        objects::field(object, self.layout.head.checked_sub(size_of::<u64>() as u64)?)
+    }
+
+    /// The word at `offset` behind the object's head.
+    fn behind_head(&self, object: u64, offset: u64) -> Option<u64> {
+        objects::field(object, self.layout.head.checked_add(offset)?)
+    }
+
     /// The keys and values of a table of keys, in the order of insertion; where the values are elsewhere, those here mean nothing.
     fn table(&self, keys: u64) -> Option<Vec<(u64, u64)>> {
         const INDICES: u64 = 40;
@@ -61,11 +67,11 @@ impl Interpreter {
 
     /// The items of a dictionary, in the order of insertion.
     pub(super) fn items(&self, dict: u64) -> Option<Vec<(u64, u64)>> {
-        if objects::field(dict, TYPE)? != self.types.dict {
+        if self.type_of(dict)? != self.types.dict {
             return None;
         }
-        let mut items = self.table(objects::field(dict, KEYS)?)?;
-        let values = objects::field(dict, VALUES)?;
+        let mut items = self.table(self.behind_head(dict, KEYS)?)?;
+        let values = self.behind_head(dict, VALUES)?;
         if values != 0 {
             for (index, (_, value)) in items.iter_mut().enumerate() {
                 *value = self.split_value(values, index).unwrap_or(0);
@@ -82,7 +88,7 @@ impl Interpreter {
     }
 
     fn is(&self, key: u64, name: &str) -> bool {
-        objects::field(key, TYPE) == Some(self.types.str)
+        self.type_of(key) == Some(self.types.str)
             && objects::text(key, &self.layout.unicode).is_some_and(|key| key == name)
     }
 
@@ -96,15 +102,15 @@ impl Interpreter {
 
     /// The attribute of an instance, by the dictionary it has or the values that stand for one.
     pub(super) fn attribute(&self, object: u64, name: &str) -> Option<u64> {
-        let of = objects::field(object, TYPE)?;
-        let flags = objects::field(of, FLAGS)?;
+        let of = self.type_of(object)?;
+        let flags = self.behind_head(of, FLAGS)?;
         let managed = || {
-            let at = object.checked_sub(DICT_BEFORE).filter(|_| flags & MANAGED_DICT != 0)?;
+            let at = object.checked_sub(self.layout.dict_before).filter(|_| flags & MANAGED_DICT != 0)?;
             objects::word(at)
         };
         let values = match self.layout.attributes {
             Attributes::ByOffset => {
-                let offset = objects::field(of, DICT_OFFSET).filter(|&offset| 0 < offset && offset < LIMIT)?;
+                let offset = self.behind_head(of, DICT_OFFSET).filter(|&offset| 0 < offset && offset < LIMIT)?;
                 return self.item(objects::field(object, offset)?, name);
             }
             Attributes::Beside => {
@@ -123,7 +129,7 @@ impl Interpreter {
                 if dict != 0 || flags & INLINE_VALUES == 0 {
                     return self.item(dict, name);
                 }
-                object.checked_add(objects::field(of, BASIC_SIZE)?)?
+                object.checked_add(self.behind_head(of, BASIC_SIZE)?)?
             }
         };
         let keys = self.table(objects::field(of, self.layout.cached_keys)?)?;

@@ -4,7 +4,10 @@
 
 use core::ops::Range;
 
-use super::layout::{self, Attributes, Code, Entry, Frames, Gil, Keys, Layout, LineTable, STRINGS, ThreadId};
+use super::layout::{
+    self, Attributes, Code, DICT_BEFORE, Entry, FREE_THREADED_DICT_BEFORE, FREE_THREADED_HEAD, Frames, Gil, HEAD, Keys,
+    Layout, LineTable, STRINGS, ThreadId, Unicode,
+};
 use super::objects;
 use crate::memory::Memory;
 use crate::modules::{Module, Modules};
@@ -82,8 +85,10 @@ struct Sections {
     native_id: usize,
     frame: usize,
     code: usize,
-    /// What the table does not have before 3.15, in bytes.
+    /// What the table does not have before 3.15, in bytes, of a build that is not free-threaded.
     cached_keys: u64,
+    /// Whether in a free-threaded build each thread has its own copy of the instructions, and a byte of a string's state says whether it is interned.
+    has_copies: bool,
 }
 
 /// The order of Include/internal/pycore_debug_offsets.h, version by version.
@@ -98,6 +103,7 @@ fn sections(minor: u8) -> Option<Sections> {
             frame: 28,
             code: 34,
             cached_keys: 880,
+            has_copies: false,
         },
         14 => Sections {
             interpreter: 6,
@@ -108,6 +114,7 @@ fn sections(minor: u8) -> Option<Sections> {
             frame: 31,
             code: 39,
             cached_keys: 880,
+            has_copies: true,
         },
         15 => Sections {
             interpreter: 6,
@@ -118,6 +125,7 @@ fn sections(minor: u8) -> Option<Sections> {
             frame: 39,
             code: 47,
             cached_keys: 888,
+            has_copies: true,
         },
         _ => return None,
     })
@@ -134,12 +142,14 @@ fn by_debug_offsets(runtime: u64, sections: &Sections) -> Result<Layout, String>
         let word = bytes.get(number * 8..number * 8 + 8).and_then(|word| word.try_into().ok());
         word.map_or(u64::MAX, u64::from_le_bytes)
     };
-    if at(2) != 0 {
-        return Err("it is a free-threaded build, which is not understood".to_owned());
-    }
+    let is_free_threaded = at(2) != 0;
     let pointer = size_of::<u64>() as u64;
-    let &Sections { interpreter, modules, gil, thread, native_id, frame, code, cached_keys } = sections;
+    let &Sections { interpreter, modules, gil, thread, native_id, frame, code, cached_keys, has_copies } = sections;
+    let head = if is_free_threaded { FREE_THREADED_HEAD } else { HEAD };
+    let has_copies = is_free_threaded && has_copies;
     Ok(Layout {
+        head,
+        dict_before: if is_free_threaded { FREE_THREADED_DICT_BEFORE } else { DICT_BEFORE },
         // The main interpreter stands behind the head of the list.
         main_interpreter: at(5).saturating_add(pointer),
         next_interpreter: at(interpreter + 2),
@@ -153,6 +163,7 @@ fn by_debug_offsets(runtime: u64, sections: &Sections) -> Result<Layout, String>
             instruction: at(frame + 3),
             owner: at(frame + 5),
             entry: Entry::Followed,
+            copy: has_copies.then(|| at(frame + 7)),
         },
         code: Code {
             filename: at(code + 1),
@@ -161,15 +172,32 @@ fn by_debug_offsets(runtime: u64, sections: &Sections) -> Result<Layout, String>
             lines: at(code + 4),
             table: LineTable::Locations,
             start: at(code + 9),
+            copies: has_copies.then(|| at(code + 10)),
         },
-        unicode: STRINGS,
-        gil: Gil::InInterpreter { locked: at(gil), holder: at(gil + 1) },
+        unicode: strings(head, has_copies),
+        gil: Gil::InInterpreter {
+            locked: at(gil),
+            holder: at(gil + 1),
+            enabled: is_free_threaded.then(|| at(gil - 1)),
+        },
         modules: at(modules),
         ident: at(native_id - 1),
         keys: Keys::Logarithms,
         attributes: Attributes::Inline,
-        cached_keys,
+        // The slots of the type before it are words: only its head, and so all of it, is longer.
+        cached_keys: cached_keys.saturating_add(head - HEAD),
         audit_hooks: None,
         is_size_tagged: true,
     })
+}
+
+/// The strings of a version that tells its offsets.
+fn strings(head: u64, has_copies: bool) -> Unicode {
+    let longer = head - HEAD;
+    Unicode {
+        length: head,
+        interned: if has_copies { u8::BITS } else { STRINGS.interned },
+        ascii: STRINGS.ascii + longer,
+        other: STRINGS.other + longer,
+    }
 }

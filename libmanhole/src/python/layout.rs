@@ -6,6 +6,10 @@
 /// The layout of one version.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
+    /// `sizeof(PyObject)`; `ob_type` is the last word of it.
+    pub(super) head: u64,
+    /// How far before an object the word for its dictionary stands, where the interpreter manages that.
+    pub(super) dict_before: u64,
     /// `_PyRuntimeState.interpreters.main`. Before it stands `.head`, the list of all.
     pub(super) main_interpreter: u64,
     /// `PyInterpreterState.next`.
@@ -87,6 +91,8 @@ pub(super) enum Frames {
         /// One byte: whose memory it is in (`enum _frameowner`).
         owner: u64,
         entry: Entry,
+        /// In a free-threaded build from 3.14 on: which copy of the code's instructions it executes (`tlbc_index`).
+        copy: Option<u64>,
     },
 }
 
@@ -96,11 +102,12 @@ impl Frames {
         const WORD: u64 = 8;
         let last = match *self {
             Frames::Objects { back, code, last_instruction, .. } => back.max(code).max(last_instruction),
-            Frames::Interpreter { previous, code, instruction, owner, entry, .. } => {
+            Frames::Interpreter { previous, code, instruction, owner, entry, copy, .. } => {
                 let mark = match entry {
                     Entry::Marked(offset) => offset.max(owner),
                     Entry::Followed => owner,
                 };
+                let mark = mark.max(copy.map_or(0, |copy| copy.saturating_add(3)));
                 previous.max(code).max(instruction).max(mark.saturating_add(1).saturating_sub(WORD))
             }
         };
@@ -127,14 +134,16 @@ pub(super) struct Code {
     pub(super) table: LineTable,
     /// `co_code_adaptive`, where instructions are told by their address.
     pub(super) start: u64,
+    /// `co_tlbc`, where each thread has its own copy of the instructions.
+    pub(super) copies: Option<u64>,
 }
 
 impl Code {
-    /// `_co_firsttraceable`, where instructions are told by their address: with `co_extra` between them it stands before the code in all
-    /// versions from 3.11 on.
+    /// `_co_firsttraceable`, where instructions are told by their address: with `co_extra`, and `co_tlbc` where there is one, between them it
+    /// stands before the code in all versions from 3.11 on.
     pub(super) fn first_traceable(&self) -> Option<u64> {
         const BEFORE: u64 = 16;
-        self.start.checked_sub(BEFORE)
+        self.copies.unwrap_or(self.start).checked_sub(BEFORE)
     }
 }
 
@@ -149,9 +158,13 @@ pub(super) enum LineTable {
     Locations,
 }
 
-/// The strings: where the characters of compact ones begin, ASCII and others.
+/// The strings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unicode {
+    pub(super) length: u64,
+    /// How many bits of the state say whether it is interned; they come first.
+    pub(super) interned: u32,
+    /// Where the characters of compact ones begin, of ASCII alone and of others.
     pub(super) ascii: u64,
     pub(super) other: u64,
 }
@@ -169,23 +182,44 @@ pub(super) enum Gil {
         holder: u64,
         locked: u64,
     },
+    /// In a free-threaded build it has to be enabled, too.
     InInterpreter {
         holder: u64,
         locked: u64,
+        enabled: Option<u64>,
     },
 }
 
-const OLD_STRINGS: Unicode = Unicode { ascii: 48, other: 72 };
-pub(super) const STRINGS: Unicode = Unicode { ascii: 40, other: 56 };
+const OLD_STRINGS: Unicode = Unicode { length: 16, interned: 2, ascii: 48, other: 72 };
+pub(super) const STRINGS: Unicode = Unicode { length: 16, interned: 2, ascii: 40, other: 56 };
+
+/// `sizeof(PyObject)`, and of a free-threaded build.
+pub(super) const HEAD: u64 = 16;
+pub(super) const FREE_THREADED_HEAD: u64 = 32;
+
+/// Before an object stands what the garbage collector needs, in 16 bytes, and before that its dictionary. In a free-threaded build the collector needs
+/// nothing.
+pub(super) const DICT_BEFORE: u64 = 24;
+pub(super) const FREE_THREADED_DICT_BEFORE: u64 = 8;
 
 const V3_8: Layout = Layout {
+    head: HEAD,
+    dict_before: DICT_BEFORE,
     main_interpreter: 40,
     next_interpreter: 0,
     threads: 8,
     next_thread: 8,
     thread: ThreadId::Pthread(176),
     frames: Frames::Objects { innermost: 24, back: 24, code: 32, last_instruction: 104, unit: 1 },
-    code: Code { filename: 104, name: 112, first_line: 40, lines: 120, table: LineTable::Increments, start: 0 },
+    code: Code {
+        filename: 104,
+        name: 112,
+        first_line: 40,
+        lines: 120,
+        table: LineTable::Increments,
+        start: 0,
+        copies: None,
+    },
     unicode: OLD_STRINGS,
     gil: Gil::InRuntime { holder: 1160, locked: 1168 },
     modules: 56,
@@ -214,6 +248,8 @@ const V3_10: Layout = Layout {
 };
 
 const V3_11: Layout = Layout {
+    head: HEAD,
+    dict_before: DICT_BEFORE,
     main_interpreter: 48,
     next_interpreter: 0,
     threads: 16,
@@ -226,8 +262,17 @@ const V3_11: Layout = Layout {
         instruction: 56,
         owner: 69,
         entry: Entry::Marked(68),
+        copy: None,
     },
-    code: Code { filename: 112, name: 120, first_line: 72, lines: 136, table: LineTable::Locations, start: 184 },
+    code: Code {
+        filename: 112,
+        name: 120,
+        first_line: 72,
+        lines: 136,
+        table: LineTable::Locations,
+        start: 184,
+        copies: None,
+    },
     unicode: OLD_STRINGS,
     gil: Gil::InRuntime { holder: 368, locked: 376 },
     modules: 888,
@@ -240,6 +285,8 @@ const V3_11: Layout = Layout {
 };
 
 const V3_12: Layout = Layout {
+    head: HEAD,
+    dict_before: DICT_BEFORE,
     main_interpreter: 48,
     next_interpreter: 0,
     threads: 72,
@@ -252,8 +299,17 @@ const V3_12: Layout = Layout {
         instruction: 56,
         owner: 70,
         entry: Entry::Followed,
+        copy: None,
     },
-    code: Code { filename: 112, name: 120, first_line: 68, lines: 136, table: LineTable::Locations, start: 192 },
+    code: Code {
+        filename: 112,
+        name: 120,
+        first_line: 68,
+        lines: 136,
+        table: LineTable::Locations,
+        start: 192,
+        copies: None,
+    },
     unicode: STRINGS,
     gil: Gil::ByInterpreter { gil: 384, holder: 8, locked: 16 },
     modules: 944,

@@ -5,18 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Interpreter;
-use super::dicts::TYPE;
 use super::objects;
-
-/// `md_dict` of `PyModuleObject` (Include/internal/pycore_moduleobject.h).
-const OF_MODULE: u64 = 16;
 
 impl Interpreter {
     /// By `threading.get_ident()`: the names of the threads that are alive for `threading._active`, or of one of them.
     pub(super) fn names(&self, interpreter: u64, only: Option<u64>) -> Option<BTreeMap<u64, String>> {
         let modules = objects::field(interpreter, self.layout.modules)?;
         let threading = self.item(modules, "threading")?;
-        let active = self.item(objects::field(threading, OF_MODULE)?, "_active")?;
+        // `md_dict` of `PyModuleObject` (Include/internal/pycore_moduleobject.h).
+        let active = self.item(objects::field(threading, self.layout.head)?, "_active")?;
         let read: Vec<_> = self
             .items(active)?
             .into_iter()
@@ -33,22 +30,21 @@ impl Interpreter {
 
     fn name(&self, thread: u64) -> Option<String> {
         let name = self.attribute(thread, "_name")?;
-        (objects::field(name, TYPE)? == self.types.str).then(|| objects::text(name, &self.layout.unicode))?
+        (self.type_of(name)? == self.types.str).then(|| objects::text(name, &self.layout.unicode))?
     }
 
     /// The value of an `int` of 64 bits: digits of 30 bits, as many as it says.
     fn identity(&self, object: u64) -> Option<u64> {
-        const SIZE: u64 = 16;
-        const DIGITS: u64 = 24;
         const NOT_SIZE: u32 = 3;
-        if objects::field(object, TYPE)? != self.types.int {
+        if self.type_of(object)? != self.types.int {
             return None;
         }
-        let size = objects::field(object, SIZE)?;
+        let size = objects::field(object, self.layout.head)?;
+        let digits = object.checked_add(self.layout.head)?.checked_add(size_of::<u64>() as u64)?;
         let count = if self.layout.is_size_tagged { size >> NOT_SIZE } else { size };
         let mut value = 0u64;
         for digit in (0..count.min(3)).rev() {
-            let digit = objects::int(object.checked_add(DIGITS)?.checked_add(digit * 4)?)?;
+            let digit = objects::int(digits.checked_add(digit * 4)?)?;
             value = value << 30 | u64::from(digit as u32);
         }
         (count <= 3).then_some(value)

@@ -89,13 +89,12 @@ pub(super) fn field(address: u64, offset: u64) -> Option<u64> {
     word(address.checked_add(offset)?)
 }
 
-/// The text of a `str` (PEP 393): length, state (interned: 2 bits, kind: 3, compact: 1, ascii: 1), characters.
+/// The text of a `str` (PEP 393): length, hash, state (kind: 3 bits, compact: 1, ascii: 1), characters.
 pub(super) fn text(object: u64, layout: &Unicode) -> Option<String> {
-    const LENGTH: u64 = 16;
-    const STATE: u64 = 32;
-    let length = field(object, LENGTH).filter(|&length| length <= TEXT)?;
-    let state = int(object.checked_add(STATE)?)?;
-    let (kind, is_compact, is_ascii) = (state >> 2 & 7, state >> 5 & 1 == 1, state >> 6 & 1 == 1);
+    const STATE: u64 = 16;
+    let length = field(object, layout.length).filter(|&length| length <= TEXT)?;
+    let state = int(object.checked_add(layout.length)?.checked_add(STATE)?)? >> layout.interned;
+    let (kind, is_compact, is_ascii) = (state & 7, state >> 3 & 1 == 1, state >> 4 & 1 == 1);
     if !is_compact {
         return None;
     }
@@ -118,12 +117,11 @@ pub(super) fn text(object: u64, layout: &Unicode) -> Option<String> {
     }
 }
 
-/// The content of a `bytes` object.
-pub(super) fn content(object: u64) -> Option<Vec<u8>> {
-    const SIZE: u64 = 16;
-    const CONTENT: u64 = 32;
+/// The content of a `bytes` object: behind the head (`PyObject_HEAD`) the size, a hash, the bytes.
+pub(super) fn content(object: u64, head: u64) -> Option<Vec<u8>> {
+    const CONTENT: u64 = 16;
     /// No table of lines is larger.
     const LIMIT: u64 = 16 << 20;
-    let size = field(object, SIZE).filter(|&size| size <= LIMIT)?;
-    bytes(object.checked_add(CONTENT)?, usize::try_from(size).ok()?)
+    let size = field(object, head).filter(|&size| size <= LIMIT)?;
+    bytes(object.checked_add(head)?.checked_add(CONTENT)?, usize::try_from(size).ok()?)
 }

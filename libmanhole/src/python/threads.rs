@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Interpreter;
-use super::code::Code;
-use super::dicts::TYPE;
+use super::code::{self, Code};
 use super::layout::{Entry, Frames, Gil, ThreadId};
 use super::objects::{self, Downwards, Piece};
 use crate::snapshot::{Chain, Links, Thread};
@@ -146,11 +145,28 @@ impl Interpreter {
         list.take(LIMIT).filter(|&interpreter| interpreter != main).count()
     }
 
+    /// Whether there is a lock: a free-threaded build can do without.
+    fn has_gil(&self, interpreter: u64) -> bool {
+        match self.layout.gil {
+            Gil::InInterpreter { enabled: Some(enabled), .. } => {
+                interpreter.checked_add(enabled).and_then(objects::int).is_some_and(|enabled| enabled != 0)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether its threads run at the same time.
+    pub(crate) fn runs_threads_at_once(&self) -> bool {
+        let main = objects::field(self.runtime, self.layout.main_interpreter);
+        main.is_some_and(|main| !self.has_gil(main))
+    }
+
     /// The state of the thread that holds the lock.
     fn holder(&self, interpreter: u64) -> Option<u64> {
         let (base, holder, locked) = match self.layout.gil {
             Gil::InRuntime { holder, locked } => (self.runtime, holder, locked),
-            Gil::InInterpreter { holder, locked } => (interpreter, holder, locked),
+            Gil::InInterpreter { holder, locked, .. } if self.has_gil(interpreter) => (interpreter, holder, locked),
+            Gil::InInterpreter { .. } => return None,
             Gil::ByInterpreter { gil, holder, locked } => (objects::field(interpreter, gil)?, holder, locked),
         };
         let is_locked = objects::int(base.checked_add(locked)?)? == 1;
@@ -231,7 +247,7 @@ impl Threads<'_> {
                     address = frame.word(back)?;
                 }
             }
-            Frames::Interpreter { previous, code, instruction, owner, entry, .. } => {
+            Frames::Interpreter { previous, code, instruction, owner, entry, copy, .. } => {
                 while address != 0 {
                     let frame = read(address)?;
                     let owner = frame.byte(owner)?;
@@ -246,12 +262,13 @@ impl Threads<'_> {
                             walk.on_stack.push(address);
                         }
                     } else {
-                        let code = self.verified(frame.word(code)? & !TAG)?;
-                        let start = code.checked_add(self.interpreter.layout.code.start)?;
+                        let object = self.verified(frame.word(code)? & !TAG)?;
+                        let copy = copy.map_or(Some(0), |offset| frame.int(offset))?;
+                        let start = code::start(object, &self.interpreter.layout.code, copy.try_into().ok()?)?;
                         let instruction = frame.word(instruction)?.wrapping_sub(start) as i64;
                         walk.push(Raw {
                             address,
-                            code,
+                            code: object,
                             instruction,
                             call: walk.calls,
                             is_generators: owner == OF_GENERATOR,
@@ -269,7 +286,7 @@ impl Threads<'_> {
 
     /// The address of a code object, if it is one.
     fn verified(&mut self, address: u64) -> Option<u64> {
-        if !self.codes.contains_key(&address) && objects::field(address, TYPE)? != self.interpreter.types.code {
+        if !self.codes.contains_key(&address) && self.interpreter.type_of(address)? != self.interpreter.types.code {
             return None;
         }
         Some(address)
@@ -333,7 +350,7 @@ impl Threads<'_> {
 
     fn code(&mut self, address: u64) -> Option<Rc<Code>> {
         let layout = &self.interpreter.layout;
-        let read = || Code::read(address, &layout.code, &layout.unicode).map(Rc::new);
+        let read = || Code::read(address, layout).map(Rc::new);
         self.codes.entry(address).or_insert_with(read).clone()
     }
 }
