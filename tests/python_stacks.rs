@@ -224,12 +224,12 @@ fn a_lock_that_is_never_given_back() {
     }
 }
 
-/// Another program that reads the interpreter's memory, from outside.
+/// Another program that reads the interpreter's memory, from outside; those with the lock alone.
 #[test]
 fn as_py_spy_says() {
     let _turn = turn::shared();
     let Some(spy) = venv::program("py-spy") else { return };
-    for python in pythons() {
+    for python in pythons_with_the_lock() {
         let victim = victim(&python, &[]);
         let ours = ours(&mut victim.structured(), "py-bt all");
         let output = Command::new(&spy).args(["dump", "--json", "--pid", &victim.pid().to_string()]).output().unwrap();

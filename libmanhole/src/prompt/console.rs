@@ -324,10 +324,11 @@ impl Prompt<'_> {
 
     /// Has the interpreter evaluate an expression.
     fn start_script(&mut self, what: What, line: &str, expression: Vec<u8>) -> Result<(), String> {
-        let began = process::monotonic();
         let name = if what == What::Open { "Python's prompt" } else { "the line" };
         let is_redirected = what == What::Line && redirect::concerns_lines();
         let (ticket, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
+        // Finding a thread for it may have taken long, and is no wait for the lock.
+        let began = process::monotonic();
         let errand = Errand { job: Job::new(ticket, None), progress, what, began, interrupted: None };
         self.pending = Some(Pending { id: Value::Null, as_data: false, work: Work::Script(errand) });
         Ok(())
