@@ -1,5 +1,7 @@
 //! Hosts with habits that a preloaded agent must not disturb, each while dumps go on.
 
+mod failures;
+mod filters;
 mod handler_stacks;
 mod users;
 

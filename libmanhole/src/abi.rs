@@ -10,6 +10,7 @@
 mod births;
 mod credentials;
 mod descriptors;
+mod filters;
 mod forks;
 mod interface;
 mod namespaces;

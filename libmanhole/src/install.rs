@@ -17,12 +17,13 @@ use crate::python::Api;
 use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
+use crate::sys::made::MADE;
 use crate::sys::signal::{self, Set};
 use crate::sys::{self, fd, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
-    app, arena, capture, credentials, descendants, dormant, dump, listener, log, prompt, redirect, serve, snapshot,
-    state, wake, worker,
+    app, arena, capture, credentials, descendants, dormant, dump, filters, listener, log, prompt, redirect, render,
+    serve, snapshot, state, wake, worker,
 };
 
 /// Why there is no manhole after an attempt to install one.
@@ -174,6 +175,9 @@ fn release() -> Result<(), Failure> {
 
 /// How long it may take the thread to come to an end of what it does.
 const TO_AN_END: Duration = Duration::from_secs(2);
+
+/// And how long where the process would die of it otherwise.
+const TO_THE_VERY_END: Duration = Duration::from_secs(10);
 
 /// Lets the agent's thread end, if it is there, and waits for that, at most `limit`: its clients are told.
 fn end_thread(limit: Duration) -> Result<(), Failure> {
@@ -427,6 +431,42 @@ pub(crate) fn come_back() {
         wake::stay(format_args!(""));
     } else {
         wake::open(signal::mask());
+    }
+}
+
+/// The host is about to filter the system calls of the calling thread or of all, by a program or, without one, by the strict mode: the manhole goes if
+/// one of its own could be answered by more than an error. Whether it has gone.
+pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
+    if !state::is_on_here() {
+        return false;
+    }
+    let harmed = match program {
+        None => Some(libc::SYS_openat),
+        Some(program) => filters::harmed(program, MADE),
+    };
+    let Some(number) = harmed else { return false };
+    let name = render::arch::system_call(number as u64).unwrap_or("a call");
+    log::event(format_args!(
+        "The program filters its system calls, and {name} of ours may kill it: the manhole closes."
+    ));
+    // A filter for all threads would meet ours: it comes to the end of what it does.
+    if uninstall() == Err(Failure::Busy) {
+        let _ = end_thread(TO_THE_VERY_END);
+    }
+    // From here on not even the own process is asked who it is.
+    state::disown();
+    true
+}
+
+/// After [`leave_for_filter`]: the kernel has refused the filter.
+pub(crate) fn come_back_from_filter() {
+    let Some(_one) = INSTALLING.try_lock() else { return };
+    let settings = state::settings();
+    if handlers::take(settings).is_ok() {
+        state::turn_on();
+        if opens_at_once(settings) {
+            wake::open(signal::mask());
+        }
     }
 }
 

@@ -36,6 +36,7 @@ mod memory;
 mod snapshot;
 mod log;
 mod credentials;
+mod filters;
 mod hand;
 mod state;
 mod held;

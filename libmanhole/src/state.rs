@@ -61,6 +61,11 @@ pub(crate) fn own() {
     OWNER.store(process::pid(), Ordering::Release);
 }
 
+/// Notes that the state is about no process.
+pub(crate) fn disown() {
+    OWNER.store(0, Ordering::Release);
+}
+
 /// Whether there is anything to forget in a forked child.
 pub(crate) fn has_owner() -> bool {
     OWNER.load(Ordering::Acquire) != 0
@@ -74,7 +79,8 @@ pub(crate) fn turn_on() {
 
 /// Whether the calling process is the one that the state is about.
 pub(crate) fn is_of_this_process() -> bool {
-    OWNER.load(Ordering::Acquire) == process::pid()
+    let owner = OWNER.load(Ordering::Acquire);
+    owner != 0 && owner == process::pid()
 }
 
 /// Whether there is a manhole, or may be one day, and in this process.
@@ -139,6 +145,11 @@ pub(crate) fn withdraw_call(call: Call) -> bool {
 /// Whether there are calls that nobody has taken yet.
 pub(crate) fn has_calls() -> bool {
     CALLS.load(Ordering::SeqCst) != 0
+}
+
+/// Whether there is this call, which nobody has taken yet.
+pub(crate) fn has_call(call: Call) -> bool {
+    CALLS.load(Ordering::SeqCst) & call as u32 != 0
 }
 
 /// A set of calls.

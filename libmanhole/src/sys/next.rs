@@ -145,12 +145,26 @@ functions! {
     initgroups(user: *const c_char, group: c_uint) -> c_int;
     unshare(flags: c_int) -> c_int;
     setns(fd: c_int, kind: c_int) -> c_int;
+    prctl(option: c_int, a: libc::c_ulong, b: libc::c_ulong, c: libc::c_ulong, d: libc::c_ulong) -> c_int;
     syscall() -> c_int;
 }
 
 /// The address of the next `syscall`, for the code that goes on there; 0 where there is none.
 pub(crate) fn syscall() -> usize {
     next(&cell::syscall, name::syscall).map_or(0, NonZeroUsize::get)
+}
+
+/// The next `syscall`, with up to five arguments.
+///
+/// # Safety
+/// As the system call of that number.
+pub(crate) unsafe fn syscall_with(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> libc::c_long {
+    type Function = unsafe extern "C" fn(libc::c_long, usize, usize, usize, usize, usize) -> libc::c_long;
+    match next(&cell::syscall, name::syscall) {
+        // SAFETY: the C library's function takes its arguments as these would be given.
+        Some(address) => unsafe { core::mem::transmute::<usize, Function>(address.get())(number, a, b, c, d, e) },
+        None => c_int::missing().into(),
+    }
 }
 
 /// The functions that execute a program whose arguments are their own.
