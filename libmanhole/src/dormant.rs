@@ -181,9 +181,9 @@ pub(crate) fn is_intact() -> bool {
     intact_descriptor().is_some() && crate::listener::is_own_intact()
 }
 
-/// Whether a client waits at the door.
+/// Whether a client waits at the door, or may.
 pub(crate) fn has_client() -> bool {
-    intact_descriptor().is_some_and(|fd| socket::has_connection(fd).unwrap_or(false))
+    intact_descriptor().is_some_and(|fd| socket::has_connection(fd).unwrap_or(true))
 }
 
 /// Moves the socket to another number: the host wants this one for itself.

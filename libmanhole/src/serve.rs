@@ -66,6 +66,8 @@ pub(crate) struct Server {
     complaint: String,
     /// How long the listener is left alone because no connection could be taken, for want of descriptors; zero when it is not.
     rest: Duration,
+    /// Whether the last client could not be accepted, which the log says already.
+    is_deaf: bool,
     /// When the last client has left, on the monotonic clock.
     last_client: Option<Duration>,
     /// Since when the host has been found to block the signal that wakes the manhole, on the monotonic clock.
@@ -106,6 +108,7 @@ impl Server {
             retry: Duration::from_secs(1),
             complaint: String::new(),
             rest: Duration::ZERO,
+            is_deaf: false,
             last_client: None,
             blocked: None,
             job: None,
@@ -361,7 +364,8 @@ impl Server {
             Ok(_) => {}
             Err(Errno(libc::EINTR)) => return,
             // More descriptors than the limit allows, which the host has lowered: not a reason to spin.
-            Err(_) => {
+            Err(error) => {
+                log::problem(format_args!("cannot wait for clients, and tries again later ({error})"));
                 self.retry = (self.retry * 2).min(LONGEST_REST);
                 return process::sleep(self.retry);
             }
@@ -482,14 +486,18 @@ impl Server {
         loop {
             let fd = match self.listener.as_ref().map(|listener| socket::accept(listener.fd())) {
                 Some(Ok(fd)) => fd,
-                Some(Err(Errno(libc::EINTR | libc::ECONNABORTED))) => continue,
+                Some(Err(Errno(libc::EINTR))) => continue,
                 None | Some(Err(Errno(libc::EAGAIN))) => return,
                 // The connection stays in the backlog and would wake us at once.
-                Some(Err(_)) => {
+                Some(Err(error)) => {
+                    if !core::mem::replace(&mut self.is_deaf, true) {
+                        log::problem(format_args!("cannot accept a client, and tries again each second ({error})"));
+                    }
                     self.rest = Duration::from_secs(1);
                     return;
                 }
             };
+            self.is_deaf = false;
             let admitted = socket::peer(&fd).map_err(|error| error.to_string()).and_then(|peer| {
                 access::check(peer).map_err(|refusal| refusal.to_string())?;
                 Ok(peer)
@@ -508,7 +516,13 @@ impl Server {
                 peer.uid,
                 peer.gid
             ));
-            let Ok(mut client) = Client::new(fd, peer) else { continue };
+            let mut client = match Client::new(fd, peer) {
+                Ok(client) => client,
+                Err(error) => {
+                    log::problem(format_args!("cannot ask how the client is called ({error}): it is sent away"));
+                    continue;
+                }
+            };
             session::hello(&mut client);
             if client.is_probe() {
                 client.finish();

@@ -9,7 +9,7 @@
 pub(crate) mod handlers;
 pub(crate) mod stacks;
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use manhole_options::Thread;
@@ -20,7 +20,7 @@ use crate::serve::Server;
 use crate::state::{self, Call};
 use crate::sys::signal::{Set, Silence};
 use crate::sys::{self, fd, lock, process, signal, thread};
-use crate::{credentials, dormant, hand, held, log};
+use crate::{arena, credentials, dormant, hand, held, log};
 
 /// There is no thread.
 const ASLEEP: u32 = 0;
@@ -104,6 +104,7 @@ pub(crate) fn is_awake() -> bool {
 pub(crate) fn forget() {
     PHASE.store(ASLEEP, Ordering::SeqCst);
     SETTLED.store(0, Ordering::SeqCst);
+    IS_EXHAUSTED.store(false, Ordering::Relaxed);
     held::forget();
 }
 
@@ -223,6 +224,7 @@ pub(crate) fn signals_have_changed() {
 }
 
 extern "C" fn run() -> ! {
+    arena::when_exhausted(exhausted);
     signal::block_all();
     state::agent_starts();
     thread::set_name(c"Manhole");
@@ -279,13 +281,33 @@ fn needed_by_others() -> Set {
     Set::of(&[state::bell(), settings.oneshot_on, settings.activate_on, settings.dump_on, wake_up])
 }
 
+/// Whether memory has run out.
+static IS_EXHAUSTED: AtomicBool = AtomicBool::new(false);
+
+/// There is no memory: the agent's thread, which cannot go on without, stops.
+fn exhausted() {
+    if !state::on_agent_thread() {
+        return;
+    }
+    // What is done about it may want memory itself.
+    if IS_EXHAUSTED.swap(true, Ordering::Relaxed) {
+        rest();
+    }
+    log::problem(format_args!("out of memory: the manhole is off"));
+    stop()
+}
+
 /// The agent's thread does nothing any more, for good: something is wrong with it. Nobody waits for it from here on.
 pub(crate) fn stop() -> ! {
     state::turn_off();
     held::release();
     let _ = hand::put_back();
+    rest()
+}
+
+/// Closes everything. The thread stays, asleep: whoever is about to signal it must find one that blocks the signal.
+fn rest() -> ! {
     fd::abandon();
-    // It stays, asleep: whoever is about to signal it must find one that blocks the signal.
     loop {
         process::sleep(Duration::from_secs(1 << 30));
     }

@@ -77,6 +77,16 @@ impl Host {
         self
     }
 
+    /// Another library, preloaded after ours.
+    #[must_use]
+    pub fn also_preloads(mut self, path: &Path) -> Host {
+        let mut list = self.preload.take().unwrap_or_default().into_os_string();
+        list.push(":");
+        list.push(path);
+        self.preload = Some(list.into());
+        self
+    }
+
     /// One more argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Host {

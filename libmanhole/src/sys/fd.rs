@@ -337,3 +337,16 @@ pub(crate) fn read_file(path: &CStr, limit: usize) -> Result<Vec<u8>> {
     }
     Ok(content)
 }
+
+/// The content of such a file as far as `buffer` has room for it; nothing is allocated.
+pub(crate) fn read_into<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    let file = Fd::open(path, libc::O_RDONLY)?;
+    let mut length = 0;
+    while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
+        match file.read(room)? {
+            0 => break,
+            n => length += n,
+        }
+    }
+    Ok(buffer.get(..length).unwrap_or_default())
+}

@@ -51,11 +51,14 @@ pub(crate) fn timespec(time: Duration) -> libc::timespec {
 
 /// Lets `time` pass. Only on the agent's own thread.
 pub(crate) fn sleep(time: Duration) {
-    let mut left = timespec(time);
+    let until = monotonic().saturating_add(time);
+    let mut left = time;
     loop {
-        let address = core::ptr::from_mut(&mut left) as usize;
-        // SAFETY: the kernel reads the time and writes what is left into the same place (nanosleep(2)).
-        if unsafe { call(libc::SYS_nanosleep, [address, address]) } != Err(super::Errno(libc::EINTR)) {
+        let time = timespec(left);
+        // SAFETY: the kernel reads the time (nanosleep(2)).
+        let result = unsafe { call(libc::SYS_nanosleep, [core::ptr::from_ref(&time) as usize, 0]) };
+        left = until.saturating_sub(monotonic());
+        if result != Err(super::Errno(libc::EINTR)) || left.is_zero() {
             return;
         }
     }
