@@ -153,9 +153,11 @@ fn on_and_tee_and_off() {
         client.until("for the client\n");
         act(&mut victim, "error to stderr");
         client.until("to stderr\n");
-        // A child of fork has its own output back, one of posix_spawn has what it was given.
+        // A child of fork or vfork has its own output back, one of posix_spawn has what it was given.
         act(&mut victim, "fork child");
         assert_eq!(victim.line(), "child");
+        act(&mut victim, "vfork echo executed");
+        assert_eq!(victim.line(), "executed");
         act(&mut victim, "spawn echo spawned");
         client.until("spawned\n");
         assert!(client.run("redirect tee").contains("redirect is tee"));
@@ -324,6 +326,28 @@ fn a_program_that_was_started_meanwhile_writes_on() {
         client.leave();
         assert_eq!(victim.line_that_starts("late"), "late");
         victim.log_with("status=0");
+    }
+}
+
+/// Not the pipe, whose reader ends with the process: a program that writes to it would die of SIGPIPE.
+#[test]
+fn a_program_that_is_executed_has_its_own_output() {
+    let _turn = turn::shared();
+    for threads in ["thread=True", "thread='auto'"] {
+        for (function, words) in
+            [("execl", "5 yes"), ("execlp", "4 yes"), ("execle", "1 yes"), ("execve", "0 yes"), ("execvp", "0 yes")]
+        {
+            let options = format!("children=False, {threads}");
+            let mut victim = Host::new(victims::c("printer")).options(options).env("HERE", "yes").ready();
+            let mut client = Bytes::connect(&victim);
+            client.run("redirect on");
+            let line = "echo $# $HERE; echo status=$? high=$(ls /proc/$$/fd | grep ^9..) >&2";
+            victim.say(&format!("{function} {line}"));
+            client.until("not executed\n");
+            assert_eq!(victim.line(), words, "{function}");
+            assert_eq!(victim.log_with("high="), "status=0 high=\n", "{function}");
+            assert!(victim.finish().1.success(), "{function}");
+        }
     }
 }
 

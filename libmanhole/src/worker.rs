@@ -273,6 +273,11 @@ fn below() -> Option<&'static Worker> {
     WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE).find(is_on)
 }
 
+/// Whether the calling thread is a worker, or the child of a vfork(2) that one has made.
+pub(crate) fn is_below() -> bool {
+    below().is_some()
+}
+
 /// The calling thread has changed its mask (sigprocmask(2)). What a job blocks is blocked already; what it starts must have it blocked
 /// all the same.
 pub(crate) fn mask_has_changed(how: c_int, set: Set) {

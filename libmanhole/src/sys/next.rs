@@ -112,9 +112,6 @@ functions! {
     execvpe(file: *const c_char, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     fexecve(fd: c_int, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     execveat(directory: c_int, path: *const c_char, arguments: *const *mut c_char, environment: *const *mut c_char, flags: c_int) -> c_int;
-    execl() -> c_int;
-    execlp() -> c_int;
-    execle() -> c_int;
     thrd_create(thread: *mut libc::pthread_t, start: *mut c_void, argument: *mut c_void) -> c_int;
     close(fd: c_int) -> c_int;
     dup2(from: c_int, to: c_int) -> c_int;
@@ -165,25 +162,6 @@ pub(crate) unsafe fn syscall_with(number: libc::c_long, [a, b, c, d, e]: [usize;
         Some(address) => unsafe { core::mem::transmute::<usize, Function>(address.get())(number, a, b, c, d, e) },
         None => c_int::missing().into(),
     }
-}
-
-/// The functions that execute a program whose arguments are their own.
-#[derive(Clone, Copy)]
-#[repr(usize)]
-pub(crate) enum Listing {
-    Execl,
-    Execlp,
-    Execle,
-}
-
-/// The address of the next one; 0 where there is none.
-pub(crate) fn listing(which: Listing) -> usize {
-    let address = match which {
-        Listing::Execl => next(&cell::execl, name::execl),
-        Listing::Execlp => next(&cell::execlp, name::execlp),
-        Listing::Execle => next(&cell::execle, name::execle),
-    };
-    address.map_or(0, NonZeroUsize::get)
 }
 
 static MINIMAL_STACK: OnceNonZeroUsize = OnceNonZeroUsize::new();
