@@ -147,11 +147,6 @@ pub(crate) fn has_calls() -> bool {
     CALLS.load(Ordering::SeqCst) != 0
 }
 
-/// Whether there is this call, which nobody has taken yet.
-pub(crate) fn has_call(call: Call) -> bool {
-    CALLS.load(Ordering::SeqCst) & call as u32 != 0
-}
-
 /// A set of calls.
 #[derive(Clone, Copy)]
 pub(crate) struct Calls(u32);

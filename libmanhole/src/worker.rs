@@ -302,6 +302,24 @@ pub(crate) fn note_child() {
     IS_JOBS_CHILD.store(true, SeqCst);
 }
 
+/// Whether lines have started programs or children: the kernel adds what those have written to the process's own when they end.
+static HAVE_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// A line starts a program or a child.
+pub(crate) fn note_start() {
+    HAVE_STARTED.store(true, SeqCst);
+}
+
+/// Whether a line has started programs or children since [`forget_starts`].
+pub(crate) fn have_started() -> bool {
+    HAVE_STARTED.load(SeqCst)
+}
+
+/// A line begins.
+pub(crate) fn forget_starts() {
+    HAVE_STARTED.store(false, SeqCst);
+}
+
 /// Before the calling thread executes a program: what that is to block instead, if the thread has the mask of a worker that has a job. It may
 /// be the child of a vfork(2), which has the worker's stack, or the child of a fork that has put back the mask that it has found before.
 pub(crate) fn mask_of_program() -> Option<Set> {

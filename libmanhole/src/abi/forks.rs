@@ -24,7 +24,7 @@ pub(super) fn follow_without_interposition() {
 
 /// Forks, after which parent and child are told.
 fn followed(name: &str, fork: impl FnOnce() -> libc::pid_t) -> libc::pid_t {
-    let mask = worker::host_mask();
+    let mask = worker::host_mask().inspect(|_| worker::note_start());
     let pid = fork();
     match pid {
         0 => guarded(name, || born(mask)),

@@ -18,7 +18,7 @@ type Strings = *const *mut c_char;
 
 /// What a program is to block that a worker starts, or a child of a worker's vfork(2).
 fn mask_to_start_with() -> Option<Set> {
-    worker::host_mask().or_else(worker::mask_of_program)
+    worker::host_mask().or_else(worker::mask_of_program).inspect(|_| worker::note_start())
 }
 
 /// Attributes as the caller's, with `mask` where those leave the mask as it is.
@@ -142,9 +142,13 @@ pub unsafe extern "C" fn popen(command: *const c_char, mode: *const c_char) -> *
 
 /// Executes with the host's mask where the thread has a worker's, and with the host's own input and output. A call that comes back has failed.
 fn executing(execute: impl FnOnce() -> c_int) -> c_int {
-    // What a line of the prompt starts has the client's.
     let is_process = state::is_of_this_process();
-    let aside = (hand::is_at_work() && (is_process || !worker::is_below())).then(hand::aside::stand_aside);
+    // What a line of the prompt starts has the client's input and output.
+    let is_of_line = !is_process && worker::is_below();
+    if is_of_line {
+        worker::note_start();
+    }
+    let aside = (hand::is_at_work() && !is_of_line).then(hand::aside::stand_aside);
     if is_process && aside.is_some() {
         redirect::process_ends(false);
     }

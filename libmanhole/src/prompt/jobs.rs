@@ -79,6 +79,13 @@ impl Pending {
     }
 }
 
+impl Pending {
+    /// Whether something runs for it.
+    pub(crate) fn is_job(&self) -> bool {
+        matches!(self.work, Work::Job(_) | Work::Script(_))
+    }
+}
+
 impl Job {
     /// What has just been started.
     pub(super) fn new(ticket: Ticket, line: Option<String>) -> Job {
@@ -99,7 +106,7 @@ impl Job {
             return;
         }
         // A job whose output cannot be redirected runs all the same; its output is where it belongs.
-        let redirected = redirect::line_begins().unwrap_or_else(|reason| {
+        let redirected = redirect::line_begins(self.ticket.tid()).unwrap_or_else(|reason| {
             log::event(format_args!("The output of {} is not redirected: {reason}.", self.ticket.name));
             false
         });

@@ -1,11 +1,10 @@
-//! Whether the client wants its line stopped, or the manhole is to go: asked in every loop of a command, looked for now and then.
+//! Whether the client wants its line stopped: asked in every loop of a command, looked for now and then.
 //!
 //! Context: the agent's thread.
 
 use core::cell::Cell;
 use core::time::Duration;
 
-use crate::state::{self, Call};
 use crate::sys::process;
 
 /// A look costs some system calls, and a search asks for each thing that it reads. Between two looks the host's output waits in its pipe.
@@ -28,7 +27,7 @@ impl<'a> Interruption<'a> {
     pub(super) fn has_come(&self) -> bool {
         let now = process::monotonic();
         if !self.found.get() && now >= self.due.get() {
-            self.found.set((self.look)() || state::has_call(Call::Close));
+            self.found.set((self.look)());
             self.due.set(process::monotonic().saturating_add(BETWEEN));
         }
         self.found.get()

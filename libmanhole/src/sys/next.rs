@@ -87,6 +87,21 @@ macro_rules! functions {
                 };
             )*
         }
+        /// The function that the host's own calls of the one at `address` go to: ours, where ours has taken its place.
+        pub(crate) fn in_place_of(address: usize) -> usize {
+            // What is first for the loader, as for the host.
+            mod first {
+                unsafe extern "C" {
+                    $(pub(super) fn $name();)*
+                }
+            }
+            $(
+                if cell::$name.get().is_some_and(|next| next.get() == address) {
+                    return first::$name as *const () as usize;
+                }
+            )*
+            address
+        }
         /// Looks all of them up. Called by the constructor.
         pub(crate) fn look_up() {
             $(next(&cell::$name, name::$name);)*

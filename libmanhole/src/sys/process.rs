@@ -64,6 +64,21 @@ pub(crate) fn sleep(time: Duration) {
     }
 }
 
+/// How many bytes a thread of this process, or without one the whole process, has written to anything so far (`wchar` in
+/// proc_pid_io(5)); `None` where the kernel does not count, or may not tell.
+pub(crate) fn written(tid: Option<i32>) -> Option<u64> {
+    let mut path = crate::text::Text::<64>::new();
+    match tid {
+        Some(tid) => path.push_fmt(format_args!("/proc/self/task/{tid}/io")),
+        None => path.push_fmt(format_args!("/proc/self/io")),
+    }
+    let mut buffer = [0; 512];
+    let text = super::fd::read_into(path.as_c_str(), &mut buffer).ok()?;
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let value = lines.find_map(|line| line.strip_prefix(b"wchar:"))?;
+    core::str::from_utf8(value).ok()?.trim().parse().ok()
+}
+
 /// The kernel's version, major and minor; `(0, 0)` where it cannot be read (uname(2)).
 pub(crate) fn kernel() -> (u32, u32) {
     // SAFETY: all bits of the structure are valid.

@@ -24,7 +24,7 @@ use crate::redirect;
 use crate::render::{Level, Stack, quote};
 use crate::snapshot::{Registers, RunStamp};
 use crate::symbols::exported;
-use crate::sys::process;
+use crate::sys::{next, process};
 use crate::worker::{self, Refusal, Task, Ticket};
 
 /// How often threads are looked at until it is said that one is stuck.
@@ -70,7 +70,7 @@ impl Inferior<'_, '_> {
 
     fn call_directly(&mut self, function: u64, type_id: TypeId, arguments: &[Value]) -> Result<Value, Stop> {
         // What making it ready asks is asked each time, so that the journal stays in step.
-        let call = Call::new(function, type_id, arguments, self)?;
+        let call = Call::new(next::in_place_of(function as usize) as u64, type_id, arguments, self)?;
         match self.session.journal.next() {
             Some(Entry::Called(result)) => return result.clone(),
             Some(_) => return Err(journal::astray()),
