@@ -32,6 +32,10 @@ const LONGEST_REST: Duration = Duration::from_secs(300);
 /// When the thread looks again at a host that blocks the signal which wakes the manhole: hosts do so for moments.
 const BLOCKED: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(1050)];
 
+/// How often it is looked, as long as a client is there, whether the host has threads still: one that ends by the bare instruction tells
+/// nobody.
+const COMPANY: Duration = Duration::from_secs(1);
+
 /// How long the thread stays after its last client when nothing else needs it: each time that it has to be called, a wait of the
 /// host may start over.
 const LINGER: Duration = Duration::from_secs(4);
@@ -85,6 +89,11 @@ struct Shot {
     is_taken: bool,
     /// Whether the socket was made for this client alone.
     is_alone: bool,
+}
+
+/// The code with which the host's last thread has ended, as far as it is known.
+fn last_exit_code() -> i32 {
+    state::last_exit_code().unwrap_or_else(host_fd::exit_code_of_leader)
 }
 
 /// A client and whether it has seen the dump already.
@@ -250,7 +259,7 @@ impl Server {
         if !host_fd::has_living_thread() {
             crate::listener::unlink_own();
             let _ = redirect::end();
-            thread::end(state::last_exit_code());
+            thread::end(last_exit_code());
         }
         process::sleep(STALL);
     }
@@ -360,8 +369,8 @@ impl Server {
         redirect::wait_for(&mut waited);
         let stalled = active.as_ref().is_some_and(|client| client.has_output());
         let timeout = if only_look { Some(Duration::ZERO) } else { self.patience(active.is_some(), stalled) };
-        match socket::poll(&mut waited, timeout) {
-            Ok(_) => {}
+        let nothing_came = match socket::poll(&mut waited, timeout) {
+            Ok(count) => count == 0 && !only_look,
             Err(Errno(libc::EINTR)) => return,
             // More descriptors than the limit allows, which the host has lowered: not a reason to spin.
             Err(error) => {
@@ -369,7 +378,7 @@ impl Server {
                 self.retry = (self.retry * 2).min(LONGEST_REST);
                 return process::sleep(self.retry);
             }
-        }
+        };
         let rested = !core::mem::take(&mut self.rest).is_zero();
         let mut events = waited.iter().map(|waited| waited.revents);
         let (listener, bell) = (events.next().unwrap_or(0), events.next().unwrap_or(0));
@@ -393,7 +402,7 @@ impl Server {
         }
         // After the bell: what is asked for from now on rings it again.
         credentials::follow();
-        if self.ending.is_some() {
+        if self.ending.is_some() || (nothing_came && active.is_some()) {
             self.look_for_the_end(active.is_some());
         }
         if self.shot.is_some_and(|shot| shot.until.is_some_and(|until| until <= process::monotonic()))
@@ -428,7 +437,7 @@ impl Server {
             }
             Some(_) => None,
         };
-        let ending = self.ending.map(|_| Duration::from_millis(1));
+        let ending = self.ending.map(|_| Duration::from_millis(1)).or(has_client.then_some(COMPANY));
         [shot, ending, other, self.job].into_iter().flatten().min()
     }
 
@@ -459,7 +468,7 @@ impl Server {
         }
         crate::listener::unlink_own();
         let _ = redirect::end();
-        thread::end(state::last_exit_code())
+        thread::end(last_exit_code())
     }
 
     /// Somebody has poked us: look at everything that may have changed.

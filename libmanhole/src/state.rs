@@ -102,6 +102,7 @@ pub(crate) fn forget() {
     CALLS.store(0, Ordering::Release);
     SESSION.store(0, Ordering::Release);
     EXITING.store(false, Ordering::Release);
+    LAST_EXIT_CODE.store(NO_CODE, Ordering::Release);
     OPENS_AT.store(0, Ordering::Release);
     OWNER.store(process::pid(), Ordering::Release);
 }
@@ -251,16 +252,17 @@ pub(crate) fn poke() {
 }
 
 /// With what a thread of the host has ended by the bare system call; the process ends with the code of its last thread.
-static LAST_EXIT_CODE: AtomicI32 = AtomicI32::new(0);
+static LAST_EXIT_CODE: AtomicI32 = AtomicI32::new(NO_CODE);
+const NO_CODE: i32 = i32::MIN;
 
 /// A thread of the host ends by the bare system call.
 pub(crate) fn note_exit_code(code: i32) {
     LAST_EXIT_CODE.store(code, Ordering::SeqCst);
 }
 
-/// The code with which the host's last thread has ended.
-pub(crate) fn last_exit_code() -> i32 {
-    LAST_EXIT_CODE.load(Ordering::SeqCst)
+/// The code with which a thread of the host has ended by the bare system call, if one has told.
+pub(crate) fn last_exit_code() -> Option<i32> {
+    Some(LAST_EXIT_CODE.load(Ordering::SeqCst)).filter(|&code| code != NO_CODE)
 }
 
 /// Whether the process is inside `exit`: the session that is open is the last.

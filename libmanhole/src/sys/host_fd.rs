@@ -107,6 +107,17 @@ pub(crate) fn blocked_by_host() -> Set {
     field(path.as_c_str(), "SigBlk:", set).map_or(Set::ALL, Set)
 }
 
+/// With what the process's first thread has ended, which the kernel keeps (`exit_code` in proc_pid_stat(5)); 0 while it has not.
+pub(crate) fn exit_code_of_leader() -> i32 {
+    let mut path = crate::text::Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{}/stat", process::pid()));
+    let mut buffer = [0; 1024];
+    let stat = fd::read_into(path.as_c_str(), &mut buffer).unwrap_or_default();
+    let last = stat.trim_ascii_end().rsplit(|&byte| byte == b' ').next();
+    let status = last.and_then(|text| core::str::from_utf8(text).ok()?.parse::<i32>().ok());
+    status.map_or(0, |status| libc::WEXITSTATUS(status))
+}
+
 /// Whether a thread of the host has not ended.
 pub(crate) fn has_living_thread() -> bool {
     let own = process::tid();
