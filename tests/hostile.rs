@@ -3,6 +3,7 @@
 mod failures;
 mod filters;
 mod handler_stacks;
+mod moves;
 mod users;
 
 use std::sync::atomic::{AtomicBool, Ordering};

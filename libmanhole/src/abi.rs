@@ -16,6 +16,7 @@ mod interface;
 mod namespaces;
 mod preload;
 mod programs;
+mod roots;
 mod signals;
 mod threads;
 

@@ -19,7 +19,7 @@ use crate::state::Call;
 use crate::sys::lock::Lock;
 use crate::sys::made::MADE;
 use crate::sys::signal::{self, Set};
-use crate::sys::{self, fd, own_image, process, thread};
+use crate::sys::{self, fd, own_image, proc_root, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
     app, arena, capture, credentials, descendants, dormant, dump, filters, listener, log, prompt, redirect, render,
@@ -168,7 +168,7 @@ fn release() -> Result<(), Failure> {
     handlers::give_all_back(state::settings());
     dormant::retire();
     let ended = end_thread(TO_AN_END);
-    dormant::close();
+    dormant::close_all();
     listener::unlink_own();
     ended
 }
@@ -421,6 +421,13 @@ pub(crate) fn stand_aside() -> bool {
     wake::wait_until_asleep(tid, Duration::from_secs(1)) || !state::has_session()
 }
 
+/// The host is about to do what no thread can begin after: ours begins, and stays.
+pub(crate) fn no_thread_can_begin() {
+    if state::is_on_here() {
+        wake::host_has_threads();
+    }
+}
+
 /// After [`stand_aside`].
 pub(crate) fn come_back() {
     if !state::is_on_here() {
@@ -431,6 +438,19 @@ pub(crate) fn come_back() {
         wake::stay(format_args!(""));
     } else {
         wake::open(signal::mask());
+    }
+}
+
+/// The host is about to go to another root, which may have no proc(5): our thread keeps what it needs, and so do we as long as there is none.
+pub(crate) fn root_will_change() {
+    if !state::is_on_here() {
+        return;
+    }
+    if dormant::descriptor() >= 0 || dormant::is_pending() || !opens_at_once(state::settings()) {
+        dormant::keep_proc();
+    }
+    if wake::is_awake() && wake::call(Call::KeepProc).is_ok() {
+        proc_root::wait_until_open(Duration::from_millis(200));
     }
 }
 
@@ -467,6 +487,26 @@ pub(crate) fn come_back_from_filter() {
         if opens_at_once(settings) {
             wake::open(signal::mask());
         }
+    }
+}
+
+/// The process may be about to end where nobody is told.
+pub(crate) fn socket_goes() {
+    if state::is_on_here() {
+        listener::unlink_own();
+    }
+}
+
+/// After [`socket_goes`]: it has not ended.
+pub(crate) fn socket_comes_back() {
+    if !state::is_on_here() {
+        return;
+    }
+    if wake::is_awake() {
+        // It looks after its socket's name when it is poked.
+        state::poke();
+    } else if dormant::descriptor() >= 0 {
+        wake::open(signal::mask());
     }
 }
 

@@ -17,7 +17,7 @@ use crate::sys::fd::Fd;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
-use crate::sys::{Errno, host_fd, process, thread};
+use crate::sys::{Errno, host_fd, proc_root, process, thread};
 use crate::{access, credentials, descendants, dormant, dump, held, log, redirect, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
@@ -229,6 +229,9 @@ impl Server {
         }
         if calls.has(Call::Ending) {
             self.ending = Some(process::monotonic().saturating_add(Duration::from_secs(1)));
+        }
+        if calls.has(Call::KeepProc) {
+            proc_root::keep();
         }
         if calls.has(Call::Dump) {
             dump::answer();

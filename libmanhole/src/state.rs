@@ -122,6 +122,8 @@ pub(crate) enum Call {
     Ending = 128,
     /// Write a dump to the log.
     LogDump = 64,
+    /// Keep the file system of proc(5): the host is about to go to another root.
+    KeepProc = 256,
     /// Close everything and end: the manhole is taken out.
     Close = 16,
     /// End for a moment if no client is there: the host is about to do what a process of several threads may not.

@@ -18,6 +18,7 @@ pub(crate) mod mapping;
 pub(crate) mod next;
 pub(crate) mod own_image;
 pub(crate) mod own_memory;
+pub(crate) mod proc_root;
 pub(crate) mod process;
 pub(crate) mod replaced;
 pub(crate) mod signal;

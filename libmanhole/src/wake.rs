@@ -18,8 +18,9 @@ use crate::dormant::Obstacle;
 use crate::listener::Listener;
 use crate::serve::Server;
 use crate::state::{self, Call};
+use crate::sys::fd::Fd;
 use crate::sys::signal::{Set, Silence};
-use crate::sys::{self, fd, lock, process, signal, thread};
+use crate::sys::{self, fd, lock, proc_root, process, signal, thread};
 use crate::{arena, credentials, dormant, hand, held, log};
 
 /// There is no thread.
@@ -105,6 +106,7 @@ pub(crate) fn forget() {
     PHASE.store(ASLEEP, Ordering::SeqCst);
     SETTLED.store(0, Ordering::SeqCst);
     IS_EXHAUSTED.store(false, Ordering::Relaxed);
+    proc_root::forget();
     held::forget();
 }
 
@@ -242,7 +244,9 @@ extern "C" fn run() -> ! {
     if mask != u64::MAX {
         signal::exchange_mask(Set(mask | needed_by_others().0));
     }
-    let mut server = Server::new(dormant::adopt(offered));
+    let [socket, proc] = offered;
+    proc_root::look_in(proc.map(Fd::adopt));
+    let mut server = Server::new(dormant::adopt(socket));
     loop {
         server.serve();
         PHASE.store(LEAVING, Ordering::SeqCst);

@@ -49,7 +49,7 @@ const FAILURES: &[(&str, i64, i32)] = &[
     ("write", libc::SYS_write, libc::EIO),
     ("newfstatat", libc::SYS_newfstatat, libc::ENOMEM),
     ("getdents64", libc::SYS_getdents64, libc::ENOENT),
-    ("readlink", libc::SYS_readlink, libc::ENOENT),
+    ("readlinkat", libc::SYS_readlinkat, libc::ENOENT),
     ("unlink", libc::SYS_unlink, libc::EROFS),
     ("ioctl", libc::SYS_ioctl, libc::ENOTTY),
     ("process_vm_readv", libc::SYS_process_vm_readv, libc::EPERM),

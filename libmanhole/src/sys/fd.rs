@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use core::time::Duration;
 
 use super::signal::{self, Set};
-use super::{Errno, Result, call, socket};
+use super::{Errno, Result, call, proc_root, socket};
 
 /// An open descriptor of the calling thread's table; closed when dropped.
 #[derive(Debug)]
@@ -229,6 +229,7 @@ pub(crate) fn stat_target(path: &CStr) -> Result<Stat> {
 }
 
 fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
+    let (directory, path) = if directory == libc::AT_FDCWD { proc_root::place_of(path) } else { (directory, path) };
     let mut raw = core::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the kernel fills the structure; struct stat of x86_64's libc is the kernel's.
     unsafe {
@@ -256,30 +257,37 @@ pub(crate) fn unlink(path: &CStr) -> Result<()> {
 
 /// The target of a symbolic link, such as those below `/proc/self/fd`, into `buffer`.
 pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    let (directory, path) = proc_root::place_of(path);
+    let (place, room) = (path.as_ptr() as usize, buffer.as_mut_ptr() as usize);
     // SAFETY: the buffer is ours for the length that is given.
-    let n = unsafe { call(libc::SYS_readlink, [path.as_ptr() as usize, buffer.as_mut_ptr() as usize, buffer.len()]) }?;
+    let n = unsafe { call(libc::SYS_readlinkat, [directory as usize, place, room, buffer.len()]) }?;
     Ok(buffer.get(..n).unwrap_or_default())
 }
 
 /// The flag of close_range(2) that makes a table of the thread's own before it closes anything (linux/close_range.h).
 const CLOSE_RANGE_UNSHARE: usize = 2;
 
-/// Gives the calling thread a descriptor table of its own with nothing in it but descriptor `kept` of the host's, if any.
+/// Gives the calling thread a descriptor table of its own with nothing in it but the descriptors `kept` of the host's.
 ///
-/// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors (but, before Linux 6.12, those that `kept`
-/// needs for a moment), so no pipe of the host is held open (Linux 5.9). Older kernels copy the table and then close the
+/// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors (but, before Linux 6.12, those below the first that is
+/// `kept`, for a moment), so no pipe of the host is held open (Linux 5.9). Older kernels copy the table and then close the
 /// copies. Where neither is allowed there is no place for our descriptors that is safe from the host, nor for the host's
 /// from us.
-pub(crate) fn make_table_private(kept: Option<i32>) -> Result<()> {
+pub(crate) fn make_table_private(mut kept: [Option<i32>; 2]) -> Result<()> {
+    kept.sort_unstable();
     let close_range = |first: usize, last: usize| {
         // SAFETY: closes only descriptors of the calling thread's own table, which the flag makes first.
         unsafe { call(libc::SYS_close_range, [first, last, CLOSE_RANGE_UNSHARE]) }
     };
-    let done = match kept.map(|kept| kept as usize) {
-        None | Some(0) => close_range(0, u32::MAX as usize),
-        Some(kept) => close_range(0, kept - 1).and_then(|_| close_range(kept + 1, u32::MAX as usize)),
-    };
-    match done {
+    let mut first = 0;
+    let mut done = Ok(0);
+    for kept in kept.into_iter().flatten().map(|kept| kept as usize) {
+        if first < kept {
+            done = done.and_then(|_| close_range(first, kept - 1));
+        }
+        first = kept + 1;
+    }
+    match done.and_then(|_| close_range(first, u32::MAX as usize)) {
         Ok(_) => Ok(()),
         // SAFETY: numbers only.
         Err(_) => match unsafe { call(libc::SYS_unshare, [libc::CLONE_FILES as usize]) } {
@@ -296,9 +304,9 @@ pub(crate) fn abandon() {
 }
 
 /// Closes what the calling thread's table holds, but `kept`.
-fn close_all_but(kept: Option<i32>) -> Result<()> {
+fn close_all_but(kept: [Option<i32>; 2]) -> Result<()> {
     let listing = super::directory::numbers(c"/proc/thread-self/fd")?;
-    for fd in listing.into_iter().filter(|&fd| Some(fd) != kept) {
+    for fd in listing.into_iter().filter(|&fd| !kept.contains(&Some(fd))) {
         drop(Fd::from_kernel(fd as usize));
     }
     Ok(())
@@ -306,9 +314,10 @@ fn close_all_but(kept: Option<i32>) -> Result<()> {
 
 fn open_path(path: &CStr, flags: i32) -> Result<Fd> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
+    let (directory, path) = proc_root::place_of(path);
     retrying(|| {
         // SAFETY: the path is a C string.
-        unsafe { call(libc::SYS_openat, [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags as usize, 0o600]) }
+        unsafe { call(libc::SYS_openat, [directory as usize, path.as_ptr() as usize, flags as usize, 0o600]) }
     })
     .map(Fd::from_kernel)
 }

@@ -157,6 +157,7 @@ functions! {
     initgroups(user: *const c_char, group: c_uint) -> c_int;
     unshare(flags: c_int) -> c_int;
     setns(fd: c_int, kind: c_int) -> c_int;
+    chroot(path: *const c_char) -> c_int;
     prctl(option: c_int, a: libc::c_ulong, b: libc::c_ulong, c: libc::c_ulong, d: libc::c_ulong) -> c_int;
     syscall() -> c_int;
 }
