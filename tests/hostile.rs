@@ -1,5 +1,6 @@
 //! Hosts with habits that a preloaded agent must not disturb, each while dumps go on.
 
+mod clients;
 mod ends;
 mod failures;
 mod filters;

@@ -59,7 +59,12 @@ impl Numbers {
 }
 
 /// Lets the victim end so; what it has said and its status.
-fn end(way: &str, threads: bool, mut host: Host, act: impl FnOnce(i32, &std::path::Path)) -> (Vec<String>, ExitStatus, bool) {
+fn end(
+    way: &str,
+    threads: bool,
+    mut host: Host,
+    act: impl FnOnce(i32, &std::path::Path),
+) -> (Vec<String>, ExitStatus, bool) {
     let by_signal = way.starts_with("SIG");
     host = host.arg(if by_signal { "return" } else { way });
     if threads {
