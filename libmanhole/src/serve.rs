@@ -499,13 +499,16 @@ impl Server {
             };
             self.is_deaf = false;
             let admitted = socket::peer(&fd).map_err(|error| error.to_string()).and_then(|peer| {
-                access::check(peer).map_err(|refusal| refusal.to_string())?;
+                access::check(peer).map_err(|refusal| format!("SuspiciousClient: {refusal}"))?;
                 Ok(peer)
             });
             let peer = match admitted {
                 Ok(peer) => peer,
                 Err(refusal) => {
                     log::problem(format_args!("{refusal}"));
+                    if holder.is_none() && self.queue.is_empty() {
+                        self.say_waiting();
+                    }
                     continue;
                 }
             };
