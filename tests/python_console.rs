@@ -467,28 +467,6 @@ fn children_of_multiprocessing() {
     }
 }
 
-#[test]
-fn the_interpreter_ends_while_a_client_is_there() {
-    let _turn = turn::shared();
-    for python in pythons() {
-        let mut waiting = victim(&python, "verbose=True");
-        let (mut client, _) = waiting.text();
-        assert_eq!(client.run("1 + 1"), "2\n");
-        assert_eq!(waiting.ask("end"), "END");
-        assert_eq!(client.run("6 * 7"), "END\n42\n", "{}: it waits for the client", python.display());
-        client.send(b"exit()\n").unwrap();
-        client.until_end();
-        assert_eq!(waiting.line(), "atexit", "{}", python.display());
-        assert!(waiting.ended().success());
-        let mut daemon = victim(&python, "verbose=True, daemon_connection=True");
-        let (mut client, _) = daemon.text();
-        assert_eq!(client.run("1 + 1"), "2\n");
-        client.send(b"import time; time.sleep(1000)\n").unwrap();
-        daemon.say("end");
-        assert!(daemon.ended_within(Duration::from_secs(5)).success(), "{}", python.display());
-    }
-}
-
 /// A program whose only thread never waits for anything, or in a call that has no time limit: that thread has to create the console's.
 #[test]
 fn a_single_thread_wherever_it_is() {
@@ -568,44 +546,6 @@ fn lines_that_are_run_and_not_answered() {
         assert_eq!(client.until_end(), "");
         victim.log_with("Exiting exec loop.");
     }
-}
-
-#[test]
-fn other_threads_output_comes_and_goes_where_it_belongs() {
-    let _turn = turn::shared();
-    for python in pythons() {
-        let mut victim = victim(&python, "verbose=True");
-        let (mut client, _) = victim.text();
-        assert_eq!(victim.ask("print"), "printed");
-        assert_eq!(client.until("printed\n"), "printed\n", "{}", python.display());
-        assert_eq!(client.run("1 + 1"), "2\n");
-        assert_eq!(victim.ask("print"), "printed");
-        assert_eq!(client.until("printed\n"), "printed\n", "{}", python.display());
-        assert!(client.end().ends_with("ManholeConsole...\n"));
-        victim.log_with("Cleaned up.");
-        assert_eq!(victim.ask("print"), "printed");
-        let mut limited = self::victim(&python, "redirect='thread'");
-        let (mut client, _) = limited.text();
-        assert_eq!(client.run("print('a' * 200000)"), "a".repeat(200_000) + "\n");
-        assert_eq!(limited.ask("print"), "printed");
-        assert_eq!(client.run("1/0").lines().last(), Some("ZeroDivisionError: division by zero"));
-    }
-}
-
-#[test]
-fn without_redirection() {
-    let _turn = turn::shared();
-    let python = Path::new("/usr/bin/python3");
-    let mut off = victim(python, "redirect='off'");
-    let (mut client, _) = off.text();
-    assert_eq!(client.run("print('here', flush=True)"), "");
-    assert_eq!(off.line(), "here");
-    let kept = victim(python, "redirect_stderr=False");
-    let (mut client, _) = kept.text();
-    assert_eq!(client.run("print('e', file=sys.stderr)"), "");
-    assert!(kept.log_with("e\n").contains('e'));
-    // The console's own words come all the same.
-    assert!(client.run("1/0").contains("ZeroDivisionError"));
 }
 
 /// With the library preloaded, and what python-manhole's users set.

@@ -309,15 +309,16 @@ pub(crate) fn forget() {
     ROOM.forget(Room::EMPTY);
 }
 
-/// `redirect="line"`: before a line runs code of the host. True when this has begun a redirection, which [`line_ends`] must end.
+/// `redirect="line"`: before a line runs code of the host, whose output goes this `way`. True when this has begun a redirection, which
+/// [`line_ends`] must end.
 ///
 /// The thread of the host that will run the line can lend the hand, so that no other has to be asked: [`expect_hand`] here, then
 /// [`lend_a_hand`] there, then this.
-pub(crate) fn line_begins() -> Result<bool, String> {
+pub(crate) fn line_begins(way: Way) -> Result<bool, String> {
     if !is_for_lines() {
         return Ok(false);
     }
-    begin(Way::Client).map(|_| true)
+    begin(way).map(|_| true)
 }
 
 /// Whether output is to be redirected for the lines that run code of the host.
@@ -453,6 +454,9 @@ impl Room {
     fn pump(&mut self) -> bool {
         let Room { way, active, late, buffer, left_out, held: _ } = self;
         let mut more = false;
+        // What was given without a descriptor comes before what has got into the pipes since, and nothing is given until that is read.
+        let mut given = outlet::hold();
+        keep(&given.take(), buffer, left_out);
         for stream in active.iter_mut().filter(|stream| !stream.ended || !stream.pending.is_empty()) {
             more |= stream.read(*way == Way::Both, |bytes| keep(bytes, buffer, left_out));
         }

@@ -294,9 +294,18 @@ pub(crate) fn has_session() -> bool {
     SESSION.load(Ordering::Acquire) != 0
 }
 
-/// Waits until no client has the prompt. For an exiting process only.
-pub(crate) fn wait_for_session() {
+/// Waits until no client has the prompt, or there is a reason to wait no more. True when none has. For an exiting process only.
+pub(crate) fn wait_for_session(is_in_vain: impl Fn() -> bool) -> bool {
     while has_session() {
+        if is_in_vain() {
+            return false;
+        }
         lock::wait(&SESSION, 1, None);
     }
+    true
+}
+
+/// Whoever waits for the session's end looks once more at whether that is in vain.
+pub(crate) fn look_at_wait_again() {
+    lock::wake(&SESSION, u32::MAX >> 1);
 }

@@ -10,6 +10,8 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::hand;
 use crate::python::Api;
 use crate::redirect::outlet;
+use crate::state;
+use crate::sys::fd;
 
 /// `PyMethodDef` of Include/methodobject.h.
 #[repr(C)]
@@ -42,8 +44,9 @@ pub(super) fn method(api: &Api) -> u64 {
     &raw const METHOD as u64
 }
 
-/// `_emit(bytes) -> int`: how many of the bytes the client will get, and -1 when there is no client. Without bytes: twice the client's number, 0 for none,
-/// and 1 more while the descriptor 1 leads to it.
+/// `_emit(bytes) -> int`: how many of the bytes the client will get, and -1 when there is no client. Without bytes: eight times the client's number, 0 for
+/// none, and 1 more while the descriptor 1 leads to it, 2 more while something is on its way there by descriptors, and 4 more if the process is not to end
+/// before it has left.
 extern "C-unwind" fn emit(_: *mut c_void, argument: *mut c_void) -> *mut c_void {
     // SAFETY: `method` has stored the addresses of these functions before the interpreter knew of this one.
     let (bytes, size, long) = unsafe {
@@ -59,7 +62,12 @@ extern "C-unwind" fn emit(_: *mut c_void, argument: *mut c_void) -> *mut c_void 
         return core::ptr::null_mut();
     }
     if length == 0 {
-        return long(c_long::from(outlet::client()) << 1 | c_long::from(hand::place_of(1) != 1));
+        let leads = |number: i32| hand::place_of(number) != number;
+        let is_on_its_way = |number: i32| leads(number) && fd::unread_of(number).is_ok_and(|count| count > 0);
+        let waits = !state::settings().daemon_connection;
+        let bits = [leads(1), [1, 2].into_iter().any(is_on_its_way), waits];
+        let bits = bits.into_iter().rev().fold(0, |bits, bit| bits << 1 | c_long::from(bit));
+        return long(c_long::from(outlet::client()) << 3 | bits);
     }
     // SAFETY: the object is the caller's, and its bytes do not change as long as it lives.
     let given = outlet::give(unsafe { core::slice::from_raw_parts(start, length) });

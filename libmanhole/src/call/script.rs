@@ -43,12 +43,19 @@ pub(crate) struct Progress {
     globals: AtomicU64,
     /// What the interpreter calls the thread: pthread_self(3).
     thread: AtomicU64,
+    /// In which of the interpreter's lives it was made.
+    life: u32,
 }
 
 impl Progress {
     /// Whether it waits for the interpreter's lock.
     pub(crate) fn waits(&self) -> bool {
         self.stage.load(SeqCst) == WAITING
+    }
+
+    /// Whether it was made for an interpreter that has ended since. From CPython 3.14 on the thread of such a one stands still for ever.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.stage.load(SeqCst) != OUTSIDE && self.life != LIFE.load(SeqCst)
     }
 
     /// Nothing is done any more when the lock comes; false when it is being done already.
@@ -136,6 +143,7 @@ impl Script {
             act: Lock::new(Some(act)),
             globals: AtomicU64::new(0),
             thread: AtomicU64::new(0),
+            life: LIFE.load(SeqCst),
         };
         Script { api, version: 0, ending: Ending::Cancelled, progress: Arc::new(progress) }
     }

@@ -50,16 +50,7 @@ class _Wire:
 
 
 def _debugger(wire, state, ident):
-    import bdb
-    if "readline" in sys.modules:
-        import pdb
-    else:
-        # It would take hold of the program's terminal.
-        sys.modules["readline"] = None
-        try:
-            import pdb
-        finally:
-            del sys.modules["readline"]
+    pdb = _without_readline("pdb")
 
     class Debugger(pdb.Pdb):
         def __init__(self):
@@ -192,12 +183,20 @@ def _debugger(wire, state, ident):
 
         do_restart = do_run
 
+        def do_interact(self, _argument):
+            """What this starts elsewhere reads the program's input, or takes the program's SIGINT."""
+            self.error("not here: a line that is no command of the debugger's is executed in the frame, ! before one that is")
+
+        do_debug = do_interact
+
     return Debugger()
 
 
 def _pdb(state, ident, name):
     """pdb in the thread with this number in Python, whose PyThreadState is at this address: 4 and its prompt when it asks for a line."""
     _let_go()
+    if not hasattr(sys, "monitoring") and hasattr(sys, "gettotalrefcount"):
+        return b"3a debug build of Python before 3.12 ends when something is done in the place of another thread"
     frame = sys._current_frames().get(ident)
     if frame is None:
         return b"3the thread executes nothing in Python"

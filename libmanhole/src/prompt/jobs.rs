@@ -12,6 +12,7 @@ use super::{Answer, Prompt};
 use crate::app::{self, Command};
 use crate::command::watch::Watch;
 use crate::command::{Context, Journal, Session};
+use crate::redirect::Way;
 use crate::sys::process;
 use crate::worker::{self, Outcome, Task, Ticket};
 use crate::{log, redirect, state};
@@ -93,13 +94,13 @@ impl Job {
         Job { ticket, line: None, failure: None, redirected: Cell::new(self.redirected.take()), ..*self }
     }
 
-    /// Redirects the host's output, when the job waits for that.
-    pub(super) fn redirect(&self) {
+    /// Redirects the host's output this way, when the job waits for that.
+    pub(super) fn redirect(&self, way: Way) {
         if !self.ticket.waits_for_redirection() {
             return;
         }
         // A job whose output cannot be redirected runs all the same; its output is where it belongs.
-        let redirected = redirect::line_begins().unwrap_or_else(|reason| {
+        let redirected = redirect::line_begins(way).unwrap_or_else(|reason| {
             log::event(format_args!("The output of {} is not redirected: {reason}.", self.ticket.name));
             false
         });
@@ -134,7 +135,7 @@ impl Prompt<'_> {
             Work::Watch(watch) => return self.look_at(watch),
         };
         let name = job.ticket.name.clone();
-        job.redirect();
+        job.redirect(Way::Client);
         let mut again = None;
         let answer = match worker::outcome(&job.ticket) {
             Outcome::Returned(value) => {
