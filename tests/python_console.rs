@@ -221,7 +221,8 @@ fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
         for _ in 0..10 {
             let mut client = victim.structured();
             let id = client.ask(json!({"greet": true}));
-            assert!(client.answer(id).text.contains("has not come within"));
+            let text = client.answer(id).text;
+            assert!(text.contains("has not come within"), "{}: {text}", python.display());
         }
         let workers = tasks::of(victim.pid()).into_iter().filter(|task| task.field("Name") == "Manhole-worker").count();
         assert_eq!(workers, 1, "{}", python.display());

@@ -142,6 +142,24 @@ fn a_thread_is_stopped_and_runs_on() {
 }
 
 #[test]
+fn a_loop_in_one_line() {
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        for _ in 0..2 {
+            let stopped = pdb(&mut client, "%pdb in one line");
+            assert!(stopped.contains("select.select([], [], [], 0.01)"), "{what}: {stopped}");
+            assert!(pdb(&mut client, "w").contains("in_one_line()"), "{what}");
+            assert_eq!(client.run("q"), "", "{what}");
+        }
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
+#[test]
 fn a_thread_that_executes_nothing_is_given_up() {
     let _turn = turn::shared();
     for python in pythons_with_the_lock() {

@@ -40,6 +40,20 @@ fn the_interpreter_ends_while_a_client_is_there() {
     }
 }
 
+#[test]
+fn a_line_that_ends_the_process() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        client.send(b"os._exit(5)\n").unwrap();
+        // Nobody is waited for, and nobody is told so.
+        assert_eq!(client.until_end(), "", "{}", python.display());
+        assert_eq!(victim.ended().code(), Some(5), "{}", python.display());
+        assert!(!victim.socket().exists(), "{}", python.display());
+    }
+}
+
 /// What its daemon threads have of the interpreter is gone when that has ended: they must not be kept alive. They would fall over it.
 #[test]
 fn a_client_does_not_keep_alive_what_an_interpreter_has_left_behind() {

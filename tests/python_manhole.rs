@@ -97,8 +97,8 @@ const LINES: &[&[u8]] = &[
 const OTHERWISE: &[(&[u8], &str, &str)] = &[
     (
         b"sys.stdin\n",
-        ">>> <_io.TextIOWrapper name=0 encoding='utf-8'>\n>>> \nnow exiting ManholeConsole...\n",
-        "standard input itself leads to the client while a line runs",
+        ">>> <_io.TextIOWrapper encoding='utf-8'>\n>>> \nnow exiting ManholeConsole...\n",
+        "there it is a socket, here descriptor 0 from then on that a line reads",
     ),
     (
         b"\xff\n1\n",

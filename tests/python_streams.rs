@@ -92,6 +92,30 @@ fn a_line_takes_nothing_away() {
     }
 }
 
+/// A program that reads its standard input goes on reading it, however long a line runs, unless that reads the client's.
+#[test]
+fn the_programs_input_is_its_own() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let what = python.display();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        client.send(b"import time; time.sleep(1000)\n").unwrap();
+        victim.log_with("Accepted");
+        for _ in 0..20 {
+            assert_eq!(victim.ask("print"), "printed", "{what}");
+        }
+        drop(client);
+        let (mut client, _) = victim.text();
+        assert_eq!(
+            client.run("input('a? '), input('b? '), sys.stdin.readline()\n1\n2\n3"),
+            "a? b? ('1', '2', '3\\n')\n",
+            "{what}"
+        );
+        assert_eq!(victim.ask("print"), "printed", "{what}");
+    }
+}
+
 /// Nobody reads what the program prints, and it waits: a line prints all the same.
 #[test]
 fn where_the_programs_own_output_is_stuck() {

@@ -508,6 +508,7 @@ pub(crate) fn process_exits() {
     let has_left_threads = || python::has_left_threads(worker::count());
     if state::has_session() && !has_left_threads() {
         log::problem(format_args!("The process exits; it waits for the connected client to leave."));
+        state::client_is_waited_for();
         state::poke();
     }
     if !state::wait_for_session(has_left_threads) {

@@ -316,7 +316,7 @@ impl Server {
                 session::dismiss(&mut client);
                 break;
             }
-            if state::is_exiting() && !told {
+            if state::waits_for_client() && !told {
                 told = true;
                 let text = "The process is exiting; it waits until you leave (exit() or end of input).\n";
                 session::tell(&mut client, text, prompt.mark());
@@ -455,6 +455,7 @@ impl Server {
         self.ending = None;
         if has_client && !state::settings().daemon_connection {
             state::exit_begins();
+            state::client_is_waited_for();
             return;
         }
         crate::listener::unlink_own();

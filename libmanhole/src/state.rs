@@ -41,6 +41,9 @@ static SESSION: AtomicU32 = AtomicU32::new(0);
 /// Whether the process is inside `exit`.
 static EXITING: AtomicBool = AtomicBool::new(false);
 
+/// Whether it waits there for its client to leave.
+static WAITS: AtomicBool = AtomicBool::new(false);
+
 /// The options in force, or what holds before there are any.
 pub(crate) fn settings() -> &'static Settings {
     SETTINGS.get()
@@ -102,6 +105,7 @@ pub(crate) fn forget() {
     CALLS.store(0, Ordering::Release);
     SESSION.store(0, Ordering::Release);
     EXITING.store(false, Ordering::Release);
+    WAITS.store(false, Ordering::Release);
     OPENS_AT.store(0, Ordering::Release);
     OWNER.store(process::pid(), Ordering::Release);
 }
@@ -276,6 +280,16 @@ pub(crate) fn is_exiting() -> bool {
 /// The process is inside `exit` from now on.
 pub(crate) fn exit_begins() {
     EXITING.store(true, Ordering::SeqCst);
+}
+
+/// The process does not end before its client has left.
+pub(crate) fn client_is_waited_for() {
+    WAITS.store(true, Ordering::SeqCst);
+}
+
+/// Whether the process waits for its client to leave.
+pub(crate) fn waits_for_client() -> bool {
+    WAITS.load(Ordering::SeqCst)
 }
 
 /// A client has the prompt.

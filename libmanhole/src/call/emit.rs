@@ -1,4 +1,4 @@
-//! The function that Python's streams call with what is for the client.
+//! The functions that Python's streams call: with what is for the client, and for what comes from it.
 //!
 //! Context: host threads that hold the interpreter's lock, in normal context: whoever prints while a client is there. It waits for nobody.
 #![allow(unsafe_code)]
@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use crate::hand;
 use crate::python::Api;
-use crate::redirect::outlet;
+use crate::redirect::{input, outlet};
 use crate::state;
 use crate::sys::fd;
 
@@ -31,6 +31,16 @@ const ONE_ARGUMENT: c_int = 8;
 static METHOD: Method =
     Method { name: c"_emit".as_ptr(), function: Some(emit), flags: ONE_ARGUMENT, documentation: core::ptr::null() };
 
+/// `METH_NOARGS`.
+const NO_ARGUMENTS: c_int = 4;
+
+static INPUT_METHOD: Method = Method {
+    name: c"_has_input".as_ptr(),
+    function: Some(has_input),
+    flags: NO_ARGUMENTS,
+    documentation: core::ptr::null(),
+};
+
 /// The interpreter's functions that [`emit`] calls.
 static BYTES: AtomicU64 = AtomicU64::new(0);
 static SIZE: AtomicU64 = AtomicU64::new(0);
@@ -42,6 +52,19 @@ pub(super) fn method(api: &Api) -> u64 {
     SIZE.store(api.size_of_bytes, SeqCst);
     LONG.store(api.new_long, SeqCst);
     &raw const METHOD as u64
+}
+
+/// The address of the other one's, the same.
+pub(super) fn input_method(api: &Api) -> u64 {
+    LONG.store(api.new_long, SeqCst);
+    &raw const INPUT_METHOD as u64
+}
+
+/// `_has_input() -> int`: 1 when descriptor 0 is the client's input. It is asked for if it is not.
+extern "C-unwind" fn has_input(_: *mut c_void, _: *mut c_void) -> *mut c_void {
+    // SAFETY: `input_method` has stored the address of this function before the interpreter knew of this one.
+    let long = unsafe { transmute::<usize, extern "C-unwind" fn(c_long) -> *mut c_void>(LONG.load(SeqCst) as usize) };
+    long(c_long::from(input::ask()))
 }
 
 /// `_emit(bytes) -> int`: how many of the bytes the client will get, and -1 when there is no client. Without bytes: eight times the client's number, 0 for

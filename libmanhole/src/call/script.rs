@@ -228,7 +228,12 @@ impl Script {
             let is_made = globals == 0;
             if is_made {
                 globals = call(slot, api.new_dict, &[])?;
-                for (name, method) in [(c"_emit", emit::method(&api)), (c"_as_thread", as_thread::method(&api))] {
+                let methods = [
+                    (c"_emit", emit::method(&api)),
+                    (c"_has_input", emit::input_method(&api)),
+                    (c"_as_thread", as_thread::method(&api)),
+                ];
+                for (name, method) in methods {
                     let function = call(slot, api.new_function, &[method, 0, 0])?;
                     call(slot, api.set_item, &[globals, name.as_ptr() as u64, function])?;
                     call(slot, api.release_object, &[function])?;

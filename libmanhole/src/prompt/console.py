@@ -1,5 +1,5 @@
 # The console inside the interpreter. A worker calls one of the functions at the end for each line; all names here are in a dictionary that
-# nobody else sees; `_emit` among them gives bytes to the client. While a line runs, descriptors 0 to 2 lead to the client too, unless the
+# nobody else sees; `_emit` among them gives bytes to the client. While a line runs, descriptors 1 and 2 lead to the client too, unless the
 # options say otherwise. Answers are bytes: a digit, and what there is to tell. Python 3.8 and later.
 import atexit
 import signal
@@ -23,7 +23,6 @@ atexit.register(_wait)
 import builtins
 import code
 import gc
-import importlib.util
 import io
 import os
 import sys
@@ -38,15 +37,23 @@ except ImportError:
     socket = None
 
 _INPUT = ("stdin", "__stdin__")
+_read = os.read
+
+
+_own_modules = {}
 
 
 def _without_readline(name):
     """A module of the standard library for this console alone: readline, which it would import, takes hold of the program's terminal and of what the
     program has set there."""
+    if name in _own_modules:
+        return _own_modules[name]
+    import importlib.util
+
     def imported(name, *others, **named):
-        if name == "readline" or name == "rlcompleter" and _rlcompleter is None:
+        if name == "readline":
             raise ImportError(name)
-        return _rlcompleter if name == "rlcompleter" else builtins.__import__(name, *others, **named)
+        return _without_readline(name) if name == "rlcompleter" else builtins.__import__(name, *others, **named)
 
     spec = importlib.util.find_spec(name)
     if spec is None:
@@ -54,14 +61,8 @@ def _without_readline(name):
     module = importlib.util.module_from_spec(spec)
     module.__builtins__ = {**vars(builtins), "__import__": imported}
     exec(spec.loader.get_code(name), vars(module))
+    _own_modules[name] = module
     return module
-
-
-_rlcompleter = None
-try:
-    _rlcompleter = _without_readline("rlcompleter")
-except ImportError:
-    pass
 
 
 class _Channel(io.RawIOBase):
@@ -128,6 +129,28 @@ class _Channel(io.RawIOBase):
             data = data[taken:]
             if data:
                 _sleep()
+
+
+class _Input(io.RawIOBase):
+    """What a line reads: descriptor 0 leads to the client only from then on that a line does read."""
+
+    def __init__(self, session):
+        self.session = session
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        for _ in range(400):
+            if self.session.thread != get_ident():
+                # The line was given up.
+                return 0
+            if _has_input():
+                data = _read(0, len(buffer))
+                buffer[:len(data)] = data
+                return len(data)
+            _sleep()
+        raise OSError("the client's input cannot be had: the process uses its own, or its output is not redirected")
 
 
 class ManholeConsole(code.InteractiveConsole):
@@ -209,7 +232,7 @@ class _Session:
         self.lines += 1
         if self.is_redirected:
             self.restore(_INPUT)
-            self.replace(_INPUT, io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", "replace"))
+            self.replace(_INPUT, io.TextIOWrapper(_Input(self), "utf-8", "replace"))
         return self.lines
 
     def leave(self, line):
@@ -351,8 +374,12 @@ def _complete(data):
     """The names that what ends there may mean, each in a line."""
     text = data.decode("utf-8", "replace")
     found = []
-    if text and _rlcompleter:
-        completer = _rlcompleter.Completer(_session.namespace)
+    try:
+        rlcompleter = _without_readline("rlcompleter")
+    except ImportError:
+        return b"0"
+    if text:
+        completer = rlcompleter.Completer(_session.namespace)
         while len(found) < 200:
             name = completer.complete(text, len(found))
             if name is None:

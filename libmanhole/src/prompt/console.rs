@@ -315,6 +315,8 @@ impl Prompt<'_> {
     fn start_script(&mut self, what: What, line: &str, expression: Vec<u8>) -> Result<(), String> {
         let name = if what == What::Open { "Python's prompt" } else { "the line" };
         let is_redirected = what == What::Line && redirect::concerns_lines();
+        // What an earlier line has asked for is not this one's.
+        let _ = redirect::input::is_asked_for();
         let (ticket, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
         // Finding a thread for it may have taken long, and is no wait for the lock.
         let began = process::monotonic();
@@ -360,6 +362,9 @@ impl Prompt<'_> {
     pub(super) fn follow_script(&mut self, errand: &mut Errand, interrupted: &dyn Fn() -> bool) -> Followed {
         // What the line prints itself goes another way: by descriptors comes what others print, too, and that belongs elsewhere as well.
         errand.job.redirect(Way::Both);
+        if redirect::input::is_asked_for() {
+            redirect::input::begin();
+        }
         let now = process::monotonic();
         let answer = match worker::outcome(&errand.job.ticket) {
             Outcome::Ran(script) => self.script_has_run(errand.what, *script, errand.job.failure.take()),

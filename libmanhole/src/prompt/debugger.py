@@ -83,10 +83,11 @@ def _debugger(wire, state, ident):
             if self.tool is None:
                 return False
             monitoring.use_tool_id(self.tool, "manhole")
-            for event in (events.LINE, events.PY_START, events.PY_RESUME):
+            for event in (events.LINE, events.JUMP, events.PY_START, events.PY_RESUME):
                 monitoring.register_callback(self.tool, event, self.comes_by)
             for frame in self.watched:
-                monitoring.set_local_events(self.tool, frame.f_code, events.LINE)
+                # A loop in one line begins no other.
+                monitoring.set_local_events(self.tool, frame.f_code, events.LINE | events.JUMP)
             monitoring.set_events(self.tool, events.PY_START | events.PY_RESUME)
             return True
 
@@ -112,13 +113,17 @@ def _debugger(wire, state, ident):
             sys.settrace(self.trace_dispatch)
             return self.trace_dispatch(frame, event, argument)
 
-        def comes_by(self, code, place):
+        def comes_by(self, code, *places):
             if get_ident() == ident and not self.has_begun and not wire.is_over and self.tool is not None:
                 frame = sys._getframe(1)
                 self.unwatch()
                 self.begin(frame)
-                # Nothing that is called here may come behind this: it would be stopped in itself.
-                sys.settrace(self.trace_dispatch)
+                if len(places) == 2:
+                    # A jump. From 3.14 on the trace function hears of no line when the loop has only one.
+                    self.trace_dispatch(frame, "line", None)
+                if not wire.is_over:
+                    # Nothing that is called here may come behind this: it would be stopped in itself.
+                    sys.settrace(self.trace_dispatch)
 
         def begin(self, frame):
             self.has_begun = True

@@ -105,8 +105,8 @@ impl Job {
             false
         });
         self.redirected.set(redirected);
-        // A thread of the host's reads what is its own.
-        if self.ticket.visited.is_none() {
+        // A thread of the host's reads what is its own, and so does what Python's console starts.
+        if self.ticket.visited.is_none() && way == Way::Client {
             redirect::input::begin();
         }
         self.ticket.go();
