@@ -77,6 +77,21 @@ fn lines_are_the_interpreters() {
     }
 }
 
+/// A program that has been packed with what it imports itself, and no more.
+#[test]
+fn without_a_part_of_the_standard_library() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import sys; sys.modules['code'] = None; print('ready', flush=True); sys.stdin.read()";
+    for python in pythons() {
+        let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (mut client, greeting) = victim.text();
+        let reason = "the console could not be made in the interpreter: ";
+        assert!(greeting.contains(reason) && greeting.contains("code"), "{}: {greeting}", python.display());
+        assert_eq!(client.run("6 * 7"), "$1 = 42\n", "{}", python.display());
+        assert!(client.run("py-bt").contains("in <module>"), "{}", python.display());
+    }
+}
+
 #[test]
 fn ways_to_leave() {
     let _turn = turn::shared();
@@ -214,7 +229,12 @@ fn when_the_lock_does_not_come() {
 #[test]
 fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
     let _turn = turn::shared();
+    // Where the processor has much else to do, the thread for a line may not be had in time, nor the lock.
+    let is_run = |client: &mut StructuredClient, line: &str, answer: &str| {
+        wait_for("a line to be run", PATIENCE, || (client.run_through(line).0 == answer).then_some(()));
+    };
     for python in pythons_with_the_lock() {
+        let what = python.display();
         let mut victim = victim(&python, "verbose=True, gil_timeout=0.1");
         assert_eq!(victim.ask("stuck"), "stuck");
         // No more than one worker waits, however many sessions there are, and lines in one.
@@ -222,21 +242,26 @@ fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
             let mut client = victim.structured();
             let id = client.ask(json!({"greet": true}));
             let text = client.answer(id).text;
-            assert!(text.contains("has not come within"), "{}: {text}", python.display());
+            assert!(text.contains("has not come within") || text.contains("cannot be called now"), "{what}: {text}");
         }
         let workers = tasks::of(victim.pid()).into_iter().filter(|task| task.field("Name") == "Manhole-worker").count();
-        assert_eq!(workers, 1, "{}", python.display());
+        assert!(workers <= 1, "{what}: {workers}");
         victim.log_with("Cleaned up.");
         assert_eq!(victim.ask(""), "free");
         leaves_nothing(&mut victim);
         let mut client = victim.structured();
-        assert_eq!(client.run_through("1 + 1"), ("2\n".to_owned(), String::new()), "{}", python.display());
+        is_run(&mut client, "1 + 1", "2\n");
         assert_eq!(victim.ask("stuck"), "stuck");
         for _ in 0..10 {
-            assert!(client.run("print('never')").message.contains("The line was not run."));
+            let message = client.run("print('never')").message;
+            assert!(
+                message.contains("The line was not run.") || message.contains("cannot be called now"),
+                "{what}: {message}"
+            );
         }
         assert_eq!(victim.ask(""), "free");
-        assert_eq!(client.run_through("print(6 * 7)").0.replace("free\n", ""), "42\n");
+        client.run_through("'what the program has said'");
+        is_run(&mut client, "print(6 * 7)", "42\n");
     }
 }
 

@@ -437,6 +437,12 @@ impl Prompt<'_> {
                 );
             }
             Ending::Cancelled => return error("interrupted"),
+            Ending::NotMade(reason) => {
+                console.forget();
+                return error(&format!(
+                    "the console could not be made in the interpreter: {reason}; this is the native prompt"
+                ));
+            }
             Ending::Raised if what == What::Open => {
                 console.forget();
                 return error("the console could not be made in the interpreter: this is the native prompt");
