@@ -5,7 +5,7 @@ use std::path::Path;
 
 use manhole_tests::pythons::pythons;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{turn, victims};
+use manhole_tests::{PATIENCE, TextClient, turn, victims, wait_for};
 
 fn victim(python: &Path, options: &str) -> Victim {
     Host::new(python).arg(victims::script("python_console.py")).options(options).ready()
@@ -113,6 +113,26 @@ fn the_programs_input_is_its_own() {
             "{what}"
         );
         assert_eq!(victim.ask("print"), "printed", "{what}");
+    }
+}
+
+/// exit() and quit() close what they find in the place of standard input.
+#[test]
+fn who_leaves_does_not_close_the_programs_input() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        for options in ["connection_handler='exec'", "redirect='thread'", "redirect='off'", "verbose=False"] {
+            let what = format!("{}, {options}", python.display());
+            let mut victim = victim(&python, options);
+            for way in ["if 1: exit()", "quit(3)"] {
+                let mut client = TextClient::connect(&victim.socket());
+                client.send(format!("{way}\n\n").as_bytes()).unwrap();
+                client.until_end();
+                wait_for("what was there before", PATIENCE, || {
+                    (victim.ask("streams") == "streams True 2 []").then_some(())
+                });
+            }
+        }
     }
 }
 

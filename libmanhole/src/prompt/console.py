@@ -153,6 +153,22 @@ class _Input(io.RawIOBase):
         raise OSError("the client's input cannot be had: the process uses its own, or its output is not redirected")
 
 
+class _Kept:
+    """The program's standard input while a line runs that may use it: exit() and quit() close what they find in its place."""
+
+    def __init__(self, stream):
+        self.manhole_kept = stream
+
+    def close(self):
+        pass
+
+    def __getattr__(self, name):
+        return getattr(self.manhole_kept, name)
+
+    def __iter__(self):
+        return iter(self.manhole_kept)
+
+
 class ManholeConsole(code.InteractiveConsole):
     def write(self, data):
         _session.complaints.write(data)
@@ -233,7 +249,14 @@ class _Session:
         if self.is_redirected:
             self.restore(_INPUT)
             self.replace(_INPUT, io.TextIOWrapper(_Input(self), "utf-8", "replace"))
+        else:
+            self.keep_input()
         return self.lines
+
+    def keep_input(self):
+        self.restore(_INPUT)
+        if sys.stdin is not None:
+            self.replace(("stdin",), _Kept(_original(sys.stdin)))
 
     def leave(self, line):
         for stream in (self.output, self.errors):
@@ -260,9 +283,13 @@ class _Session:
 
 def _original(stream):
     """The stream itself, where one stands that the session before is about to take away."""
-    while hasattr(getattr(stream, "buffer", None), "manhole_original"):
-        stream = stream.buffer.manhole_original
-    return stream
+    while True:
+        if hasattr(stream, "manhole_kept"):
+            stream = stream.manhole_kept
+        elif hasattr(getattr(stream, "buffer", None), "manhole_original"):
+            stream = stream.buffer.manhole_original
+        else:
+            return stream
 
 
 def _stream(number, original, session):
@@ -361,6 +388,7 @@ def _give_up():
 
 def _execute(data):
     """Runs a line and shows nothing: 0, 2 when the client wants to leave, 3 and the error when there is one."""
+    _session.keep_input()
     try:
         exec(compile(data.decode("utf-8", "surrogateescape"), "<string>", "exec"), _session.namespace)
         return b"0"
@@ -368,6 +396,8 @@ def _execute(data):
         return b"2"
     except BaseException as error:
         return b"3" + repr(error).encode("utf-8", "backslashreplace")
+    finally:
+        _session.restore(_INPUT)
 
 
 def _complete(data):
