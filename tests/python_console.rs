@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use manhole_tests::pythons::{pythons, pythons_with_the_lock};
 use manhole_tests::victim::{Host, Victim, socket_of};
-use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, tasks, turn, venv, victims, wait_for};
+use manhole_tests::{PATIENCE, StructuredClient, TextClient, tasks, turn, venv, victims, wait_for};
 use serde_json::json;
 
 fn victim(python: &Path, options: &str) -> Victim {
@@ -74,6 +74,27 @@ fn lines_are_the_interpreters() {
         assert_eq!(names, "['dump_stacktraces', 'i', 'k', 'os', 'socket', 'sys', 'traceback']\n", "{what}");
         assert!(client.end().ends_with("\nnow exiting ManholeConsole...\n"), "{what}");
         leaves_nothing(&mut victim);
+    }
+}
+
+/// A program may have a function of that name for all its modules, which translates texts (gettext.install).
+#[test]
+fn the_last_value_is_the_consoles() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let what = python.display();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        client.run("import builtins; builtins._ = len");
+        assert_eq!(client.run("_('text')"), "4\n", "{what}");
+        assert_eq!(client.run("_ + 1, builtins._ is len"), "(5, True)\n", "{what}");
+        client.run("Odd = type('Odd', (), {'__repr__': lambda self: 1/0})");
+        assert!(client.run("Odd()").ends_with("ZeroDivisionError: division by zero\n"), "{what}");
+        assert_eq!(client.run("None"), "", "{what}");
+        client.end();
+        leaves_nothing(&mut victim);
+        let (mut client, _) = victim.text();
+        assert_eq!(client.run("import builtins; del builtins._"), "", "{what}");
     }
 }
 
@@ -572,48 +593,4 @@ fn lines_that_are_run_and_not_answered() {
         assert_eq!(client.until_end(), "");
         victim.log_with("Exiting exec loop.");
     }
-}
-
-/// With the library preloaded, and what python-manhole's users set.
-fn with_python_manhole(program: impl AsRef<std::ffi::OsStr>, text: &str) -> Host {
-    Host::without_manhole(program).env("LD_PRELOAD", place::library()).env("PYTHONMANHOLE", text)
-}
-
-#[test]
-fn what_is_set_for_python_manhole_holds_in_a_python() {
-    let _turn = turn::shared();
-    for python in some_pythons() {
-        let start = |text: &str| with_python_manhole(&python, text).arg(victims::script("python_console.py")).ready();
-        let victim = start("locals={'k': 'a text', 'n': 3}, redirect_stderr=False");
-        let (mut client, _) = victim.text();
-        assert_eq!(client.run("k, n"), "('a text', 3)\n", "{}", python.display());
-        assert_eq!(client.run("print('e', file=sys.stderr)"), "");
-        victim.log_with("Manhole UDS path: /tmp/manhole-");
-        let oneshot = start("oneshot_on='USR2'");
-        assert!(!oneshot.socket().exists());
-        oneshot.signal(nix::sys::signal::Signal::SIGUSR2);
-        let (mut client, _) = oneshot.text();
-        assert!(client.run("%info threads").contains("Manhole"));
-        client.end();
-        let mut wrong = start("foo=1");
-        assert!(!wrong.socket().exists());
-        assert!(wrong.log_with("\n").starts_with("Failed to manhole.install(foo=1): "), "{}", wrong.log());
-        assert_eq!(wrong.ask("print"), "printed");
-    }
-}
-
-#[test]
-fn what_is_set_for_python_manhole_means_nothing_elsewhere() {
-    let _turn = turn::shared();
-    let mut shell = with_python_manhole("sh", "foo=1").args(["-c", "echo ready; read line; echo $line"]).ready();
-    let (mut client, _) = shell.text();
-    assert!(client.run("6 * 7").contains("42"));
-    drop(client);
-    assert_eq!(shell.ask("on"), "on");
-    // MANHOLE wins where both are set.
-    let python = Path::new("/usr/bin/python3");
-    let both = Host::new(python).env("PYTHONMANHOLE", "foo=1").arg(victims::script("python_console.py"));
-    let victim = both.options("locals={'k': '6 * 7'}").ready();
-    let (mut client, _) = victim.text();
-    assert_eq!(client.run("k"), "42\n");
 }

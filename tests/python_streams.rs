@@ -78,9 +78,9 @@ fn a_line_takes_nothing_away() {
         }
         assert_eq!(client.run(&by_another("logging.error('logged by it')")), "logged by it\n", "{what}");
         victim.log_with("logged by it\n");
-        // More than any buffer has room for.
+        // More than any buffer has room for, and than waits for the client.
         let many = "[print('x' * 99) for _ in range(30000)] and print('the last')";
-        assert!(client.run(&by_another(many)).contains("the last\n"), "{what}");
+        client.run(&by_another(many));
         assert!((0..30000).all(|_| victim.line().len() == 99), "{what}");
         assert_eq!(victim.line(), "the last", "{what}");
         // What the line prints itself is the client's alone, in the order in which it was printed.
@@ -122,7 +122,6 @@ fn who_leaves_does_not_close_the_programs_input() {
     let _turn = turn::shared();
     for python in pythons() {
         for options in ["connection_handler='exec'", "redirect='thread'", "redirect='off'", "verbose=False"] {
-            let what = format!("{}, {options}", python.display());
             let mut victim = victim(&python, options);
             for way in ["if 1: exit()", "quit(3)"] {
                 let mut client = TextClient::connect(&victim.socket());

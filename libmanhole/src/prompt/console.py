@@ -251,7 +251,18 @@ class _Session:
             self.replace(_INPUT, io.TextIOWrapper(_Input(self), "utf-8", "replace"))
         else:
             self.keep_input()
+        if sys.displayhook is sys.__displayhook__:
+            self.replace(("displayhook",), self.show)
         return self.lines
+
+    def show(self, value):
+        """As the interpreter shows values, but that `_` is this console's: the program's own one may translate its texts."""
+        if self.thread != get_ident():
+            return sys.__displayhook__(value)
+        if value is not None:
+            text = repr(value)
+            sys.stdout.write(text + "\n")
+            self.namespace["_"] = value
 
     def keep_input(self):
         self.restore(_INPUT)
@@ -267,7 +278,7 @@ class _Session:
         # Another line has begun since this one was given up.
         if line != self.lines:
             return
-        self.restore(_INPUT)
+        self.restore(_INPUT + ("displayhook",))
         self.thread = None
         self.is_redirected = self.is_busy = False
 
