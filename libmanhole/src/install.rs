@@ -22,8 +22,8 @@ use crate::sys::signal::{self, Set};
 use crate::sys::{self, fd, own_image, proc_root, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
-    app, arena, capture, credentials, descendants, dormant, dump, filters, listener, log, prompt, redirect, render,
-    serve, snapshot, state, wake, worker,
+    app, arena, capture, credentials, descendants, dormant, dump, filters, listener, log, prompt, python, redirect,
+    render, serve, snapshot, state, wake, worker,
 };
 
 /// Why there is no manhole after an attempt to install one.
@@ -544,10 +544,17 @@ pub(crate) fn process_exits() {
     if state::settings().daemon_connection {
         return redirect::process_ends(true);
     }
-    if state::has_session() {
+    // What those threads have of the interpreter is gone: one that wakes up meanwhile would fall over it.
+    let has_left_threads = || python::has_left_threads(worker::count());
+    if state::has_session() && !has_left_threads() {
         log::problem(format_args!("The process exits; it waits for the connected client to leave."));
+        state::client_is_waited_for();
         state::poke();
     }
-    state::wait_for_session();
+    if !state::wait_for_session(has_left_threads) {
+        log::problem(format_args!(
+            "The process exits; it does not wait for the connected client: its Python has ended, and other threads are there."
+        ));
+    }
     redirect::process_ends(true);
 }

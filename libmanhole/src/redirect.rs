@@ -378,6 +378,9 @@ impl Room {
             writers.look();
         }
         let mut more = false;
+        // What was given without a descriptor comes before what has got into the pipes since, and nothing is given until that is read.
+        let mut given = outlet::hold();
+        keep(&given.take(), buffer, left_out);
         for stream in active.iter_mut().filter(|stream| !stream.ended || !stream.pending.is_empty()) {
             more |= stream.read(*way, |bytes| keep(bytes, buffer, left_out));
         }

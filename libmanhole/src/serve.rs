@@ -328,7 +328,7 @@ impl Server {
                 session::dismiss(&mut client);
                 break;
             }
-            if state::is_exiting() && !told {
+            if state::waits_for_client() && !told {
                 told = true;
                 let text = "The process is exiting; it waits until you leave (exit() or end of input).\n";
                 session::tell(&mut client, text, prompt.mark());
@@ -467,6 +467,7 @@ impl Server {
         self.ending = None;
         if has_client && !state::settings().daemon_connection {
             state::exit_begins();
+            state::client_is_waited_for();
             return;
         }
         crate::listener::unlink_own();
@@ -511,13 +512,16 @@ impl Server {
             };
             self.is_deaf = false;
             let admitted = socket::peer(&fd).map_err(|error| error.to_string()).and_then(|peer| {
-                access::check(peer).map_err(|refusal| refusal.to_string())?;
+                access::check(peer).map_err(|refusal| format!("SuspiciousClient: {refusal}"))?;
                 Ok(peer)
             });
             let peer = match admitted {
                 Ok(peer) => peer,
                 Err(refusal) => {
                     log::problem(format_args!("{refusal}"));
+                    if holder.is_none() && self.queue.is_empty() {
+                        self.say_waiting();
+                    }
                     continue;
                 }
             };

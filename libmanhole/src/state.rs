@@ -41,6 +41,9 @@ static SESSION: AtomicU32 = AtomicU32::new(0);
 /// Whether the process is inside `exit`.
 static EXITING: AtomicBool = AtomicBool::new(false);
 
+/// Whether it waits there for its client to leave.
+static WAITS: AtomicBool = AtomicBool::new(false);
+
 /// The options in force, or what holds before there are any.
 pub(crate) fn settings() -> &'static Settings {
     SETTINGS.get()
@@ -103,6 +106,7 @@ pub(crate) fn forget() {
     SESSION.store(0, Ordering::Release);
     EXITING.store(false, Ordering::Release);
     LAST_EXIT_CODE.store(NO_CODE, Ordering::Release);
+    WAITS.store(false, Ordering::Release);
     OPENS_AT.store(0, Ordering::Release);
     OWNER.store(process::pid(), Ordering::Release);
 }
@@ -277,6 +281,16 @@ pub(crate) fn exit_begins() {
     EXITING.store(true, Ordering::SeqCst);
 }
 
+/// The process does not end before its client has left.
+pub(crate) fn client_is_waited_for() {
+    WAITS.store(true, Ordering::SeqCst);
+}
+
+/// Whether the process waits for its client to leave.
+pub(crate) fn waits_for_client() -> bool {
+    WAITS.load(Ordering::SeqCst)
+}
+
 /// A client has the prompt.
 pub(crate) fn session_begins() {
     SESSION.store(1, Ordering::Release);
@@ -293,9 +307,18 @@ pub(crate) fn has_session() -> bool {
     SESSION.load(Ordering::Acquire) != 0
 }
 
-/// Waits until no client has the prompt. For an exiting process only.
-pub(crate) fn wait_for_session() {
+/// Waits until no client has the prompt, or there is a reason to wait no more. True when none has. For an exiting process only.
+pub(crate) fn wait_for_session(is_in_vain: impl Fn() -> bool) -> bool {
     while has_session() {
+        if is_in_vain() {
+            return false;
+        }
         lock::wait(&SESSION, 1, None);
     }
+    true
+}
+
+/// Whoever waits for the session's end looks once more at whether that is in vain.
+pub(crate) fn look_at_wait_again() {
+    lock::wake(&SESSION, u32::MAX >> 1);
 }

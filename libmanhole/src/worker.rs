@@ -250,6 +250,11 @@ pub(crate) fn is_one(tid: i32) -> bool {
     WORKERS.iter().any(|worker| worker.tid.load(SeqCst) == tid && worker.state.load(SeqCst) != NONE)
 }
 
+/// How many there are. In every context.
+pub(crate) fn count() -> usize {
+    WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE && !worker.is_gone()).count()
+}
+
 /// On a worker: what a thread of the host's own blocks in its place; on a host thread that has a visit, what it blocks otherwise. `None` on
 /// all other threads, at the price of a few loads while there is neither.
 pub(crate) fn host_mask() -> Option<Set> {

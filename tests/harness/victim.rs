@@ -275,6 +275,11 @@ impl Victim {
         stdin.write_all(format!("{line}\n").as_bytes()).expect("say a line");
     }
 
+    /// Ends its stdin.
+    pub fn closes_stdin(&mut self) {
+        self.stdin = None;
+    }
+
     /// Ends its stdin and gives all that it still says, and how it ended.
     ///
     /// # Panics

@@ -100,8 +100,8 @@ impl Job {
         Job { ticket, line: None, failure: None, redirected: Cell::new(self.redirected.take()), ..*self }
     }
 
-    /// Redirects the host's output, when the job waits for that.
-    pub(super) fn redirect(&self) {
+    /// Redirects the host's output, when the job waits for that; and its input if the job `takes_input` from the start.
+    pub(super) fn redirect(&self, takes_input: bool) {
         if !self.ticket.waits_for_redirection() {
             return;
         }
@@ -111,8 +111,8 @@ impl Job {
             false
         });
         self.redirected.set(redirected);
-        // A thread of the host's reads what is its own.
-        if self.ticket.visited.is_none() {
+        // A thread of the host's reads what is its own, and so does what Python's console starts.
+        if self.ticket.visited.is_none() && takes_input {
             redirect::input::begin();
         }
         self.ticket.go();
@@ -141,7 +141,7 @@ impl Prompt<'_> {
             Work::Watch(watch) => return self.look_at(watch),
         };
         let name = job.ticket.name.clone();
-        job.redirect();
+        job.redirect(true);
         let mut again = None;
         let answer = match worker::outcome(&job.ticket) {
             Outcome::Returned(value) => {

@@ -148,10 +148,15 @@ pub(crate) fn pipe(size: usize) -> Result<(Fd, Fd)> {
     Ok((reader, writer))
 }
 
-/// How many bytes wait in the pipe whose reading end this is (ioctl(2), FIONREAD).
+/// How many bytes wait in the pipe whose reading end this is.
 pub(crate) fn unread(reader: &Fd) -> Result<usize> {
+    unread_of(reader.number)
+}
+
+/// How many bytes wait in the pipe of which descriptor `number` of the calling thread's table is an end (ioctl(2), FIONREAD).
+pub(crate) fn unread_of(number: i32) -> Result<usize> {
     let mut count = 0i32;
-    let arguments = [reader.number as usize, libc::FIONREAD as usize, core::ptr::from_mut(&mut count) as usize];
+    let arguments = [number as usize, libc::FIONREAD as usize, core::ptr::from_mut(&mut count) as usize];
     // SAFETY: the kernel fills the number.
     unsafe { call(libc::SYS_ioctl, arguments) }?;
     Ok(usize::try_from(count).unwrap_or(0))
@@ -193,6 +198,8 @@ pub(crate) struct Stat {
     pub(crate) identity: (u64, u64),
     /// Type and permission bits.
     pub(crate) mode: u32,
+    /// How many names it has; a directory of `/proc`: two more than the directories in it.
+    pub(crate) links: u64,
     /// Owner.
     pub(crate) uid: u32,
     /// Size in bytes.
@@ -243,6 +250,7 @@ fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
     Ok(Stat {
         identity: (raw.st_dev, raw.st_ino),
         mode: raw.st_mode,
+        links: raw.st_nlink,
         uid: raw.st_uid,
         size: raw.st_size.unsigned_abs(),
         modified: Duration::new(raw.st_mtime.unsigned_abs(), raw.st_mtime_nsec.unsigned_abs() as u32),

@@ -168,10 +168,15 @@ impl Session<'_> {
         }
         let (mut task, start) = (task, process::monotonic());
         let (mut seen, mut own) = (seen, None);
+        let mut is_last = false;
         loop {
             match worker::start(task, name, line, is_redirected) {
                 Ok(ticket) => return Ok(ticket),
                 Err(Refusal::Ending) => return Err("the manhole is being taken out".to_owned()),
+                // The thread has ended already, or has got something else to do.
+                Err(Refusal::NoWorker(_)) if is_last => {
+                    return Err(format!("{name} cannot be called now: the thread for it has not begun"));
+                }
                 Err(Refusal::NoWorker(back)) => task = back,
             }
             let (look, stuck) = match seen.take() {
@@ -194,15 +199,12 @@ impl Session<'_> {
             };
             let is_time = process::monotonic().saturating_sub(start) < PATIENCE;
             match fetched {
-                // The thread has ended already, or has got something else to do.
-                Ok(()) if !is_time => {
-                    return Err(format!("{name} cannot be called now: the thread for it has not begun"));
-                }
+                // However late it has come, it is there.
+                Ok(()) => is_last = !is_time,
                 Err(NoWorker::Now(reason)) if stuck.is_some() || !is_time => {
                     return Err(format!("{name} cannot be called now: {reason}"));
                 }
                 Err(NoWorker::Never(reason)) => return Err(format!("{name} cannot be called now: {reason}")),
-                Ok(()) => {}
                 // A thread that runs comes to rest.
                 Err(NoWorker::Now(_)) => process::sleep(PAUSE),
             }
