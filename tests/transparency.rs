@@ -10,9 +10,11 @@
 //!
 //! `MANHOLE_TEST_LONG=1` runs the long form: more modules, more operations, more ways.
 
+mod cancellation;
 mod git;
 mod make;
 mod run;
+mod servers;
 mod shells;
 mod sqlite;
 mod visits;
@@ -20,7 +22,6 @@ mod visits;
 use std::path::Path;
 use std::process::Command;
 
-use manhole_tests::place;
 use manhole_tests::requires::is_long;
 
 /// How a program is run.
@@ -48,13 +49,13 @@ const ALONE: Way = Way::new("without manholes in children, visited", "children=F
 const AT_ONCE: Way = Way::new("with manholes in children at once, visited", "reinstall_delay=0", true);
 
 /// Prepares a command for a way of running it; the sockets of what is visited are in `sockets`, each named by its pid.
-fn prepare(command: &mut Command, way: Way, sockets: &Path) {
+fn prepare(command: &mut Command, way: Way, library: &Path, sockets: &Path) {
     for name in ["LD_PRELOAD", "MANHOLE", "PYTHONMANHOLE", "PYTHONUNBUFFERED", "MAKEFLAGS", "CARGO_MAKEFLAGS"] {
         command.env_remove(name);
     }
     command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
     let Some(options) = way.options else { return };
-    command.env("LD_PRELOAD", place::library());
+    command.env("LD_PRELOAD", library);
     let at = if way.is_visited { format!("socket_path='{}/{{pid}}'", sockets.display()) } else { String::new() };
     let separator = if at.is_empty() || options.is_empty() { "" } else { ", " };
     command.env("MANHOLE", format!("{at}{separator}{options}"));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use manhole_tests::wait_for;
+use manhole_tests::{place, wait_for};
 
 use super::visits::Visits;
 use super::{BARE, Way, prepare};
@@ -17,6 +17,8 @@ pub(super) struct Place {
     _kept: tempfile::TempDir,
     pub(super) directory: PathBuf,
     pub(super) sockets: PathBuf,
+    /// A copy of the library, which servers that become another user can read.
+    library: PathBuf,
 }
 
 impl Place {
@@ -27,7 +29,8 @@ impl Place {
         open(kept.path(), 0o755).expect("chmod");
         let (directory, sockets) = (kept.path().join("run"), kept.path().join("sockets"));
         std::fs::create_dir(&sockets).and_then(|()| open(&sockets, 0o1777)).expect("a directory for sockets");
-        let place = Place { _kept: kept, directory, sockets };
+        let library = place::library_for_all(kept.path());
+        let place = Place { _kept: kept, directory, sockets, library };
         place.clear();
         place
     }
@@ -43,7 +46,7 @@ impl Place {
     /// A command that runs here.
     pub(super) fn command(&self, program: impl AsRef<std::ffi::OsStr>, way: Way) -> Command {
         let mut command = Command::new(program);
-        prepare(&mut command, way, &self.sockets);
+        prepare(&mut command, way, &self.library, &self.sockets);
         command.current_dir(&self.directory).env("HOME", &self.directory).env("TMPDIR", &self.directory);
         command
     }
