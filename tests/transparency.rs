@@ -5,18 +5,20 @@
 //! what a program says: the scripts print no process ids, times or addresses, so that there is nothing that a rule could hide.
 //!
 //! Where other people's tests are run (Python's own, stress-ng), single results are compared. These measure time on a machine that is shared, so
-//! what differs is run again by itself, with and without us in turn: it counts if it fails each time with us and not each time without
-//! ([`Way`]'s `differs_again`).
+//! what differs is run again by itself, with and without us in turn: it counts if it differs each time.
 //!
 //! `MANHOLE_TEST_LONG=1` runs the long form: more modules, more operations, more ways.
 
 mod cancellation;
 mod git;
 mod make;
+mod python;
 mod run;
 mod servers;
+mod runtimes;
 mod shells;
 mod sqlite;
+mod stress;
 mod visits;
 
 use std::path::Path;
