@@ -45,8 +45,11 @@ public class Work {
         var interrupted = new Thread(() -> { try { Thread.sleep(100_000); } catch (InterruptedException error) { System.out.println("interrupted"); } }); interrupted.start(); interrupted.interrupt(); interrupted.join();
         var path = Path.of("mapped"); Files.write(path, new byte[1 << 20]);
         try (var channel = FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE)) { var map = channel.map(FileChannel.MapMode.READ_WRITE, 0, 1 << 20); for (int i = 0; i < 1 << 20; i++) map.put(i, (byte) i); map.force(); System.out.println("mapped " + map.get(300)); }
-        sun.misc.Signal.handle(new sun.misc.Signal("USR2"), signal -> System.out.println("signal " + signal.getName()));
-        for (int i = 0; i < 3; i++) { sun.misc.Signal.raise(new sun.misc.Signal("USR2")); Thread.sleep(50); }
+        var heard = new Semaphore(0);
+        for (String name : List.of("URG", "WINCH", "TERM")) {
+            sun.misc.Signal.handle(new sun.misc.Signal(name), signal -> { System.out.println("signal " + signal.getName()); heard.release(); });
+            for (int i = 0; i < 3; i++) { sun.misc.Signal.raise(new sun.misc.Signal(name)); heard.acquire(); }
+        }
         Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("hook")));
         System.exit(6);
     }
