@@ -15,7 +15,7 @@ use crate::memory::Memory;
 use crate::modules::Modules;
 use crate::python::Api;
 use crate::settings::{Destination, Locals, Settings};
-use crate::state::Call;
+use crate::state::{Call, Wait};
 use crate::sys::lock::Lock;
 use crate::sys::made::MADE;
 use crate::sys::signal::{self, Set};
@@ -149,7 +149,7 @@ pub(crate) fn wait_until_open() -> Result<(), Failure> {
     if !opens_at_once(settings) || listener::wait_until_bound(settings.start_timeout) {
         return Ok(());
     }
-    log::late_start(settings.start_timeout);
+    log::late_start(log::problem, settings.start_timeout);
     Err(Failure::NotOpen)
 }
 
@@ -553,6 +553,9 @@ pub(crate) fn user_will_be(uid: u32) -> Option<GivenAway> {
     if state::is_on_here() { listener::give_away(uid) } else { None }
 }
 
+/// How long `exit` waits for the client without a word: of one that is about to leave nothing is said, standard error is the host's.
+const SILENT_WAIT: Duration = Duration::from_secs(5);
+
 /// In `exit`: the socket goes, and a connected client is waited for unless the options say otherwise.
 pub(crate) fn process_exits() {
     if !state::is_of_this_process() || state::on_agent_thread() {
@@ -566,11 +569,15 @@ pub(crate) fn process_exits() {
     // What those threads have of the interpreter is gone: one that wakes up meanwhile would fall over it.
     let has_left_threads = || python::has_left_threads(worker::count());
     if state::has_session() && !has_left_threads() {
-        log::problem(format_args!("The process exits; it waits for the connected client to leave."));
         state::client_is_waited_for();
         state::poke();
     }
-    if !state::wait_for_session(has_left_threads) {
+    let mut wait = state::wait_for_session(has_left_threads, Some(SILENT_WAIT));
+    if wait == Wait::GoesOn {
+        log::problem(format_args!("The process exits; it waits for the connected client to leave."));
+        wait = state::wait_for_session(has_left_threads, None);
+    }
+    if wait == Wait::InVain {
         log::problem(format_args!(
             "The process exits; it does not wait for the connected client: its Python has ended, and other threads are there."
         ));

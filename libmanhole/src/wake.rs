@@ -43,12 +43,12 @@ static IS_TIGHT: AtomicBool = AtomicBool::new(false);
 /// When the thread was created, on the monotonic clock in nanoseconds.
 static CALLED_AT: AtomicU64 = AtomicU64::new(0);
 
-/// Says so when the thread has come late.
+/// Says so when the thread has come late, which on a busy machine is no failure.
 fn say_if_late() {
     let called = Duration::from_nanos(CALLED_AT.load(Ordering::SeqCst));
     let waited = process::monotonic().saturating_sub(called);
     if waited > state::settings().start_timeout {
-        log::late_start(waited);
+        log::late_start(log::event, waited);
     }
 }
 

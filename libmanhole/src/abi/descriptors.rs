@@ -1,4 +1,5 @@
-//! The interposed functions that close descriptors: while the manhole listens without a thread, its socket is in the host's table.
+//! The interposed functions that close, copy and ask about descriptors: while the manhole listens without a thread, its socket is in the host's
+//! table. For the host its number is free: a shell that is to put a file there would save what it finds, and put it back.
 //!
 //! Context: any thread, signal handlers included; each is one comparison more than the C library's, as long as the host does
 //! not mean our descriptor.
@@ -8,21 +9,61 @@ use core::ffi::{c_int, c_uint};
 use crate::dormant;
 use crate::sys::next::function as next;
 
-/// close(2): the host has not opened what is ours, so it is not open for it.
+/// The host has not opened what is ours, so it is not open for it.
+fn not_open() -> c_int {
+    // SAFETY: the calling thread's errno.
+    unsafe { *libc::__errno_location() = libc::EBADF };
+    -1
+}
+
+/// close(2).
 #[unsafe(no_mangle)]
 pub extern "C" fn close(fd: c_int) -> c_int {
     if dormant::owns(fd) {
-        // SAFETY: the calling thread's errno.
-        unsafe { *libc::__errno_location() = libc::EBADF };
-        return -1;
+        return not_open();
     }
     // SAFETY: a number.
     unsafe { next::close(fd) }
 }
 
+/// The forms of fcntl(2), all of whose arguments are words: they come and go in the same registers whether or not the list is variable.
+macro_rules! controls {
+    ($($name:ident)*) => {
+        $(
+            /// fcntl(2).
+            ///
+            /// # Safety
+            /// As the C library's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name(fd: c_int, command: c_int, argument: usize) -> c_int {
+                if dormant::owns(fd) {
+                    return not_open();
+                }
+                // SAFETY: the caller's arguments, passed on as they are.
+                unsafe { next::$name(fd, command, argument) }
+            }
+        )*
+    };
+}
+
+controls!(fcntl fcntl64);
+
+/// dup(2).
+#[unsafe(no_mangle)]
+pub extern "C" fn dup(fd: c_int) -> c_int {
+    if dormant::owns(fd) {
+        return not_open();
+    }
+    // SAFETY: a number.
+    unsafe { next::dup(fd) }
+}
+
 /// dup2(2): a host that wants our number gets it.
 #[unsafe(no_mangle)]
 pub extern "C" fn dup2(from: c_int, to: c_int) -> c_int {
+    if dormant::owns(from) {
+        return not_open();
+    }
     if from != to {
         dormant::make_room(to);
     }
@@ -33,6 +74,9 @@ pub extern "C" fn dup2(from: c_int, to: c_int) -> c_int {
 /// dup3(2).
 #[unsafe(no_mangle)]
 pub extern "C" fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
+    if dormant::owns(from) {
+        return not_open();
+    }
     if from != to {
         dormant::make_room(to);
     }
