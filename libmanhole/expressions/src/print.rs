@@ -22,6 +22,7 @@ pub(crate) mod tests;
 use std::rc::Rc;
 
 use crate::access;
+use crate::evaluate::CODE_WITHOUT_TYPE;
 use crate::target::{Stop, Target};
 use crate::types::{Encoding, Language, Record, Type, TypeId};
 use crate::value::{Content, Missing, Value};
@@ -301,8 +302,9 @@ impl Printer<'_> {
                 self.put(if self.is_rust { "()" } else { "void" });
                 Ok(())
             }
+            Type::Unknown(what) if what == CODE_WITHOUT_TYPE => self.function(value),
             Type::Unknown(what) => {
-                self.put(&format!("<{what}>"));
+                self.put(&names::unknown(what));
                 Ok(())
             }
             _ => self.scalar(value, &described),

@@ -2,8 +2,9 @@
 
 use super::{Evaluator, error};
 use crate::access::{integer, is_signed, member};
+use crate::ast::Builtin;
 use crate::target::Stop;
-use crate::types::{Language, MemberLocation, Record, Type, TypeId, VariantPart};
+use crate::types::{Base, Encoding, Language, MemberLocation, Record, Type, TypeId, VariantPart};
 use crate::value::Value;
 
 /// The members that lead to the pointer in `Box<[T]>`, `&[T]`, `NonNull<T>`, `Unique<T>`, `Rc<T>`.
@@ -87,4 +88,46 @@ impl Evaluator<'_> {
         self.target.check()?;
         Ok(member(value, location, type_id, self.target))
     }
+}
+
+/// The type of Rust's that a number of this kind has, as a suffix (`1u8`) or a result says it.
+pub(super) fn base_of(builtin: Builtin) -> Option<Base> {
+    primitive(match builtin {
+        Builtin::SignedChar => "i8",
+        Builtin::UnsignedChar => "u8",
+        Builtin::Short => "i16",
+        Builtin::UnsignedShort => "u16",
+        Builtin::Int => "i32",
+        Builtin::Unsigned => "u32",
+        Builtin::Long | Builtin::LongLong => "i64",
+        Builtin::UnsignedLong | Builtin::UnsignedLongLong => "u64",
+        Builtin::Int128 => "i128",
+        Builtin::UnsignedInt128 => "u128",
+        Builtin::Float => "f32",
+        Builtin::Double => "f64",
+        _ => return None,
+    })
+}
+
+/// A type that Rust itself has.
+pub(super) fn primitive(name: &str) -> Option<Base> {
+    use Encoding::{Boolean, Float, Signed, Unsigned, Utf};
+    let (size, encoding) = match name {
+        "bool" => (1, Boolean),
+        "char" => (4, Utf),
+        "i8" => (1, Signed),
+        "u8" => (1, Unsigned),
+        "i16" => (2, Signed),
+        "u16" => (2, Unsigned),
+        "i32" => (4, Signed),
+        "u32" => (4, Unsigned),
+        "i64" | "isize" => (8, Signed),
+        "u64" | "usize" => (8, Unsigned),
+        "i128" => (16, Signed),
+        "u128" => (16, Unsigned),
+        "f32" => (4, Float),
+        "f64" => (8, Float),
+        _ => return None,
+    };
+    Some(Base { name: name.to_owned(), size, encoding })
 }

@@ -402,5 +402,8 @@ fn rusts_types() {
         ("option.Some.0", "int 12"),
         ("option.None", "There is no member named None."),
         ("1==1", "bool 1"),
+        ("1", "i32 1"),
+        ("!5", "i32 -6"),
+        ("!(1==1)", "bool 0"),
     ]);
 }

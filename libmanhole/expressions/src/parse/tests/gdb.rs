@@ -15,7 +15,7 @@ const DIFFERENCES: &[(&[&str], &str)] = &[
     (&["1.5df"], "decimal floating point is not known"),
     (&["1e", "1e+"], "C wants digits in an exponent; most likely something else was meant"),
     (&["'\\400'", "'\\xfff'", "\"\\x414\""], "gdb cuts what does not fit, compilers refuse or warn"),
-    (&["(_Bool)5"], "the builtin type has C++'s name where no debug information has it"),
+    (&["(_Bool)5"], "in C++ the builtin type has C++'s name where no debug information has it"),
     (
         &[
             "int",
