@@ -30,6 +30,7 @@ mod loading;
 mod locals;
 mod locks;
 mod log_lines;
+mod names;
 mod oneshot;
 mod post_mortem;
 mod prompt;

@@ -101,6 +101,10 @@ pub trait Target {
     /// Calls the function with these values, which have the types of its parameters already (default promotions are done too).
     fn call(&mut self, function: u64, function_type: TypeId, arguments: Vec<Value>) -> Result<Value, Stop>;
 
+    /// What a function stands for whose code only gives the address of another (`STT_GNU_IFUNC`), with its type: `None` for all others,
+    /// and where nobody describes that one. To know it the code is called.
+    fn function_behind(&mut self, function: u64) -> Result<Option<(u64, TypeId)>, Stop>;
+
     /// Memory of the process that holds these bytes until the session ends: what string literals and arrays are in when their address is needed.
     fn allocate(&mut self, bytes: &[u8]) -> Result<u64, Stop>;
 

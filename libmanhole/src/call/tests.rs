@@ -53,6 +53,10 @@ impl Target for Here {
     fn call(&mut self, _: u64, _: TypeId, _: Vec<Value>) -> Result<Value, Stop> {
         Err(Stop::Suspended)
     }
+    fn function_behind(&mut self, _: u64) -> Result<Option<(u64, TypeId)>, Stop> {
+        Ok(None)
+    }
+
     fn allocate(&mut self, _: &[u8]) -> Result<u64, Stop> {
         Err(Stop::Suspended)
     }

@@ -74,6 +74,7 @@ impl Program {
             dynamic: None,
             entry: BIAS,
             build_id: file.build_id().unwrap().unwrap().to_vec(),
+            rank: u32::MAX,
         };
         let modules = Modules { mappings: Vec::new(), modules: vec![module] };
         Program { directory, path, memory: Memory::new(), modules }

@@ -160,8 +160,11 @@ impl<'s> Debug<'s> {
             gimli::DW_TAG_base_type => base(image, &chain),
             // C++'s type of nullptr: a pointer's size, and nothing but zeros.
             gimli::DW_TAG_unspecified_type => {
-                let name = image.name(&chain).unwrap_or_default();
-                Type::Base(Base { name, size: 8, encoding: Encoding::Unsigned })
+                match image.name(&chain) {
+                    Some(name) => Type::Base(Base { name, size: 8, encoding: Encoding::Unsigned }),
+                    // What functions of assembly return.
+                    None => Type::Void,
+                }
             }
             gimli::DW_TAG_pointer_type => Type::Pointer(self.own_type(image, entry)),
             gimli::DW_TAG_reference_type => Type::Reference { to: self.own_type(image, entry), is_rvalue: false },

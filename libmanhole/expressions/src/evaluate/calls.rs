@@ -108,6 +108,13 @@ impl Evaluator<'_> {
                 _ => error("Attempt to use a type as an expression"),
             },
             Found::Symbol { name, address, is_function: true, type_id: None, .. } => {
+                if returns.is_none()
+                    && !self.types_only
+                    && let Some((address, type_id)) = self.target.function_behind(address)?
+                {
+                    let arguments = self.arguments(arguments)?;
+                    return self.invoke(address, type_id, None, arguments).map(Some);
+                }
                 let Some(returns) = returns else { return unknown_return(&name) };
                 let arguments = self.arguments(arguments)?;
                 self.call_untyped(address, returns, arguments).map(Some)

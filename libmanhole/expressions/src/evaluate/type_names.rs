@@ -28,8 +28,8 @@ impl Evaluator<'_> {
                     for parameter in parameters {
                         known.push(self.named_type(parameter)?);
                     }
-                    // `f(void)` has no parameters; of `f()` C does not know.
-                    let is_prototyped = !parameters.is_empty();
+                    // `f(void)` has no parameters; of `f()` C does not know, C++ does.
+                    let is_prototyped = !parameters.is_empty() || self.variables.language == Language::Cpp;
                     if let [only] = known.as_slice()
                         && matches!(&*self.target.describe(*only), Type::Void)
                     {

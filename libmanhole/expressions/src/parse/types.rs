@@ -362,10 +362,6 @@ impl Parser<'_, '_> {
                 break;
             }
         }
-        let is_void = |name: &TypeName| name.base == TypeBase::Builtin(Builtin::Void) && name.derivations.is_empty();
-        if parameters.len() == 1 && parameters.iter().all(is_void) {
-            parameters.clear();
-        }
         if parameters.len() > DERIVATIONS {
             return Err(format!("a function has more than {DERIVATIONS} parameters, before {}", self.rest()));
         }

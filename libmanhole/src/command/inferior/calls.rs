@@ -56,7 +56,7 @@ impl Inferior<'_, '_> {
     }
 
     /// The function that an indirect one stands for (`STT_GNU_IFUNC`): its symbol is a function that gives the address.
-    fn resolved(&mut self, resolver: u64) -> Result<u64, Stop> {
+    pub(super) fn resolved(&mut self, resolver: u64) -> Result<u64, Stop> {
         let void = self.intern(Type::Void);
         let pointer = self.intern(Type::Pointer(void));
         let function = Function { returns: pointer, parameters: Vec::new(), is_variadic: false, is_prototyped: true };

@@ -4,15 +4,9 @@
 //! debuggers, the `_thread_db_*` words of libc.so: size in bits, count, offset.
 
 use crate::command::session::World;
-use crate::memory;
 use crate::symbols::Symbols;
 use crate::sys::thread;
-
-/// Entries of the loader's list that are followed.
-const OBJECTS: usize = 100_000;
-
-/// The dynamic section's entry that leads to the loader's list, for debuggers.
-const DT_DEBUG: u64 = 21;
+use crate::{loader, memory};
 
 /// The address of thread `tid`'s block of the module that starts at `module`.
 pub(super) fn block(symbols: &mut Symbols<'_>, world: &World, tid: i32, module: u64) -> Result<u64, String> {
@@ -37,39 +31,13 @@ fn module_id(symbols: &mut Symbols<'_>, world: &World, module: u64) -> Result<u6
     let offset = word(description.wrapping_add(8))? & u64::from(u32::MAX);
     let bias = world.modules.modules.iter().find(|known| known.start == module).map(|known| known.bias);
     let bias = bias.ok_or_else(|| "the module is gone".to_owned())?;
-    let mut object = first_object(world).ok_or_else(unknown)?;
-    for _ in 0..OBJECTS {
-        // struct link_map (link.h): l_addr, l_name, l_ld, l_next.
-        if word(object)? == bias {
-            return match word(object.wrapping_add(offset))? {
-                0 => Err("the module has no thread-local variables".to_owned()),
-                id => Ok(id),
-            };
-        }
-        object = word(object.wrapping_add(24))?;
-        if object == 0 {
-            break;
-        }
+    let objects = loader::objects(&world.memory, &world.modules.modules);
+    let object = objects.iter().find(|object| object.bias == bias);
+    let object = object.ok_or_else(|| "the loader does not know the module".to_owned())?;
+    match word(object.map.wrapping_add(offset))? {
+        0 => Err("the module has no thread-local variables".to_owned()),
+        id => Ok(id),
     }
-    Err("the loader does not know the module".to_owned())
-}
-
-/// The loader's list of objects: `r_map` of what the program's DT_DEBUG points to.
-fn first_object(world: &World) -> Option<u64> {
-    for (start, size) in world.modules.modules.iter().filter_map(|module| module.dynamic) {
-        for at in (0..size.min(1 << 16)).step_by(16) {
-            let entry = start.wrapping_add(at);
-            match word(entry).ok()? {
-                0 => break,
-                DT_DEBUG => match word(entry.wrapping_add(8)).ok()? {
-                    0 => {}
-                    debug => return word(debug.wrapping_add(8)).ok().filter(|map| *map != 0),
-                },
-                _ => {}
-            }
-        }
-    }
-    None
 }
 
 fn word(address: u64) -> Result<u64, String> {
