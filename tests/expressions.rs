@@ -78,7 +78,7 @@ fn without_hashes(text: &str) -> String {
 }
 
 /// Selects the frame of a function.
-fn select(client: &mut StructuredClient, function: &str) {
+pub(super) fn select(client: &mut StructuredClient, function: &str) {
     let level = client.data("bt")["frames"].as_array().expect("frames").iter().position(|frame| {
         frame["function"].as_str().is_some_and(|name| manhole_tests::compare::plain(name) == function)
     });

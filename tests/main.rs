@@ -11,6 +11,7 @@
 
 mod activation;
 mod bad_lines;
+mod by_value;
 mod calls;
 mod calls_aftermath;
 mod descriptors;

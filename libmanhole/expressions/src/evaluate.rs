@@ -29,6 +29,7 @@ mod members;
 mod names;
 mod native;
 mod numbers;
+mod objects;
 mod operators;
 mod overloads;
 mod pointers;

@@ -19,6 +19,8 @@ pub(crate) mod tests;
 #[cfg(all(fuzzing, not(test)))]
 pub(crate) mod tests;
 
+pub(crate) use definitions::short_name;
+
 use std::rc::Rc;
 
 use crate::access;
@@ -121,7 +123,7 @@ pub fn value(
 /// As [`value`], for one that stands behind its name: a pointer has no type before it, as in gdb's `info locals`.
 pub fn named(value: &Value, options: &Options, target: &mut dyn Target) -> Result<String, Stop> {
     let mut printer = Printer::new(value, None, options, target);
-    printer.print(value, Level::default())?;
+    printer.print(value, Level { follows_references: true, ..Level::default() })?;
     Ok(cut(printer.out))
 }
 

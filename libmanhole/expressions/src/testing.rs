@@ -122,6 +122,9 @@ impl Target for Fake {
         Ok(address)
     }
 
+    fn owns(&mut self, _: u64) -> bool {
+        false
+    }
     fn check(&mut self) -> Result<(), Stop> {
         match self.deadline {
             Some(deadline) if Instant::now() > deadline => Err(Stop::Error("interrupted".to_owned())),

@@ -24,6 +24,7 @@ use manhole_expressions::value::Value;
 use manhole_expressions::{Target, print};
 
 use super::session::Session;
+use crate::call::ALIGNMENT;
 use crate::debug::Look;
 use crate::sys::{own_memory, process};
 use crate::{memory, symbols};
@@ -155,15 +156,19 @@ impl Target for Inferior<'_, '_> {
             Some(_) => return Err(journal::astray()),
             None => {}
         }
-        let used: usize = self.session.strings.iter().map(|string| string.len()).sum();
-        if used.saturating_add(bytes.len()) > STRINGS {
-            return Err(Stop::Error(format!("the strings of this session take more than {} MiB", STRINGS >> 20)));
-        }
-        let kept = bytes.to_vec().into_boxed_slice();
-        let address = kept.as_ptr() as u64;
+        self.check_room(bytes.len())?;
+        let mut kept = vec![0; bytes.len().saturating_add(ALIGNMENT)].into_boxed_slice();
+        let start = kept.as_ptr() as usize;
+        let place = start.next_multiple_of(ALIGNMENT);
+        kept.iter_mut().skip(place.wrapping_sub(start)).zip(bytes).for_each(|(slot, byte)| *slot = *byte);
         self.session.strings.push(kept);
+        let address = place as u64;
         self.session.journal.add(Entry::Allocated(address))?;
         Ok(address)
+    }
+
+    fn owns(&mut self, address: u64) -> bool {
+        self.session.strings.iter().any(|string| string.as_ptr_range().contains(&(address as *const u8)))
     }
 
     fn check(&mut self) -> Result<(), Stop> {
@@ -172,6 +177,16 @@ impl Target for Inferior<'_, '_> {
 }
 
 impl Inferior<'_, '_> {
+    /// An error when the session has no room for so many bytes more in the process.
+    fn check_room(&self, bytes: usize) -> Result<(), Stop> {
+        let used: usize = self.session.strings.iter().map(|string| string.len()).sum();
+        if used.saturating_add(bytes) > STRINGS {
+            let most = STRINGS >> 20;
+            return Err(Stop::Error(format!("the strings and objects of this session take more than {most} MiB")));
+        }
+        Ok(())
+    }
+
     /// The name of a function of the program's that its debug information knows better than a symbol: which of several names it was given,
     /// and the parameters of C++'s `main(int, char**)`. A library's debug information is not opened for that.
     fn name_by_debug(&mut self, address: u64) -> Option<String> {

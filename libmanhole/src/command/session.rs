@@ -50,7 +50,7 @@ pub(crate) struct Session<'s> {
     pub(super) options: Options,
     /// `set memory force`.
     pub(super) force: bool,
-    /// The strings that expressions have put into the process.
+    /// The strings that expressions have put into the process, and the objects that its functions have returned.
     pub(super) strings: Vec<Box<[u8]>>,
     /// What the line has asked and done.
     pub(crate) journal: Journal,

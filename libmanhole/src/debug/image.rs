@@ -232,6 +232,13 @@ impl<'s> Image<'s> {
         self.stated_language(unit) == Some(gimli::DW_LANG_Mips_Assembler)
     }
 
+    /// The compiler of a unit, in its own words.
+    pub(super) fn producer(&self, unit: u32) -> Option<String> {
+        let header = self.unit(unit)?;
+        let root = self.entry(self.place(unit, header.header.root_offset().0))?;
+        self.string(&root, gimli::DW_AT_producer)
+    }
+
     fn stated_language(&self, unit: u32) -> Option<gimli::DwLang> {
         let header = self.unit(unit)?;
         let root = self.entry(self.place(unit, header.header.root_offset().0))?;

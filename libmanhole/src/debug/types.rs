@@ -14,6 +14,7 @@ use super::image::Image;
 use super::{Debug, Place};
 
 mod arrays;
+mod copies;
 mod enumerations;
 mod records;
 mod variants;
@@ -230,7 +231,11 @@ impl<'s> Debug<'s> {
         let says_so = chain.iter().any(|entry| entry.flag(gimli::DW_AT_prototyped));
         let is_c = chain.first().is_some_and(|entry| image.language(entry.place.unit) == Language::C);
         let is_prototyped = says_so || !is_c;
-        Type::Function(Function { returns, parameters, is_variadic, is_prototyped })
+        // What has its own name is called from elsewhere: by C's rules.
+        let is_of_rust = chain.first().is_some_and(|entry| image.language(entry.place.unit) == Language::Rust)
+            && (entry_is_a_type(chain)
+                || image.linkage(chain).is_some_and(|linkage| Some(linkage) != image.name(chain)));
+        Type::Function(Function { returns, parameters, is_variadic, is_prototyped, is_of_rust })
     }
 
     /// The definition of a record or an enum that is only declared where it was found; else itself.
@@ -311,6 +316,11 @@ fn of_dwarf(encoding: gimli::DwAte) -> Encoding {
         gimli::DW_ATE_UTF | gimli::DW_ATE_UCS => Encoding::Utf,
         _ => Encoding::Unsigned,
     }
+}
+
+/// Whether it is the type of pointers to functions, not a function.
+fn entry_is_a_type(chain: &[Entry<'_>]) -> bool {
+    chain.first().is_some_and(|entry| entry.tag == gimli::DW_TAG_subroutine_type)
 }
 
 /// The size and the encoding of a scalar type, read without describing it: typedefs and qualifiers are followed.

@@ -177,7 +177,8 @@ impl Evaluator<'_> {
 
     /// A function of which only the type that it returns is known.
     fn call_untyped(&mut self, address: u64, returns: TypeId, arguments: Vec<Value>) -> Answer {
-        let function = Function { returns, parameters: Vec::new(), is_variadic: false, is_prototyped: false };
+        let function =
+            Function { returns, parameters: Vec::new(), is_variadic: false, is_prototyped: false, is_of_rust: false };
         let type_id = self.intern(Type::Function(function));
         self.invoke(address, type_id, None, arguments)
     }
@@ -193,6 +194,12 @@ impl Evaluator<'_> {
     ) -> Answer {
         if !is_qualified && let Some(value) = self.native(object, name, &arguments)? {
             return Ok(value);
+        }
+        if self.variables.language == Language::Rust
+            && let Some((address, type_id, receiver)) = self.rust_method(object, name)?
+        {
+            let arguments = core::iter::once(receiver).chain(arguments).collect();
+            return self.invoke(address, type_id, None, arguments);
         }
         let methods = self.methods(object, name)?;
         if methods.is_empty() {
@@ -225,7 +232,7 @@ impl Evaluator<'_> {
         object: Option<&Value>,
         arguments: Vec<Value>,
     ) -> Answer {
-        let chosen = self.chosen(what, candidates, &arguments)?;
+        let chosen = self.chosen(what, candidates, object, &arguments)?;
         match chosen.way {
             Way::Address(address) => self.invoke(address, chosen.type_id, None, arguments),
             Way::Method { method, part, is_qualified } => {
@@ -351,9 +358,10 @@ impl Evaluator<'_> {
         if arguments.len() < parameters.len() {
             return error("Too few arguments in function call.");
         }
+        let mut made = Vec::new();
         for argument in arguments {
             let value = match parameters.next() {
-                Some(parameter) => self.argument(parameter, argument)?,
+                Some(parameter) => self.argument(parameter, argument, &mut made)?,
                 None => self.promoted_argument(argument)?,
             };
             values.push(value);
@@ -361,11 +369,13 @@ impl Evaluator<'_> {
         if self.types_only {
             return Ok(self.zero(function.returns));
         }
-        self.target.call(address, type_id, values)
+        let result = self.target.call(address, type_id, values)?;
+        self.destroy(made)?;
+        Ok(result)
     }
 
     /// An argument as a parameter of this type wants it.
-    fn argument(&mut self, parameter: TypeId, argument: Value) -> Answer {
+    fn argument(&mut self, parameter: TypeId, argument: Value, made: &mut Vec<(TypeId, u64)>) -> Answer {
         let (_, described) = self.stripped(parameter);
         if let Type::Reference { to, is_rvalue } = &*described {
             let argument = self.referent(argument)?;
@@ -378,6 +388,9 @@ impl Evaluator<'_> {
             return Ok(Value::new(parameter, address.to_le_bytes().to_vec()));
         }
         let value = self.cast(parameter, argument)?;
+        if matches!(&*described, Type::Record(_)) {
+            return self.object_to_pass(parameter, value, made);
+        }
         self.loaded(value)
     }
 }

@@ -1,9 +1,10 @@
 //! Rust's types, as its debug information describes them: boxes and slices are records with a pointer.
 
+use super::classes::path_of;
 use super::{Evaluator, error};
 use crate::access::{integer, is_signed, member};
-use crate::ast::Builtin;
-use crate::target::Stop;
+use crate::ast::{Builtin, Segment};
+use crate::target::{Found, Stop};
 use crate::types::{Base, Encoding, Language, MemberLocation, Record, Type, TypeId, VariantPart};
 use crate::value::Value;
 
@@ -44,6 +45,32 @@ impl Evaluator<'_> {
             return error(format!("the index {index} is outside of the slice, which has {length} elements"));
         }
         self.element(&pointer, index).map(Some)
+    }
+
+    /// The function that is an object's method, and the object as it takes it. Types do not tell of their methods.
+    pub(super) fn rust_method(&mut self, object: &Value, name: &str) -> Result<Option<(u64, TypeId, Value)>, Stop> {
+        let (_, described) = self.stripped(object.type_id);
+        let own = match &*described {
+            Type::Record(record) => record.name.clone(),
+            Type::Enumeration(enumeration) => enumeration.name.clone(),
+            _ => None,
+        };
+        let Some(own) = own else { return Ok(None) };
+        let mut path = path_of(&own);
+        path.segments.push(Segment { text: name.to_owned(), quoted: false });
+        let Found::Function { address, type_id, .. } = self.target.find(&path)? else { return Ok(None) };
+        let (_, function) = self.stripped(type_id);
+        let Type::Function(function) = &*function else { return Ok(None) };
+        let Some(receiver) = function.parameters.first() else { return Ok(None) };
+        let (_, wanted) = self.stripped(*receiver);
+        let receiver = match &*wanted {
+            Type::Pointer(_) => {
+                let address = self.standing(object)?;
+                Value::new(*receiver, address.to_le_bytes().to_vec())
+            }
+            _ => object.clone(),
+        };
+        Ok(Some((address, type_id, receiver)))
     }
 
     /// The member of exactly this name that is a part of the record.

@@ -40,6 +40,7 @@ impl Evaluator<'_> {
                         parameters: known,
                         is_variadic: *is_variadic,
                         is_prototyped,
+                        is_of_rust: self.variables.language == Language::Rust,
                     })
                 }
             };

@@ -17,6 +17,7 @@ fn method(name: &str, type_id: TypeId, linkage: &str) -> Method {
         type_id,
         is_static: false,
         is_artificial: false,
+        hidden: 1,
         virtual_slot: None,
         is_virtual: false,
         access: Access::Public,

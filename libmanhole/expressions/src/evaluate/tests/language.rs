@@ -111,6 +111,7 @@ pub(super) fn world() -> World {
         parameters: vec![char_pointer],
         is_variadic: true,
         is_prototyped: true,
+        is_of_rust: false,
     }));
     world.code("printf", printf, 0x4040);
     for (name, address, is_function) in [("nodebug", 0x1040, false), ("sqrt", 0x4050, true)] {
