@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use manhole_tests::victim::Host;
-use manhole_tests::{StructuredClient, place, requires, turn};
+use manhole_tests::{StructuredClient, place, requires, turn, victims};
 
 use super::expressions::comparable;
 
@@ -60,4 +60,51 @@ fn the_first_module_that_the_loader_asks_has_the_name() {
             assert_eq!(value(&mut client, "print (int)of_thread"), "9", "{name}");
         }
     }
+}
+
+/// A library's variables are each thread's own, which has none before it uses them; the number that a library has had is given to the next one.
+#[test]
+fn thread_locals_of_libraries_that_come_and_go() {
+    let _turn = turn::shared();
+    let program = victims::c_with("thread_locals", &["-O0", "-g"]);
+    let library = |number: usize| {
+        let flag = format!("-DLIBRARY={number}");
+        victims::c_with("thread_locals", &["-g", "-shared", "-fPIC", &flag]).display().to_string()
+    };
+    let mut victim = Host::new(program).options("timeout=5").ready();
+    let mut client = victim.structured();
+    let other = client.stacks().iter().find(|thread| thread.is_in("other")).expect("the second thread").tid;
+    let both = |client: &mut StructuredClient, name: &str| {
+        [value(client, &format!("print {name}")), value(client, &format!("thread {other} print {name}"))]
+    };
+    assert_eq!(both(&mut client, "own"), ["1", "11"]);
+    assert_eq!(both(&mut client, "of_unit"), ["2", "22"]);
+    assert_eq!(both(&mut client, "errno"), ["5", "33"]);
+    let unused = "has not used the thread-local variables of this module yet";
+    assert_eq!(victim.ask(&format!("open 1 {}", library(1))), "done");
+    assert!(both(&mut client, "of_library").iter().all(|answer| answer.ends_with(unused)));
+    assert_eq!(victim.ask("touch 1"), "done");
+    let [mine, theirs] = both(&mut client, "of_library");
+    assert!(mine == "1001" && theirs.ends_with(unused), "{mine} {theirs}");
+    // The second library has the number of the first one, whose block is gone.
+    assert_eq!(victim.ask("close 1"), "done");
+    assert_eq!(victim.ask(&format!("open 2 {}", library(2))), "done");
+    assert!(both(&mut client, "of_library").iter().all(|answer| answer.ends_with(unused)));
+    assert_eq!(victim.ask("touch 2"), "done");
+    assert_eq!(value(&mut client, "print of_library"), "1002");
+    // More than the threads' vectors have room for.
+    let last = 20;
+    for number in 3..=last {
+        assert_eq!(victim.ask(&format!("open {number} {}", library(number))), "done");
+    }
+    assert_eq!(victim.ask("close 2"), "done");
+    for number in 3..last {
+        assert_eq!(victim.ask(&format!("close {number}")), "done");
+    }
+    assert!(both(&mut client, "of_library").iter().all(|answer| answer.ends_with(unused)));
+    assert_eq!(victim.ask(&format!("touch {last}")), "done");
+    assert_eq!(value(&mut client, "print of_library"), "1020");
+    assert_eq!(both(&mut client, "own"), ["1", "11"]);
+    drop(client);
+    assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
