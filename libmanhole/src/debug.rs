@@ -29,6 +29,7 @@ mod functions;
 mod variables;
 mod lookup;
 mod spelling;
+mod canonical;
 mod types;
 mod index;
 mod remembered;

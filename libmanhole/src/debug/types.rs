@@ -11,7 +11,7 @@ use manhole_expressions::types::{Base, Encoding, Function, Language, Record, Typ
 
 use super::entry::Entry;
 use super::image::Image;
-use super::{Debug, Place};
+use super::{Debug, Place, canonical};
 
 mod arrays;
 mod copies;
@@ -197,7 +197,9 @@ impl<'s> Debug<'s> {
     /// The name with its scopes.
     fn full_name(&self, image: &Image<'s>, chain: &[Entry<'s>]) -> Option<String> {
         let name = image.name(chain)?;
-        Some(image.qualified(chain.last()?.place, &name))
+        let whole = image.qualified(chain.last()?.place, &name);
+        let is_cpp = chain.first().is_some_and(|entry| image.language(entry.place.unit) == Language::Cpp);
+        Some(if is_cpp { canonical::name(&whole).into_owned() } else { whole })
     }
 
     fn read_function(&mut self, image: &Image<'s>, chain: &[Entry<'s>]) -> Type {
