@@ -24,6 +24,7 @@ use types::Types;
 mod list;
 mod locals;
 mod location;
+mod entry_value;
 mod scopes;
 mod functions;
 mod variables;

@@ -80,6 +80,13 @@ impl Program {
         Program { directory, path, memory: Memory::new(), modules }
     }
 
+    /// What stands in the file of each segment, by its address when the program is mapped with this bias.
+    fn segments(&self, bias: u64) -> Vec<(u64, Vec<u8>)> {
+        let bytes = std::fs::read(&self.path).unwrap();
+        let file = object::read::elf::ElfFile64::<object::Endianness>::parse(&*bytes).unwrap();
+        file.segments().map(|segment| (segment.address() + bias, segment.data().unwrap().to_vec())).collect()
+    }
+
     fn look<'a, 's>(&'a self, files: &'a RefCell<Symbols<'s>>) -> Look<'a, 's> {
         Look { modules: &self.modules, memory: &self.memory, files, stop: &never }
     }
