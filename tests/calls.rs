@@ -268,6 +268,19 @@ fn what_a_line_starts_has_the_signals_of_the_process() {
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
 
+/// What the program's own calls go to, a line's go to as well: the descriptor of the manhole is closed by neither.
+#[test]
+fn what_takes_the_place_of_the_c_library_s_does_so_for_a_line() {
+    let _turn = turn::shared();
+    let victim = Host::new(victims::c("printer")).ready();
+    let mut client = victim.structured();
+    let open = || manhole_tests::victim::descriptors_of(victim.pid());
+    let is_ours = |(number, what): &(i32, String)| *number >= 200 && what.starts_with("socket:");
+    let ours = open().into_iter().find(is_ours).expect("our descriptor").0;
+    assert_eq!(value(&mut client, &format!("(int)close({ours})")), "-1");
+    assert!(open().iter().any(|(number, _)| *number == ours));
+}
+
 /// A program that a line executes in the place of this one can be ended by SIGTERM.
 #[test]
 fn a_program_that_follows_has_the_signals_of_the_process() {

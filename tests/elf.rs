@@ -76,7 +76,7 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
 }
 
 /// What takes the place of the C library's: processes, threads, descriptors, signals, credentials, namespaces.
-const INTERPOSED: [&str; 51] = [
+const INTERPOSED: [&str; 53] = [
     "fork",
     "forkpty",
     "daemon",
@@ -99,6 +99,8 @@ const INTERPOSED: [&str; 51] = [
     "execle",
     "thrd_create",
     "syscall",
+    "prctl",
+    "chroot",
     "close",
     "dup2",
     "dup3",

@@ -1,6 +1,11 @@
 //! Hosts with habits that a preloaded agent must not disturb, each while dumps go on.
 
+mod clients;
+mod ends;
+mod failures;
+mod filters;
 mod handler_stacks;
+mod moves;
 mod users;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 
 use manhole_tests::victim::{Host, Victim, descriptors_of};
-use manhole_tests::{TextClient, place, requires, turn, victims};
+use manhole_tests::{PATIENCE, TextClient, place, requires, turn, victims, wait_for};
 
 fn plain() -> Victim {
     Host::new(victims::c("closer")).arg("plain").ready()
@@ -141,7 +141,10 @@ fn other_users_are_refused() {
     let (got, _) = greeting_as("65534", &victim);
     assert_eq!(got, "", "nobody got in");
     let log = victim.log_with("UID:65534");
-    assert!(log.contains("Can't accept client with PID:"), "{log}");
+    assert!(log.contains("SuspiciousClient: Can't accept client with PID:"), "{log}");
+    wait_for("it to wait again", PATIENCE, || {
+        (victim.log().matches("Waiting for new connection").count() == 2).then_some(())
+    });
     let (got, errors) = greeting_as("1", &victim);
     assert!(got.contains("ThreadID="), "its own user was refused: {got} {errors} {}", victim.log());
     let (_, greeting) = victim.text();

@@ -100,7 +100,7 @@ fn why_fork_is_not_patched() {
     let victim = victim(&format!("verbose=True, socket_path='{path}'"));
     TextClient::connect(path.as_ref()).end();
     let log = log_after(&victim, 1);
-    assert_eq!(log[0], format!("Not patching fork, forkpty and daemon. Using user socket path {path}"));
+    assert_eq!(log[0], format!("Not patching os.fork and os.forkpty. Using user socket path {path}"));
     assert_eq!(log[1], format!("Manhole UDS path: {path}"));
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use manhole_tests::pythons::{pythons, pythons_with_the_lock};
 use manhole_tests::victim::{Host, Victim, socket_of};
-use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, tasks, turn, venv, victims, wait_for};
+use manhole_tests::{PATIENCE, StructuredClient, TextClient, tasks, turn, venv, victims, wait_for};
 use serde_json::json;
 
 fn victim(python: &Path, options: &str) -> Victim {
@@ -74,6 +74,42 @@ fn lines_are_the_interpreters() {
         assert_eq!(names, "['dump_stacktraces', 'i', 'k', 'os', 'socket', 'sys', 'traceback']\n", "{what}");
         assert!(client.end().ends_with("\nnow exiting ManholeConsole...\n"), "{what}");
         leaves_nothing(&mut victim);
+    }
+}
+
+/// A program may have a function of that name for all its modules, which translates texts (gettext.install).
+#[test]
+fn the_last_value_is_the_consoles() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let what = python.display();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        client.run("import builtins; builtins._ = len");
+        assert_eq!(client.run("_('text')"), "4\n", "{what}");
+        assert_eq!(client.run("_ + 1, builtins._ is len"), "(5, True)\n", "{what}");
+        client.run("Odd = type('Odd', (), {'__repr__': lambda self: 1/0})");
+        assert!(client.run("Odd()").ends_with("ZeroDivisionError: division by zero\n"), "{what}");
+        assert_eq!(client.run("None"), "", "{what}");
+        client.end();
+        leaves_nothing(&mut victim);
+        let (mut client, _) = victim.text();
+        assert_eq!(client.run("import builtins; del builtins._"), "", "{what}");
+    }
+}
+
+/// A program that has been packed with what it imports itself, and no more.
+#[test]
+fn without_a_part_of_the_standard_library() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import sys; sys.modules['code'] = None; print('ready', flush=True); sys.stdin.read()";
+    for python in pythons() {
+        let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (mut client, greeting) = victim.text();
+        let reason = "the console could not be made in the interpreter: ";
+        assert!(greeting.contains(reason) && greeting.contains("code"), "{}: {greeting}", python.display());
+        assert_eq!(client.run("6 * 7"), "$1 = 42\n", "{}", python.display());
+        assert!(client.run("py-bt").contains("in <module>"), "{}", python.display());
     }
 }
 
@@ -214,28 +250,39 @@ fn when_the_lock_does_not_come() {
 #[test]
 fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
     let _turn = turn::shared();
+    // Where the processor has much else to do, the thread for a line may not be had in time, nor the lock.
+    let is_run = |client: &mut StructuredClient, line: &str, answer: &str| {
+        wait_for("a line to be run", PATIENCE, || (client.run_through(line).0 == answer).then_some(()));
+    };
     for python in pythons_with_the_lock() {
+        let what = python.display();
         let mut victim = victim(&python, "verbose=True, gil_timeout=0.1");
         assert_eq!(victim.ask("stuck"), "stuck");
         // No more than one worker waits, however many sessions there are, and lines in one.
         for _ in 0..10 {
             let mut client = victim.structured();
             let id = client.ask(json!({"greet": true}));
-            assert!(client.answer(id).text.contains("has not come within"));
+            let text = client.answer(id).text;
+            assert!(text.contains("has not come within") || text.contains("cannot be called now"), "{what}: {text}");
         }
         let workers = tasks::of(victim.pid()).into_iter().filter(|task| task.field("Name") == "Manhole-worker").count();
-        assert_eq!(workers, 1, "{}", python.display());
+        assert!(workers <= 1, "{what}: {workers}");
         victim.log_with("Cleaned up.");
         assert_eq!(victim.ask(""), "free");
         leaves_nothing(&mut victim);
         let mut client = victim.structured();
-        assert_eq!(client.run_through("1 + 1"), ("2\n".to_owned(), String::new()), "{}", python.display());
+        is_run(&mut client, "1 + 1", "2\n");
         assert_eq!(victim.ask("stuck"), "stuck");
         for _ in 0..10 {
-            assert!(client.run("print('never')").message.contains("The line was not run."));
+            let message = client.run("print('never')").message;
+            assert!(
+                message.contains("The line was not run.") || message.contains("cannot be called now"),
+                "{what}: {message}"
+            );
         }
         assert_eq!(victim.ask(""), "free");
-        assert_eq!(client.run_through("print(6 * 7)").0.replace("free\n", ""), "42\n");
+        client.run_through("'what the program has said'");
+        is_run(&mut client, "print(6 * 7)", "42\n");
     }
 }
 
@@ -467,28 +514,6 @@ fn children_of_multiprocessing() {
     }
 }
 
-#[test]
-fn the_interpreter_ends_while_a_client_is_there() {
-    let _turn = turn::shared();
-    for python in pythons() {
-        let mut waiting = victim(&python, "verbose=True");
-        let (mut client, _) = waiting.text();
-        assert_eq!(client.run("1 + 1"), "2\n");
-        assert_eq!(waiting.ask("end"), "END");
-        assert_eq!(client.run("6 * 7"), "END\n42\n", "{}: it waits for the client", python.display());
-        client.send(b"exit()\n").unwrap();
-        client.until_end();
-        assert_eq!(waiting.line(), "atexit", "{}", python.display());
-        assert!(waiting.ended().success());
-        let mut daemon = victim(&python, "verbose=True, daemon_connection=True");
-        let (mut client, _) = daemon.text();
-        assert_eq!(client.run("1 + 1"), "2\n");
-        client.send(b"import time; time.sleep(1000)\n").unwrap();
-        daemon.say("end");
-        assert!(daemon.ended_within(Duration::from_secs(5)).success(), "{}", python.display());
-    }
-}
-
 /// A program whose only thread never waits for anything, or in a call that has no time limit: that thread has to create the console's.
 #[test]
 fn a_single_thread_wherever_it_is() {
@@ -568,86 +593,4 @@ fn lines_that_are_run_and_not_answered() {
         assert_eq!(client.until_end(), "");
         victim.log_with("Exiting exec loop.");
     }
-}
-
-#[test]
-fn other_threads_output_comes_and_goes_where_it_belongs() {
-    let _turn = turn::shared();
-    for python in pythons() {
-        let mut victim = victim(&python, "verbose=True");
-        let (mut client, _) = victim.text();
-        assert_eq!(victim.ask("print"), "printed");
-        assert_eq!(client.until("printed\n"), "printed\n", "{}", python.display());
-        assert_eq!(client.run("1 + 1"), "2\n");
-        assert_eq!(victim.ask("print"), "printed");
-        assert_eq!(client.until("printed\n"), "printed\n", "{}", python.display());
-        assert!(client.end().ends_with("ManholeConsole...\n"));
-        victim.log_with("Cleaned up.");
-        assert_eq!(victim.ask("print"), "printed");
-        let mut limited = self::victim(&python, "redirect='thread'");
-        let (mut client, _) = limited.text();
-        assert_eq!(client.run("print('a' * 200000)"), "a".repeat(200_000) + "\n");
-        assert_eq!(limited.ask("print"), "printed");
-        assert_eq!(client.run("1/0").lines().last(), Some("ZeroDivisionError: division by zero"));
-    }
-}
-
-#[test]
-fn without_redirection() {
-    let _turn = turn::shared();
-    let python = Path::new("/usr/bin/python3");
-    let mut off = victim(python, "redirect='off'");
-    let (mut client, _) = off.text();
-    assert_eq!(client.run("print('here', flush=True)"), "");
-    assert_eq!(off.line(), "here");
-    let kept = victim(python, "redirect_stderr=False");
-    let (mut client, _) = kept.text();
-    assert_eq!(client.run("print('e', file=sys.stderr)"), "");
-    assert!(kept.log_with("e\n").contains('e'));
-    // The console's own words come all the same.
-    assert!(client.run("1/0").contains("ZeroDivisionError"));
-}
-
-/// With the library preloaded, and what python-manhole's users set.
-fn with_python_manhole(program: impl AsRef<std::ffi::OsStr>, text: &str) -> Host {
-    Host::without_manhole(program).env("LD_PRELOAD", place::library()).env("PYTHONMANHOLE", text)
-}
-
-#[test]
-fn what_is_set_for_python_manhole_holds_in_a_python() {
-    let _turn = turn::shared();
-    for python in some_pythons() {
-        let start = |text: &str| with_python_manhole(&python, text).arg(victims::script("python_console.py")).ready();
-        let victim = start("locals={'k': 'a text', 'n': 3}, redirect_stderr=False");
-        let (mut client, _) = victim.text();
-        assert_eq!(client.run("k, n"), "('a text', 3)\n", "{}", python.display());
-        assert_eq!(client.run("print('e', file=sys.stderr)"), "");
-        victim.log_with("Manhole UDS path: /tmp/manhole-");
-        let oneshot = start("oneshot_on='USR2'");
-        assert!(!oneshot.socket().exists());
-        oneshot.signal(nix::sys::signal::Signal::SIGUSR2);
-        let (mut client, _) = oneshot.text();
-        assert!(client.run("%info threads").contains("Manhole"));
-        client.end();
-        let mut wrong = start("foo=1");
-        assert!(!wrong.socket().exists());
-        assert!(wrong.log_with("\n").starts_with("Failed to manhole.install(foo=1): "), "{}", wrong.log());
-        assert_eq!(wrong.ask("print"), "printed");
-    }
-}
-
-#[test]
-fn what_is_set_for_python_manhole_means_nothing_elsewhere() {
-    let _turn = turn::shared();
-    let mut shell = with_python_manhole("sh", "foo=1").args(["-c", "echo ready; read line; echo $line"]).ready();
-    let (mut client, _) = shell.text();
-    assert!(client.run("6 * 7").contains("42"));
-    drop(client);
-    assert_eq!(shell.ask("on"), "on");
-    // MANHOLE wins where both are set.
-    let python = Path::new("/usr/bin/python3");
-    let both = Host::new(python).env("PYTHONMANHOLE", "foo=1").arg(victims::script("python_console.py"));
-    let victim = both.options("locals={'k': '6 * 7'}").ready();
-    let (mut client, _) = victim.text();
-    assert_eq!(client.run("k"), "42\n");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use manhole_tests::pythons::pythons_with_the_lock;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{PATIENCE, TextClient, turn, victims, wait_for};
+use manhole_tests::{PATIENCE, TextClient, requires, turn, victims, wait_for};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -53,6 +53,45 @@ fn with_audit_hooks() {
     }
 }
 
+/// readline is a matter of the program's terminal, and the program's to import; its input and its SIGINT are its own.
+#[test]
+fn the_terminal_stays_the_programs() {
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        let loaded = "[name for name in ('readline', 'rlcompleter', 'pdb') if name in sys.modules]";
+        assert_eq!(client.run(loaded), "[]\n", "{what}");
+        pdb(&mut client, "%pdb");
+        for command in ["interact", "debug 1"] {
+            assert!(pdb(&mut client, command).starts_with("*** not here: "), "{what}: {command}");
+        }
+        assert_eq!(client.run("q"), "", "{what}");
+        assert_eq!(client.run(loaded), "[]\n", "{what}");
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
+/// One of these ends the process when something is done in the place of another thread.
+#[test]
+fn in_a_debug_build() {
+    let _turn = turn::shared();
+    const PYTHON: &str = "/usr/bin/python3-dbg";
+    if !requires::installed_file(PYTHON, "python3-dbg") {
+        return;
+    }
+    let mut victim = victim(Path::new(PYTHON), "verbose=True");
+    let (mut client, _) = victim.text();
+    let version = client.run("sys.version_info >= (3, 12)");
+    let answer = client.run("%pdb");
+    assert!(answer.contains("a debug build of Python before 3.12") || version == "True\n", "{answer}");
+    assert_eq!(client.run("6 * 7"), "42\n");
+    client.end();
+    runs_on(&mut victim, PYTHON);
+}
+
 #[test]
 fn a_thread_is_stopped_and_runs_on() {
     let _turn = turn::shared();
@@ -97,6 +136,24 @@ fn a_thread_is_stopped_and_runs_on() {
         }
         runs_on(&mut victim, &what);
         assert!(client.run("%pdb nobody at all").contains("no thread nobody at all"), "{what}");
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
+#[test]
+fn a_loop_in_one_line() {
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        for _ in 0..2 {
+            let stopped = pdb(&mut client, "%pdb in one line");
+            assert!(stopped.contains("select.select([], [], [], 0.01)"), "{what}: {stopped}");
+            assert!(pdb(&mut client, "w").contains("in_one_line()"), "{what}");
+            assert_eq!(client.run("q"), "", "{what}");
+        }
         client.end();
         runs_on(&mut victim, &what);
     }

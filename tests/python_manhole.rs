@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use manhole_tests::pythons::pythons;
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{PATIENCE, place, turn, venv, victims, wait_for};
 
@@ -97,8 +98,8 @@ const LINES: &[&[u8]] = &[
 const OTHERWISE: &[(&[u8], &str, &str)] = &[
     (
         b"sys.stdin\n",
-        ">>> <_io.TextIOWrapper name=0 encoding='utf-8'>\n>>> \nnow exiting ManholeConsole...\n",
-        "standard input itself leads to the client while a line runs",
+        ">>> <_io.TextIOWrapper encoding='utf-8'>\n>>> \nnow exiting ManholeConsole...\n",
+        "there it is a socket, here descriptor 0 from then on that a line reads",
     ),
     (
         b"\xff\n1\n",
@@ -216,4 +217,48 @@ fn the_exec_handler() {
         let log = victim.log_with("Exiting exec loop.");
         assert!(log.contains("Running: \"print('a', k, flush=True)\\n\"."), "{log}");
     }
+}
+
+/// With the library preloaded, and what python-manhole's users set.
+fn with_python_manhole(program: impl AsRef<std::ffi::OsStr>, text: &str) -> Host {
+    Host::without_manhole(program).env("LD_PRELOAD", place::library()).env("PYTHONMANHOLE", text)
+}
+
+#[test]
+fn what_is_set_for_python_manhole_holds_in_a_python() {
+    let _turn = turn::shared();
+    for python in [pythons().first(), pythons().last()].into_iter().flatten() {
+        let start = |text: &str| with_python_manhole(python, text).arg(victims::script("python_console.py")).ready();
+        let victim = start("locals={'k': 'a text', 'n': 3}, redirect_stderr=False");
+        let (mut client, _) = victim.text();
+        assert_eq!(client.run("k, n"), "('a text', 3)\n", "{}", python.display());
+        assert_eq!(client.run("print('e', file=sys.stderr)"), "");
+        victim.log_with("Manhole UDS path: /tmp/manhole-");
+        let oneshot = start("oneshot_on='USR2'");
+        assert!(!oneshot.socket().exists());
+        oneshot.signal(nix::sys::signal::Signal::SIGUSR2);
+        let (mut client, _) = oneshot.text();
+        assert!(client.run("%info threads").contains("Manhole"));
+        client.end();
+        let mut wrong = start("foo=1");
+        assert!(!wrong.socket().exists());
+        assert!(wrong.log_with("\n").starts_with("Failed to manhole.install(foo=1): "), "{}", wrong.log());
+        assert_eq!(wrong.ask("print"), "printed");
+    }
+}
+
+#[test]
+fn what_is_set_for_python_manhole_means_nothing_elsewhere() {
+    let _turn = turn::shared();
+    let mut shell = with_python_manhole("sh", "foo=1").args(["-c", "echo ready; read line; echo $line"]).ready();
+    let (mut client, _) = shell.text();
+    assert!(client.run("6 * 7").contains("42"));
+    drop(client);
+    assert_eq!(shell.ask("on"), "on");
+    // MANHOLE wins where both are set.
+    let python = Path::new("/usr/bin/python3");
+    let both = Host::new(python).env("PYTHONMANHOLE", "foo=1").arg(victims::script("python_console.py"));
+    let victim = both.options("locals={'k': '6 * 7'}").ready();
+    let (mut client, _) = victim.text();
+    assert_eq!(client.run("k"), "42\n");
 }

@@ -128,6 +128,22 @@ fn as_python_manhole_prints_them() {
     client.end();
 }
 
+/// It costs no more than its own end.
+#[test]
+fn a_name_that_is_longer_than_what_is_read() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let victim = victim(&python, &["long"]);
+        let stacks = ours(&mut victim.structured(), "py-bt all");
+        let cut = format!("{}…", "n".repeat(4096));
+        let is_it = |stack: &&Stack| stack.iter().any(|(.., function)| *function == cut);
+        let stack = stacks.values().find(is_it).unwrap_or_else(|| panic!("{python:?}: no such name in {stacks:?}"));
+        let functions: Vec<&str> = stack.iter().map(|(.., function)| function.as_str()).collect();
+        let place = functions.iter().position(|function| *function == cut).unwrap_or_default();
+        assert_eq!(functions[place - 1..place + 4], ["wait", &cut, "<module>", "<lambda>", "run"], "{python:?}");
+    }
+}
+
 /// A thread that calls and returns all the time: what is said of it is one of its two states, or marked.
 #[test]
 fn a_thread_that_never_rests() {

@@ -153,9 +153,11 @@ fn on_and_tee_and_off() {
         client.until("for the client\n");
         act(&mut victim, "error to stderr");
         client.until("to stderr\n");
-        // A child of fork has its own output back, one of posix_spawn has what it was given.
+        // A child of fork or vfork has its own output back, one of posix_spawn has what it was given.
         act(&mut victim, "fork child");
         assert_eq!(victim.line(), "child");
+        act(&mut victim, "vfork echo executed");
+        assert_eq!(victim.line(), "executed");
         act(&mut victim, "spawn echo spawned");
         client.until("spawned\n");
         assert!(client.run("redirect tee").contains("redirect is tee"));
@@ -324,6 +326,63 @@ fn a_program_that_was_started_meanwhile_writes_on() {
         client.leave();
         assert_eq!(victim.line_that_starts("late"), "late");
         victim.log_with("status=0");
+    }
+}
+
+#[test]
+fn what_others_print_while_a_line_runs_goes_where_it_belongs_too() {
+    let _turn = turn::shared();
+    const SIZE: usize = 64 << 20;
+    let mut victim = printer("threads", "timeout=60");
+    let mut client = Bytes::connect(&victim);
+    // A line's own output is the client's alone, also beside threads that write elsewhere.
+    for n in 0..50 {
+        let text = client.run(&format!("call (long)write(1, \"of the line {n}\\n\", {})", 13 + n.to_string().len()));
+        assert!(text.contains(&format!("of the line {n}\n")), "{text}");
+        act(&mut victim, &format!("error {n}"));
+    }
+    let text = client.run("call (int)system(\"echo of its program\")");
+    assert!(text.contains("of its program\n"), "{text}");
+    // And the process's own is never lost. What is written as a line ends may be overtaken.
+    victim.say(&format!("burst {SIZE}"));
+    let mut got = Vec::new();
+    while got.len() < SIZE / 64 {
+        if got.len() % 4096 == 0 {
+            client.send("call (int)usleep(20000)");
+        }
+        got.push(victim.line());
+    }
+    got.sort_unstable();
+    for (number, line) in got.iter().enumerate() {
+        assert_eq!(*line, format!("{number:062}-"));
+    }
+    act(&mut victim, "say the end");
+    assert_eq!(victim.line(), "the end");
+    let text = String::from_utf8_lossy(&client.leave()).into_owned();
+    assert!(text.matches(" = 0\n").count() >= SIZE / 64 / 4096, "{}", tail(text.as_bytes()));
+    let shown = text.lines().filter(|line| line.len() == 63 && line.ends_with('-')).count();
+    assert!(shown > 0, "the client sees what was printed meanwhile");
+}
+
+/// Not the pipe, whose reader ends with the process: a program that writes to it would die of SIGPIPE.
+#[test]
+fn a_program_that_is_executed_has_its_own_output() {
+    let _turn = turn::shared();
+    for threads in ["thread=True", "thread='auto'"] {
+        for (function, words) in
+            [("execl", "5 yes"), ("execlp", "4 yes"), ("execle", "1 yes"), ("execve", "0 yes"), ("execvp", "0 yes")]
+        {
+            let options = format!("children=False, {threads}");
+            let mut victim = Host::new(victims::c("printer")).options(options).env("HERE", "yes").ready();
+            let mut client = Bytes::connect(&victim);
+            client.run("redirect on");
+            let line = "echo $# $HERE; echo status=$? high=$(ls /proc/$$/fd | grep ^9..) >&2";
+            victim.say(&format!("{function} {line}"));
+            client.until("not executed\n");
+            assert_eq!(victim.line(), words, "{function}");
+            assert_eq!(victim.log_with("high="), "status=0 high=\n", "{function}");
+            assert!(victim.finish().1.success(), "{function}");
+        }
     }
 }
 

@@ -10,11 +10,13 @@
 mod births;
 mod credentials;
 mod descriptors;
+mod filters;
 mod forks;
 mod interface;
 mod namespaces;
 mod preload;
 mod programs;
+mod roots;
 mod signals;
 mod threads;
 

@@ -13,8 +13,9 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::sys::{lock::Lock, mapping, process};
+use crate::sys::{lock::Lock, mapping};
 
 /// Slabs have this size and alignment: the slab of a block is found by its address.
 const SLAB: usize = 32 * 1024;
@@ -247,19 +248,25 @@ unsafe impl GlobalAlloc for Arena {
 
 /// Lets a failed allocation end where it harms nobody: Rust's own answer to one is to abort the process.
 ///
-/// The agent's thread stops for ever, its clients see the end; the host runs on. A constructor or fork child allocates so
+/// [`when_exhausted`] says what is done on the agent's thread; the host runs on. A constructor or fork child allocates so
 /// little that the slab which [`reserve`] has made covers it.
 fn given(address: *mut u8) -> *mut u8 {
-    if address.is_null() && crate::state::on_agent_thread() {
-        crate::log::problem(format_args!("out of memory: the manhole is off"));
-        crate::state::turn_off();
-        let _ = crate::hand::put_back();
-        crate::sys::fd::abandon();
-        loop {
-            process::sleep(core::time::Duration::from_secs(1 << 30));
-        }
+    if address.is_null()
+        && let Some(end) = NonNull::new(EXHAUSTED.load(Ordering::Acquire))
+    {
+        // SAFETY: only `when_exhausted` writes there, and a function's address.
+        let end = unsafe { core::mem::transmute::<*mut (), fn()>(end.as_ptr()) };
+        end();
     }
     address
+}
+
+/// The function of [`when_exhausted`].
+static EXHAUSTED: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+/// Says what is called when there is no memory for an allocation. It does not return on a thread that has no other way out.
+pub(crate) fn when_exhausted(end: fn()) {
+    EXHAUSTED.store(end as *mut (), Ordering::Release);
 }
 
 /// Makes sure that small allocations will work: an error here means that the agent stays off.

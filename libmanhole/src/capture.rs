@@ -79,7 +79,9 @@ impl Thread {
 
 /// Takes the thread if it can be taken now. `None`: it has gone.
 fn first_look(task: &Task, modules: &Modules, insist: bool, chains: Chains<'_>) -> Option<Thread> {
-    let identity = task.identity()?;
+    let Some(identity) = task.identity() else {
+        return process::has_thread(task.tid()).then(|| unknown(task, chains));
+    };
     let own = task.tid() == state::agent() || task.tid() == thread::hand();
     let mut thread = Thread {
         tid: task.tid(),
@@ -120,6 +122,18 @@ fn first_look(task: &Task, modules: &Modules, insist: bool, chains: Chains<'_>) 
         is_over(&task.identity()?, &mut thread);
     }
     Some(thread)
+}
+
+/// A thread of which the kernel tells nothing more than that it is there.
+fn unknown(task: &Task, chains: Chains<'_>) -> Thread {
+    Thread {
+        tid: task.tid(),
+        name: String::new(),
+        state: State::Unknown,
+        own: false,
+        chain: chains(task.tid()),
+        capture: Err("its state cannot be read".to_owned()),
+    }
 }
 
 /// What a thread was doing when a signal came that holds it: its handler has left all registers, and what lies above its stack pointer stays

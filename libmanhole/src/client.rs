@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::sys::fd::Fd;
 use crate::sys::socket::{self, Peer};
 use crate::sys::{self, Errno, process};
-use crate::{redirect, state, wire};
+use crate::{log, redirect, state, wire};
 
 /// The longest line that is accepted, in bytes.
 const LINE: usize = 1 << 20;
@@ -366,7 +366,10 @@ impl Client {
                 }
                 Err(Errno(libc::EINTR)) => {}
                 Err(Errno(libc::EAGAIN)) => return,
-                Err(_) => {
+                Err(error) => {
+                    if !matches!(error, Errno(libc::EPIPE | libc::ECONNRESET)) {
+                        log::problem(format_args!("cannot send to the client ({error}): it is sent away"));
+                    }
                     self.gone.set(true);
                     return;
                 }

@@ -8,21 +8,23 @@
 //! The host's table is a place where everything may be closed and used again: the descriptor is believed only while it is
 //! the socket that was made.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+mod kept;
+
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use core::time::Duration;
 
 use crate::listener::{Failure, Listener};
-use crate::sys::fd::{self, Fd};
+use crate::sys::fd::Fd;
 use crate::sys::signal::{self, Action, Set, Silence};
-use crate::sys::{host_fd, socket, timer};
+use crate::sys::{host_fd, proc_root, socket, timer};
 use crate::{interrupted, state};
+use kept::Kept;
 
-/// The listening socket's number in the host's table; -1 for none.
-static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
+/// The listening socket.
+static SOCKET: Kept = Kept::none();
 
-/// The socket's device and inode, by which it is known.
-static DEVICE: AtomicU64 = AtomicU64::new(0);
-static INODE: AtomicU64 = AtomicU64::new(0);
+/// The file system of proc(5), for a process that has gone to a root which may have none.
+static PROC: Kept = Kept::none();
 
 /// The signal that wakes the manhole; 0 while it has none.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
@@ -32,9 +34,6 @@ static TIMER: AtomicI32 = AtomicI32::new(-1);
 
 /// The signals to choose from. SIGURG first: terminals send the other one.
 const CANDIDATES: [i32; 2] = [libc::SIGURG, libc::SIGWINCH];
-
-/// Numbers from here on are tried first: hosts expect to get the low ones, and the kernel's table stays small.
-const HIGH: i32 = 200;
 
 /// Why the manhole cannot listen without a thread.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,23 +52,15 @@ pub(crate) fn listen(entry: Entry, blocked: Set) -> Result<(), Obstacle> {
     // One that a thread of ours has left behind.
     close();
     let listener = Listener::bind(state::settings()).map_err(Obstacle::NoSocket)?;
-    let fd = out_of_the_way(listener.into_socket());
-    let identity = fd.stat().map_err(Obstacle::Kernel)?.identity;
-    DEVICE.store(identity.0, Ordering::Release);
-    INODE.store(identity.1, Ordering::Release);
+    let fd = Kept::out_of_the_way(listener.into_socket());
+    SOCKET.know(&fd).map_err(Obstacle::Kernel)?;
     socket::call_on_connection(fd.number(), signal).map_err(Obstacle::Kernel)?;
-    DESCRIPTOR.store(fd.into_number(), Ordering::Release);
+    SOCKET.keep(fd);
     Ok(())
 }
 
 /// What the kernel calls when the signal comes.
 pub(crate) type Entry = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
-
-/// Moves a new descriptor to a high number, where the host's limit allows one.
-fn out_of_the_way(fd: Fd) -> Fd {
-    let higher = [HIGH, 20, 3].into_iter().find_map(|lowest| fd::duplicate_from(fd.number(), lowest).ok());
-    higher.unwrap_or(fd)
-}
 
 /// Listens after `delay`: a timer's signal will call. In a freshly forked child.
 pub(crate) fn listen_later(entry: Entry, blocked: Set, delay: Duration) -> Result<(), Obstacle> {
@@ -148,63 +139,71 @@ pub(crate) fn keep_a_signal(entry: Entry, blocked: Set) -> bool {
     if signal == old {
         return true;
     }
-    match intact_descriptor() {
+    match SOCKET.intact() {
         Some(fd) => socket::call_on_connection(fd, signal).is_ok(),
         None => true,
     }
 }
 
-/// The number of the socket in the host's table, while it is there.
+/// The number of the socket in the host's table, while it is there; -1 for none.
 pub(crate) fn descriptor() -> i32 {
-    DESCRIPTOR.load(Ordering::Acquire)
+    SOCKET.number()
 }
 
-/// Whether `fd` is our socket in the table of the calling thread, which may be inside vfork.
+/// The numbers of all that is ours in the host's table; -1 for none.
+pub(crate) fn numbers() -> [i32; 2] {
+    [SOCKET.number(), PROC.number()]
+}
+
+/// Which of ours `fd` is in the table of the calling thread, which may be inside vfork.
+fn owned(fd: i32) -> Option<&'static Kept> {
+    let kept = [&SOCKET, &PROC].into_iter().find(|kept| fd >= 0 && kept.number() == fd)?;
+    (state::is_of_this_process() && kept.intact().is_some()).then_some(kept)
+}
+
+/// Whether `fd` is ours.
 pub(crate) fn owns(fd: i32) -> bool {
-    fd >= 0 && fd == DESCRIPTOR.load(Ordering::Acquire) && state::is_of_this_process() && intact_descriptor().is_some()
-}
-
-/// The descriptor, if it still is the socket.
-fn intact_descriptor() -> Option<i32> {
-    let fd = DESCRIPTOR.load(Ordering::Acquire);
-    let is_ours = fd >= 0 && fd::stat_of(fd).is_ok_and(|stat| stat.identity == socket_identity());
-    is_ours.then_some(fd)
-}
-
-/// What the descriptor's own inode is, which is not that of the file (unix(7)): noted when it was made.
-fn socket_identity() -> (u64, u64) {
-    (DEVICE.load(Ordering::Acquire), INODE.load(Ordering::Acquire))
+    owned(fd).is_some()
 }
 
 /// Whether the socket and its name are there; asked when a signal has come without a client.
 pub(crate) fn is_intact() -> bool {
-    intact_descriptor().is_some() && crate::listener::is_own_intact()
+    SOCKET.intact().is_some() && crate::listener::is_own_intact()
 }
 
-/// Whether a client waits at the door.
+/// Whether a client waits at the door, or may.
 pub(crate) fn has_client() -> bool {
-    intact_descriptor().is_some_and(|fd| socket::has_connection(fd).unwrap_or(false))
+    SOCKET.intact().is_some_and(|fd| socket::has_connection(fd).unwrap_or(true))
 }
 
-/// Moves the socket to another number: the host wants this one for itself.
+/// Moves what is ours to another number: the host wants this one for itself.
 pub(crate) fn make_room(wanted: i32) {
-    if !owns(wanted) {
+    if let Some(kept) = owned(wanted) {
+        kept.make_room(wanted);
+    }
+}
+
+/// The host is about to go to another root: keeps the file system of proc(5), which may not be there.
+pub(crate) fn keep_proc() {
+    if PROC.intact().is_some() {
         return;
     }
-    if let Ok(moved) = fd::duplicate_from(wanted, HIGH.max(wanted + 1)).or_else(|_| fd::duplicate_from(wanted, 3)) {
-        DESCRIPTOR.store(moved.into_number(), Ordering::Release);
+    let Ok(fd) = proc_root::open() else { return };
+    let fd = Kept::out_of_the_way(fd);
+    if PROC.know(&fd).is_ok() {
+        PROC.keep(fd);
     }
 }
 
-/// For the agent's thread, which has the host's table still: the descriptor to keep in its own.
-pub(crate) fn offered() -> Option<i32> {
-    intact_descriptor()
+/// For the agent's thread, which has the host's table still: the descriptors to keep in its own, the socket first.
+pub(crate) fn offered() -> [Option<i32>; 2] {
+    [SOCKET.intact(), PROC.intact()]
 }
 
 /// The listener of the agent's thread from what it has kept, if that is the socket; it calls no more while the thread is there.
 pub(crate) fn adopt(kept: Option<i32>) -> Option<Listener> {
     let fd = Fd::adopt(kept?);
-    if !fd.stat().is_ok_and(|stat| stat.identity == socket_identity()) {
+    if !fd.stat().is_ok_and(|stat| stat.identity == SOCKET.identity()) {
         return None;
     }
     let listener = Listener::adopt(fd)?;
@@ -214,15 +213,13 @@ pub(crate) fn adopt(kept: Option<i32>) -> Option<Listener> {
 
 /// Closes the socket in the host's table, where the calling thread must be: it listens elsewhere, or not at all.
 pub(crate) fn close() {
-    match intact_descriptor() {
-        // Of two threads that close it at the same time, one does: the number may be the host's right after.
-        Some(fd) => {
-            if DESCRIPTOR.compare_exchange(fd, -1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                drop(Fd::adopt(fd));
-            }
-        }
-        None => DESCRIPTOR.store(-1, Ordering::Release),
-    }
+    SOCKET.close();
+}
+
+/// Closes what else is ours there: the manhole is taken out.
+pub(crate) fn close_all() {
+    SOCKET.close();
+    PROC.close();
 }
 
 /// Wakes up no more: the agent's thread listens from now on, and stays.
@@ -236,7 +233,7 @@ pub(crate) fn retire() {
 pub(crate) fn resume(fd: &Fd) -> bool {
     let number = signal_in_use();
     let is_armed = number != 0 && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now));
-    let is_there = || host_fd::identity(descriptor()).is_some_and(|identity| identity == socket_identity());
+    let is_there = || host_fd::identity(descriptor()).is_some_and(|identity| identity == SOCKET.identity());
     is_armed && is_there() && crate::listener::is_own_intact() && socket::call_again(fd.number()).is_ok()
 }
 

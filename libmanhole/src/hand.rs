@@ -9,6 +9,8 @@
 //! thread of the host, and stays for as long as something is redirected: what must be put back is never left to whether a host
 //! thread can be had again.
 
+pub(crate) mod aside;
+
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 

@@ -17,12 +17,13 @@ use crate::python::Api;
 use crate::settings::{Destination, Locals, Settings};
 use crate::state::Call;
 use crate::sys::lock::Lock;
+use crate::sys::made::MADE;
 use crate::sys::signal::{self, Set};
-use crate::sys::{self, fd, own_image, process, thread};
+use crate::sys::{self, fd, own_image, proc_root, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
-    app, arena, capture, credentials, descendants, dormant, dump, listener, log, prompt, redirect, serve, snapshot,
-    state, wake, worker,
+    app, arena, capture, credentials, descendants, dormant, dump, filters, listener, log, prompt, python, redirect,
+    render, serve, snapshot, state, wake, worker,
 };
 
 /// Why there is no manhole after an attempt to install one.
@@ -167,13 +168,16 @@ fn release() -> Result<(), Failure> {
     handlers::give_all_back(state::settings());
     dormant::retire();
     let ended = end_thread(TO_AN_END);
-    dormant::close();
+    dormant::close_all();
     listener::unlink_own();
     ended
 }
 
 /// How long it may take the thread to come to an end of what it does.
 const TO_AN_END: Duration = Duration::from_secs(2);
+
+/// And how long where the process would die of it otherwise.
+const TO_THE_VERY_END: Duration = Duration::from_secs(10);
 
 /// Lets the agent's thread end, if it is there, and waits for that, at most `limit`: its clients are told.
 fn end_thread(limit: Duration) -> Result<(), Failure> {
@@ -417,6 +421,13 @@ pub(crate) fn stand_aside() -> bool {
     wake::wait_until_asleep(tid, Duration::from_secs(1)) || !state::has_session()
 }
 
+/// The host is about to do what no thread can begin after: ours begins, and stays.
+pub(crate) fn no_thread_can_begin() {
+    if state::is_on_here() {
+        wake::host_has_threads();
+    }
+}
+
 /// After [`stand_aside`].
 pub(crate) fn come_back() {
     if !state::is_on_here() {
@@ -426,6 +437,75 @@ pub(crate) fn come_back() {
         // It may have shut the door, and be called for something else; or it is on its way out.
         wake::stay(format_args!(""));
     } else {
+        wake::open(signal::mask());
+    }
+}
+
+/// The host is about to go to another root, which may have no proc(5): our thread keeps what it needs, and so do we as long as there is none.
+pub(crate) fn root_will_change() {
+    if !state::is_on_here() {
+        return;
+    }
+    if dormant::descriptor() >= 0 || dormant::is_pending() || !opens_at_once(state::settings()) {
+        dormant::keep_proc();
+    }
+    if wake::is_awake() && wake::call(Call::KeepProc).is_ok() {
+        proc_root::wait_until_open(Duration::from_millis(200));
+    }
+}
+
+/// The host is about to filter the system calls of the calling thread or of all, by a program or, without one, by the strict mode: the manhole goes if
+/// one of its own could be answered by more than an error. Whether it has gone.
+pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
+    if !state::is_on_here() {
+        return false;
+    }
+    let harmed = match program {
+        None => Some(libc::SYS_openat),
+        Some(program) => filters::harmed(program, MADE),
+    };
+    let Some(number) = harmed else { return false };
+    let name = render::arch::system_call(number as u64).unwrap_or("a call");
+    log::event(format_args!(
+        "The program filters its system calls, and {name} of ours may kill it: the manhole closes."
+    ));
+    // A filter for all threads would meet ours: it comes to the end of what it does.
+    if uninstall() == Err(Failure::Busy) {
+        let _ = end_thread(TO_THE_VERY_END);
+    }
+    // From here on not even the own process is asked who it is.
+    state::disown();
+    true
+}
+
+/// After [`leave_for_filter`]: the kernel has refused the filter.
+pub(crate) fn come_back_from_filter() {
+    let Some(_one) = INSTALLING.try_lock() else { return };
+    let settings = state::settings();
+    if handlers::take(settings).is_ok() {
+        state::turn_on();
+        if opens_at_once(settings) {
+            wake::open(signal::mask());
+        }
+    }
+}
+
+/// The process may be about to end where nobody is told.
+pub(crate) fn socket_goes() {
+    if state::is_on_here() {
+        listener::unlink_own();
+    }
+}
+
+/// After [`socket_goes`]: it has not ended.
+pub(crate) fn socket_comes_back() {
+    if !state::is_on_here() {
+        return;
+    }
+    if wake::is_awake() {
+        // It looks after its socket's name when it is poked.
+        state::poke();
+    } else if dormant::descriptor() >= 0 {
         wake::open(signal::mask());
     }
 }
@@ -464,10 +544,17 @@ pub(crate) fn process_exits() {
     if state::settings().daemon_connection {
         return redirect::process_ends(true);
     }
-    if state::has_session() {
+    // What those threads have of the interpreter is gone: one that wakes up meanwhile would fall over it.
+    let has_left_threads = || python::has_left_threads(worker::count());
+    if state::has_session() && !has_left_threads() {
         log::problem(format_args!("The process exits; it waits for the connected client to leave."));
+        state::client_is_waited_for();
         state::poke();
     }
-    state::wait_for_session();
+    if !state::wait_for_session(has_left_threads) {
+        log::problem(format_args!(
+            "The process exits; it does not wait for the connected client: its Python has ended, and other threads are there."
+        ));
+    }
     redirect::process_ends(true);
 }

@@ -37,6 +37,7 @@ mod memory;
 mod snapshot;
 mod log;
 mod credentials;
+mod filters;
 mod hand;
 mod state;
 mod held;

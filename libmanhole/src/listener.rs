@@ -22,12 +22,19 @@ struct Bound {
     path: Text<PATH>,
     /// Device and inode of the file.
     identity: (u64, u64),
+    /// And of the root directory from which the name was made: a host that goes to another one leaves the name where it is.
+    root: (u64, u64),
 }
 
 impl Bound {
     /// Whether the name stands for the file that was made.
     fn is_there(&self) -> bool {
         fd::stat_link(self.path.as_c_str()).is_ok_and(|now| now.identity == self.identity)
+    }
+
+    /// Whether the name is what it was made for, as far as it can be looked at from here.
+    fn is_intact(&self) -> bool {
+        self.is_there() || root() != self.root
     }
 
     /// Removes the name, in the process that has made it.
@@ -52,11 +59,15 @@ fn bound() -> Option<Bound> {
 /// 1 while there is one.
 static STANDS: AtomicU32 = AtomicU32::new(0);
 
+/// The identity of the root directory.
+fn root() -> (u64, u64) {
+    fd::stat_target(c"/").map_or((0, 0), |stat| stat.identity)
+}
+
 /// A listening socket and its name.
 pub(crate) struct Listener {
     fd: Fd,
-    path: Text<PATH>,
-    identity: (u64, u64),
+    bound: Bound,
 }
 
 /// Why there is no socket.
@@ -128,7 +139,7 @@ impl Listener {
         };
         let fd = fd.map_err(|error| Failure::Kernel("cannot bind", error))?;
         let stat = fd::stat_link(path.as_c_str()).map_err(|error| Failure::Kernel("cannot stat", error))?;
-        let made = Bound { pid, path, identity: stat.identity };
+        let made = Bound { pid, path, identity: stat.identity, root: root() };
         let Some(mut bound) = BOUND.lock_within(MOMENT) else {
             // Nobody would remove it later.
             made.unlink();
@@ -144,13 +155,13 @@ impl Listener {
         STANDS.store(1, Ordering::Release);
         lock::wake(&STANDS, u32::MAX >> 1);
         log::event(format_args!("Manhole UDS path: {path}"));
-        Ok(Listener { fd, path, identity: stat.identity })
+        Ok(Listener { fd, bound: made })
     }
 
     /// A listener of this process with the socket `fd`, which [`Listener::bind`] has made.
     pub(crate) fn adopt(fd: Fd) -> Option<Listener> {
         let bound = bound()?;
-        (bound.pid == process::pid()).then_some(Listener { fd, path: bound.path, identity: bound.identity })
+        (bound.pid == process::pid()).then_some(Listener { fd, bound })
     }
 
     /// The socket alone; its name stays known.
@@ -165,14 +176,14 @@ impl Listener {
 
     /// Whether the name is still the one that was made: cleaners of `/tmp` remove what looks old.
     pub(crate) fn is_intact(&self) -> bool {
-        fd::stat_link(self.path.as_c_str()).is_ok_and(|stat| stat.identity == self.identity)
+        self.bound.is_intact()
     }
 }
 
 /// Whether the name of this process's socket is the one that was made; true while that cannot be asked.
 pub(crate) fn is_own_intact() -> bool {
     let Some(bound) = BOUND.lock_within(MOMENT).map(|bound| *bound) else { return true };
-    bound.is_some_and(|bound| bound.is_there())
+    bound.is_some_and(|bound| bound.is_intact())
 }
 
 /// Waits until this process has a socket, at most `limit`. For a host thread that has asked for the manhole.
@@ -305,7 +316,7 @@ mod tests {
         drop(stale);
         let listener = Listener::bind(&settings).unwrap();
         assert!(listener.is_intact());
-        assert_eq!(fd::stat_link(listener.path.as_c_str()).unwrap().mode & 0o777, 0o600);
+        assert_eq!(fd::stat_link(listener.bound.path.as_c_str()).unwrap().mode & 0o777, 0o600);
         std::fs::remove_file(&path).unwrap();
         assert!(!listener.is_intact());
 

@@ -6,6 +6,7 @@
 mod api;
 mod code;
 mod dicts;
+mod ending;
 mod interpreter;
 mod layout;
 mod names;
@@ -13,5 +14,6 @@ mod objects;
 mod threads;
 
 pub(crate) use api::Api;
+pub(crate) use ending::has_left_threads;
 pub(crate) use interpreter::Interpreter;
 pub(crate) use threads::{Call, PythonFrame, PythonThread, Threads};

@@ -11,6 +11,8 @@
 pub(crate) mod input;
 pub(crate) mod outlet;
 mod readers;
+mod stream;
+mod writers;
 
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
@@ -19,9 +21,11 @@ use crate::client::Client;
 use crate::hand::{self, Piece};
 use crate::sys::fd::{self, Fd};
 use crate::sys::lock::Lock;
-use crate::sys::socket::{self, Waited};
+use crate::sys::socket::Waited;
 use crate::sys::{Errno, host_fd, lock, process, stdio};
 use crate::{errand, log, state, wire};
+use stream::{Original, Stream};
+use writers::{Whose, Writers};
 
 /// The size of a pipe: what the host may write while the agent computes. It is what an ordinary user may have (pipe(7)).
 const PIPE: usize = 1 << 20;
@@ -41,6 +45,9 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// And how long for the place where the output belongs, which it would wait for without us.
 const SLOW_PLACE: Duration = Duration::from_secs(10);
 
+/// How often it is looked whose the last words of a line are: some milliseconds in all.
+const LAST_LOOKS: usize = 25;
+
 /// How many turns are taken when a redirection ends: a pipe of ours is empty then, unless somebody writes on and on.
 const LAST_TURNS: usize = 4;
 
@@ -51,25 +58,8 @@ pub(crate) enum Way {
     Client,
     /// To the client and to where it belongs.
     Both,
-}
-
-/// One pipe, and what it stands for.
-struct Stream {
-    /// The host's descriptors that lead here.
-    numbers: Vec<i32>,
-    reader: Fd,
-    original: Option<Original>,
-    /// What the original has yet to take.
-    pending: Vec<u8>,
-    ended: bool,
-}
-
-/// Where output belongs.
-struct Original {
-    fd: Fd,
-    is_socket: bool,
-    /// Whether a write of any length returns at once.
-    never_waits: bool,
+    /// To the client; what other threads than the line's write, or may have written, to where it belongs as well.
+    Line,
 }
 
 /// All that is redirected, and what is left of earlier times.
@@ -83,6 +73,8 @@ struct Room {
     left_out: u64,
     /// Ends of pipes that a late hand may still install.
     held: Vec<Fd>,
+    /// Who has written what, as long as a line runs.
+    writers: Option<Writers>,
 }
 
 static ROOM: Lock<Room> = Lock::new(Room::EMPTY);
@@ -155,7 +147,17 @@ fn streams(way: Way) -> Result<Vec<Stream>, String> {
             return Err(format!("descriptor {number} cannot be copied here, so only redirect on works"));
         }
         let reader = Fd::open(c"/dev/null", libc::O_RDONLY).map_err(|error| error.to_string())?;
-        found.push((identity, Stream { numbers: vec![number], reader, original, pending: Vec::new(), ended: false }));
+        found.push((
+            identity,
+            Stream {
+                numbers: vec![number],
+                reader,
+                original,
+                pending: Vec::new(),
+                undecided: Vec::new(),
+                ended: false,
+            },
+        ));
     }
     if found.is_empty() {
         return Err("its standard output is closed".to_owned());
@@ -173,6 +175,7 @@ pub(crate) fn end() -> Result<(), String> {
     let result = hand::put_back();
     // What was written before that is the client's, as long as the places where it belongs keep up.
     room.pump_to_the_end();
+    room.decide_at_last();
     let streams = core::mem::take(&mut room.active);
     room.late.extend(streams.into_iter().filter(|stream| !stream.ended || !stream.pending.is_empty()));
     if state::is_exiting() {
@@ -273,7 +276,8 @@ pub(crate) fn take_last_words(client: Option<&mut Client>) {
 }
 
 /// On a host thread that ends the process: its descriptors are what they were, for what libc still writes, and what was written
-/// into the pipes is taken. The wait is bounded. Without `gives_back` the process ends at once, and nothing is written any more.
+/// into the pipes is taken. The wait is bounded. Without `gives_back` the process ends at once, and nothing is written any more; or it executes
+/// another program.
 pub(crate) fn process_ends(gives_back: bool) {
     if !hand::is_at_work() {
         return;
@@ -312,11 +316,14 @@ pub(crate) fn forget() {
 ///
 /// The thread of the host that will run the line can lend the hand, so that no other has to be asked: [`expect_hand`] here, then
 /// [`lend_a_hand`] there, then this.
-pub(crate) fn line_begins() -> Result<bool, String> {
+/// `tid` is that thread.
+pub(crate) fn line_begins(tid: i32) -> Result<bool, String> {
     if !is_for_lines() {
         return Ok(false);
     }
-    begin(Way::Client).map(|_| true)
+    begin(Way::Line)?;
+    ROOM.lock().writers = Some(Writers::of_line(tid));
+    Ok(true)
 }
 
 /// Whether output is to be redirected for the lines that run code of the host.
@@ -353,91 +360,6 @@ pub(crate) fn flush_stdio() -> bool {
     stdio::flush_standard_output()
 }
 
-impl Original {
-    /// A descriptor here for where the host's descriptor `number` leads.
-    fn of(number: i32) -> Option<Original> {
-        let shared = host_fd::share(number).ok();
-        // A pipe or a terminal of our own opening does not wait, and the host's keeps its flags.
-        let again = |never_waits| {
-            let fd = host_fd::reopen(number, libc::O_WRONLY | libc::O_NONBLOCK).ok()?;
-            let kind = fd.stat().ok()?.mode & libc::S_IFMT;
-            matches!(kind, libc::S_IFIFO | libc::S_IFCHR).then_some(Original { fd, is_socket: false, never_waits })
-        };
-        let Some(shared) = shared else { return again(true) };
-        let stat = shared.stat().ok()?;
-        match stat.mode & libc::S_IFMT {
-            libc::S_IFIFO | libc::S_IFCHR => {
-                again(true).or(Some(Original { fd: shared, is_socket: false, never_waits: false }))
-            }
-            _ => Some(Original { fd: shared, is_socket: stat.is_socket(), never_waits: stat.is_regular() }),
-        }
-    }
-
-    /// Writes what it takes at once; an error means that it takes nothing any more.
-    fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        let mut waited = [Waited { fd: self.fd.number(), events: libc::POLLOUT, revents: 0 }];
-        socket::poll(&mut waited, Some(Duration::ZERO))?;
-        match waited {
-            [Waited { revents: 0, .. }] => return Ok(0),
-            [Waited { revents: libc::POLLOUT, .. }] => {}
-            _ => return Err(Errno(libc::EPIPE)),
-        }
-        let piece = if self.never_waits || self.is_socket { PORTION } else { 4096 };
-        let piece = bytes.get(..piece).unwrap_or(bytes);
-        let result = if self.is_socket {
-            socket::send(&self.fd, piece)
-        } else {
-            fd::write_without_harm(self.fd.number(), piece, Duration::ZERO)
-        };
-        match result {
-            Err(Errno(libc::EAGAIN | libc::EINTR)) => Ok(0),
-            other => other,
-        }
-    }
-}
-
-impl Stream {
-    /// Writes what the original has yet to take; true when nothing is left.
-    fn settle(&mut self) -> bool {
-        while !self.pending.is_empty() {
-            match self.original.as_ref().map(|original| original.write(&self.pending)) {
-                Some(Ok(0)) => return false,
-                Some(Ok(count)) => drop(self.pending.drain(..count)),
-                None | Some(Err(_)) => {
-                    self.original = None;
-                    self.pending = Vec::new();
-                }
-            }
-        }
-        true
-    }
-
-    /// Reads what is there, at most one turn of it; true when there may be more.
-    fn read(&mut self, is_for_original: bool, mut take: impl FnMut(&[u8])) -> bool {
-        let mut bytes = [0; PORTION];
-        let mut total = 0;
-        while self.settle() && !self.ended {
-            match self.reader.read(&mut bytes) {
-                Ok(0) => self.ended = true,
-                Ok(count) => {
-                    let bytes = bytes.get(..count).unwrap_or_default();
-                    take(bytes);
-                    if is_for_original && self.original.is_some() {
-                        self.pending.extend_from_slice(bytes);
-                    }
-                    total += count;
-                    if total >= TURN {
-                        self.settle();
-                        return self.pending.is_empty();
-                    }
-                }
-                Err(_) => return false,
-            }
-        }
-        false
-    }
-}
-
 impl Room {
     const EMPTY: Room = Room {
         way: Way::Client,
@@ -446,20 +368,58 @@ impl Room {
         buffer: Vec::new(),
         left_out: 0,
         held: Vec::new(),
+        writers: None,
     };
 
     /// One turn for each pipe; true when there may be more to do at once.
     fn pump(&mut self) -> bool {
-        let Room { way, active, late, buffer, left_out, held: _ } = self;
+        let Room { way, active, late, buffer, left_out, writers, .. } = self;
+        if let Some(writers) = writers {
+            writers.look();
+        }
         let mut more = false;
+        // What was given without a descriptor comes before what has got into the pipes since, and nothing is given until that is read.
+        let mut given = outlet::hold();
+        keep(&given.take(), buffer, left_out);
         for stream in active.iter_mut().filter(|stream| !stream.ended || !stream.pending.is_empty()) {
-            more |= stream.read(*way == Way::Both, |bytes| keep(bytes, buffer, left_out));
+            more |= stream.read(*way, |bytes| keep(bytes, buffer, left_out));
         }
         for stream in late.iter_mut() {
-            more |= stream.read(true, |_| {});
+            more |= stream.read(Way::Both, |_| {});
         }
         late.retain(|stream| !stream.ended || !stream.pending.is_empty());
+        self.decide(!more, false);
         more
+    }
+
+    /// Finds out whose what was read is. `is_all`: the pipes were emptied. `is_last`: nobody waits for a better answer.
+    fn decide(&mut self, is_all: bool, is_last: bool) {
+        let Some(writers) = &mut self.writers else { return };
+        let undecided: usize = self.active.iter().map(|stream| stream.undecided.len()).sum();
+        let whose = match undecided {
+            0 => return,
+            count => writers.whose(count as u64, is_all),
+        };
+        let is_for_original = match whose {
+            Whose::Lines => false,
+            Whose::Others => true,
+            Whose::NotYetKnown { may_be_others } if is_last || undecided > PIPE => may_be_others,
+            Whose::NotYetKnown { .. } => return,
+        };
+        self.active.iter_mut().for_each(|stream| stream.decide(is_for_original));
+    }
+
+    /// The line has ended: what is left is decided on. Who has written has a moment to come back from that.
+    fn decide_at_last(&mut self) {
+        for _ in 0..LAST_LOOKS {
+            if self.active.iter().all(|stream| stream.undecided.is_empty()) {
+                break;
+            }
+            process::sleep(Duration::from_micros(200));
+            self.decide(false, false);
+        }
+        self.decide(false, true);
+        self.writers = None;
     }
 
     /// Keeps bytes for the client.
@@ -530,6 +490,7 @@ impl Room {
         }
         match self.way {
             Way::Client => format!("on: descriptors {} go to this client alone", held.join(" and ")),
+            Way::Line => format!("on for this line: descriptors {} go to this client", held.join(" and ")),
             Way::Both => format!("tee: descriptors {} go to this client and to where they belong", held.join(" and ")),
         }
     }

@@ -17,7 +17,7 @@ use crate::sys::fd::Fd;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
-use crate::sys::{Errno, host_fd, process, thread};
+use crate::sys::{Errno, host_fd, proc_root, process, thread};
 use crate::{access, credentials, descendants, dormant, dump, held, log, redirect, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
@@ -31,6 +31,10 @@ const LONGEST_REST: Duration = Duration::from_secs(300);
 
 /// When the thread looks again at a host that blocks the signal which wakes the manhole: hosts do so for moments.
 const BLOCKED: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(1050)];
+
+/// How often it is looked, as long as a client is there, whether the host has threads still: one that ends by the bare instruction tells
+/// nobody.
+const COMPANY: Duration = Duration::from_secs(1);
 
 /// How long the thread stays after its last client when nothing else needs it: each time that it has to be called, a wait of the
 /// host may start over.
@@ -66,6 +70,8 @@ pub(crate) struct Server {
     complaint: String,
     /// How long the listener is left alone because no connection could be taken, for want of descriptors; zero when it is not.
     rest: Duration,
+    /// Whether the last client could not be accepted, which the log says already.
+    is_deaf: bool,
     /// When the last client has left, on the monotonic clock.
     last_client: Option<Duration>,
     /// Since when the host has been found to block the signal that wakes the manhole, on the monotonic clock.
@@ -83,6 +89,11 @@ struct Shot {
     is_taken: bool,
     /// Whether the socket was made for this client alone.
     is_alone: bool,
+}
+
+/// The code with which the host's last thread has ended, as far as it is known.
+fn last_exit_code() -> i32 {
+    state::last_exit_code().unwrap_or_else(host_fd::exit_code_of_leader)
 }
 
 /// A client and whether it has seen the dump already.
@@ -106,6 +117,7 @@ impl Server {
             retry: Duration::from_secs(1),
             complaint: String::new(),
             rest: Duration::ZERO,
+            is_deaf: false,
             last_client: None,
             blocked: None,
             job: None,
@@ -218,6 +230,9 @@ impl Server {
         if calls.has(Call::Ending) {
             self.ending = Some(process::monotonic().saturating_add(Duration::from_secs(1)));
         }
+        if calls.has(Call::KeepProc) {
+            proc_root::keep();
+        }
         if calls.has(Call::Dump) {
             dump::answer();
         }
@@ -247,7 +262,7 @@ impl Server {
         if !host_fd::has_living_thread() {
             crate::listener::unlink_own();
             let _ = redirect::end();
-            thread::end(state::last_exit_code());
+            thread::end(last_exit_code());
         }
         process::sleep(STALL);
     }
@@ -313,7 +328,7 @@ impl Server {
                 session::dismiss(&mut client);
                 break;
             }
-            if state::is_exiting() && !told {
+            if state::waits_for_client() && !told {
                 told = true;
                 let text = "The process is exiting; it waits until you leave (exit() or end of input).\n";
                 session::tell(&mut client, text, prompt.mark());
@@ -357,15 +372,16 @@ impl Server {
         redirect::wait_for(&mut waited);
         let stalled = active.as_ref().is_some_and(|client| client.has_output());
         let timeout = if only_look { Some(Duration::ZERO) } else { self.patience(active.is_some(), stalled) };
-        match socket::poll(&mut waited, timeout) {
-            Ok(_) => {}
+        let nothing_came = match socket::poll(&mut waited, timeout) {
+            Ok(count) => count == 0 && !only_look,
             Err(Errno(libc::EINTR)) => return,
             // More descriptors than the limit allows, which the host has lowered: not a reason to spin.
-            Err(_) => {
+            Err(error) => {
+                log::problem(format_args!("cannot wait for clients, and tries again later ({error})"));
                 self.retry = (self.retry * 2).min(LONGEST_REST);
                 return process::sleep(self.retry);
             }
-        }
+        };
         let rested = !core::mem::take(&mut self.rest).is_zero();
         let mut events = waited.iter().map(|waited| waited.revents);
         let (listener, bell) = (events.next().unwrap_or(0), events.next().unwrap_or(0));
@@ -389,7 +405,7 @@ impl Server {
         }
         // After the bell: what is asked for from now on rings it again.
         credentials::follow();
-        if self.ending.is_some() {
+        if self.ending.is_some() || (nothing_came && active.is_some()) {
             self.look_for_the_end(active.is_some());
         }
         if self.shot.is_some_and(|shot| shot.until.is_some_and(|until| until <= process::monotonic()))
@@ -424,7 +440,7 @@ impl Server {
             }
             Some(_) => None,
         };
-        let ending = self.ending.map(|_| Duration::from_millis(1));
+        let ending = self.ending.map(|_| Duration::from_millis(1)).or(has_client.then_some(COMPANY));
         [shot, ending, other, self.job].into_iter().flatten().min()
     }
 
@@ -451,11 +467,12 @@ impl Server {
         self.ending = None;
         if has_client && !state::settings().daemon_connection {
             state::exit_begins();
+            state::client_is_waited_for();
             return;
         }
         crate::listener::unlink_own();
         let _ = redirect::end();
-        thread::end(state::last_exit_code())
+        thread::end(last_exit_code())
     }
 
     /// Somebody has poked us: look at everything that may have changed.
@@ -482,22 +499,29 @@ impl Server {
         loop {
             let fd = match self.listener.as_ref().map(|listener| socket::accept(listener.fd())) {
                 Some(Ok(fd)) => fd,
-                Some(Err(Errno(libc::EINTR | libc::ECONNABORTED))) => continue,
+                Some(Err(Errno(libc::EINTR))) => continue,
                 None | Some(Err(Errno(libc::EAGAIN))) => return,
                 // The connection stays in the backlog and would wake us at once.
-                Some(Err(_)) => {
+                Some(Err(error)) => {
+                    if !core::mem::replace(&mut self.is_deaf, true) {
+                        log::problem(format_args!("cannot accept a client, and tries again each second ({error})"));
+                    }
                     self.rest = Duration::from_secs(1);
                     return;
                 }
             };
+            self.is_deaf = false;
             let admitted = socket::peer(&fd).map_err(|error| error.to_string()).and_then(|peer| {
-                access::check(peer).map_err(|refusal| refusal.to_string())?;
+                access::check(peer).map_err(|refusal| format!("SuspiciousClient: {refusal}"))?;
                 Ok(peer)
             });
             let peer = match admitted {
                 Ok(peer) => peer,
                 Err(refusal) => {
                     log::problem(format_args!("{refusal}"));
+                    if holder.is_none() && self.queue.is_empty() {
+                        self.say_waiting();
+                    }
                     continue;
                 }
             };
@@ -508,7 +532,13 @@ impl Server {
                 peer.uid,
                 peer.gid
             ));
-            let Ok(mut client) = Client::new(fd, peer) else { continue };
+            let mut client = match Client::new(fd, peer) {
+                Ok(client) => client,
+                Err(error) => {
+                    log::problem(format_args!("cannot ask how the client is called ({error}): it is sent away"));
+                    continue;
+                }
+            };
             session::hello(&mut client);
             if client.is_probe() {
                 client.finish();

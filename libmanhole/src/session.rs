@@ -176,7 +176,9 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
         if let Some(pending) = &prompt.pending {
             redirect::input::feed(client, &pending.id);
         }
-        if client.has_output() {
+        // A line that runs comes to its end, and gives back what it has redirected, whether the client reads or not.
+        let runs = prompt.pending.as_ref().is_some_and(Pending::is_job);
+        if client.has_output() && !runs {
             return Next::Wait;
         }
         if let Some(mut pending) = prompt.pending.take() {

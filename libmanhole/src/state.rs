@@ -41,6 +41,9 @@ static SESSION: AtomicU32 = AtomicU32::new(0);
 /// Whether the process is inside `exit`.
 static EXITING: AtomicBool = AtomicBool::new(false);
 
+/// Whether it waits there for its client to leave.
+static WAITS: AtomicBool = AtomicBool::new(false);
+
 /// The options in force, or what holds before there are any.
 pub(crate) fn settings() -> &'static Settings {
     SETTINGS.get()
@@ -61,6 +64,11 @@ pub(crate) fn own() {
     OWNER.store(process::pid(), Ordering::Release);
 }
 
+/// Notes that the state is about no process.
+pub(crate) fn disown() {
+    OWNER.store(0, Ordering::Release);
+}
+
 /// Whether there is anything to forget in a forked child.
 pub(crate) fn has_owner() -> bool {
     OWNER.load(Ordering::Acquire) != 0
@@ -74,7 +82,8 @@ pub(crate) fn turn_on() {
 
 /// Whether the calling process is the one that the state is about.
 pub(crate) fn is_of_this_process() -> bool {
-    OWNER.load(Ordering::Acquire) == process::pid()
+    let owner = OWNER.load(Ordering::Acquire);
+    owner != 0 && owner == process::pid()
 }
 
 /// Whether there is a manhole, or may be one day, and in this process.
@@ -96,6 +105,8 @@ pub(crate) fn forget() {
     CALLS.store(0, Ordering::Release);
     SESSION.store(0, Ordering::Release);
     EXITING.store(false, Ordering::Release);
+    LAST_EXIT_CODE.store(NO_CODE, Ordering::Release);
+    WAITS.store(false, Ordering::Release);
     OPENS_AT.store(0, Ordering::Release);
     OWNER.store(process::pid(), Ordering::Release);
 }
@@ -115,6 +126,8 @@ pub(crate) enum Call {
     Ending = 128,
     /// Write a dump to the log.
     LogDump = 64,
+    /// Keep the file system of proc(5): the host is about to go to another root.
+    KeepProc = 256,
     /// Close everything and end: the manhole is taken out.
     Close = 16,
     /// End for a moment if no client is there: the host is about to do what a process of several threads may not.
@@ -245,16 +258,17 @@ pub(crate) fn poke() {
 }
 
 /// With what a thread of the host has ended by the bare system call; the process ends with the code of its last thread.
-static LAST_EXIT_CODE: AtomicI32 = AtomicI32::new(0);
+static LAST_EXIT_CODE: AtomicI32 = AtomicI32::new(NO_CODE);
+const NO_CODE: i32 = i32::MIN;
 
 /// A thread of the host ends by the bare system call.
 pub(crate) fn note_exit_code(code: i32) {
     LAST_EXIT_CODE.store(code, Ordering::SeqCst);
 }
 
-/// The code with which the host's last thread has ended.
-pub(crate) fn last_exit_code() -> i32 {
-    LAST_EXIT_CODE.load(Ordering::SeqCst)
+/// The code with which a thread of the host has ended by the bare system call, if one has told.
+pub(crate) fn last_exit_code() -> Option<i32> {
+    Some(LAST_EXIT_CODE.load(Ordering::SeqCst)).filter(|&code| code != NO_CODE)
 }
 
 /// Whether the process is inside `exit`: the session that is open is the last.
@@ -265,6 +279,16 @@ pub(crate) fn is_exiting() -> bool {
 /// The process is inside `exit` from now on.
 pub(crate) fn exit_begins() {
     EXITING.store(true, Ordering::SeqCst);
+}
+
+/// The process does not end before its client has left.
+pub(crate) fn client_is_waited_for() {
+    WAITS.store(true, Ordering::SeqCst);
+}
+
+/// Whether the process waits for its client to leave.
+pub(crate) fn waits_for_client() -> bool {
+    WAITS.load(Ordering::SeqCst)
 }
 
 /// A client has the prompt.
@@ -283,9 +307,18 @@ pub(crate) fn has_session() -> bool {
     SESSION.load(Ordering::Acquire) != 0
 }
 
-/// Waits until no client has the prompt. For an exiting process only.
-pub(crate) fn wait_for_session() {
+/// Waits until no client has the prompt, or there is a reason to wait no more. True when none has. For an exiting process only.
+pub(crate) fn wait_for_session(is_in_vain: impl Fn() -> bool) -> bool {
     while has_session() {
+        if is_in_vain() {
+            return false;
+        }
         lock::wait(&SESSION, 1, None);
     }
+    true
+}
+
+/// Whoever waits for the session's end looks once more at whether that is in vain.
+pub(crate) fn look_at_wait_again() {
+    lock::wake(&SESSION, u32::MAX >> 1);
 }

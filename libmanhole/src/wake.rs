@@ -9,7 +9,7 @@
 pub(crate) mod handlers;
 pub(crate) mod stacks;
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use manhole_options::Thread;
@@ -18,9 +18,10 @@ use crate::dormant::Obstacle;
 use crate::listener::Listener;
 use crate::serve::Server;
 use crate::state::{self, Call};
+use crate::sys::fd::Fd;
 use crate::sys::signal::{Set, Silence};
-use crate::sys::{self, fd, lock, process, signal, thread};
-use crate::{credentials, dormant, hand, held, log};
+use crate::sys::{self, fd, lock, proc_root, process, signal, thread};
+use crate::{arena, credentials, dormant, hand, held, log};
 
 /// There is no thread.
 const ASLEEP: u32 = 0;
@@ -104,6 +105,8 @@ pub(crate) fn is_awake() -> bool {
 pub(crate) fn forget() {
     PHASE.store(ASLEEP, Ordering::SeqCst);
     SETTLED.store(0, Ordering::SeqCst);
+    IS_EXHAUSTED.store(false, Ordering::Relaxed);
+    proc_root::forget();
     held::forget();
 }
 
@@ -223,6 +226,7 @@ pub(crate) fn signals_have_changed() {
 }
 
 extern "C" fn run() -> ! {
+    arena::when_exhausted(exhausted);
     signal::block_all();
     state::agent_starts();
     thread::set_name(c"Manhole");
@@ -240,7 +244,9 @@ extern "C" fn run() -> ! {
     if mask != u64::MAX {
         signal::exchange_mask(Set(mask | needed_by_others().0));
     }
-    let mut server = Server::new(dormant::adopt(offered));
+    let [socket, proc] = offered;
+    proc_root::look_in(proc.map(Fd::adopt));
+    let mut server = Server::new(dormant::adopt(socket));
     loop {
         server.serve();
         PHASE.store(LEAVING, Ordering::SeqCst);
@@ -279,13 +285,33 @@ fn needed_by_others() -> Set {
     Set::of(&[state::bell(), settings.oneshot_on, settings.activate_on, settings.dump_on, wake_up])
 }
 
+/// Whether memory has run out.
+static IS_EXHAUSTED: AtomicBool = AtomicBool::new(false);
+
+/// There is no memory: the agent's thread, which cannot go on without, stops.
+fn exhausted() {
+    if !state::on_agent_thread() {
+        return;
+    }
+    // What is done about it may want memory itself.
+    if IS_EXHAUSTED.swap(true, Ordering::Relaxed) {
+        rest();
+    }
+    log::problem(format_args!("out of memory: the manhole is off"));
+    stop()
+}
+
 /// The agent's thread does nothing any more, for good: something is wrong with it. Nobody waits for it from here on.
 pub(crate) fn stop() -> ! {
     state::turn_off();
     held::release();
     let _ = hand::put_back();
+    rest()
+}
+
+/// Closes everything. The thread stays, asleep: whoever is about to signal it must find one that blocks the signal.
+fn rest() -> ! {
     fd::abandon();
-    // It stays, asleep: whoever is about to signal it must find one that blocks the signal.
     loop {
         process::sleep(Duration::from_secs(1 << 30));
     }

@@ -250,6 +250,11 @@ pub(crate) fn is_one(tid: i32) -> bool {
     WORKERS.iter().any(|worker| worker.tid.load(SeqCst) == tid && worker.state.load(SeqCst) != NONE)
 }
 
+/// How many there are. In every context.
+pub(crate) fn count() -> usize {
+    WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE && !worker.is_gone()).count()
+}
+
 /// On a worker: what a thread of the host's own blocks in its place; on a host thread that has a visit, what it blocks otherwise. `None` on
 /// all other threads, at the price of a few loads while there is neither.
 pub(crate) fn host_mask() -> Option<Set> {
@@ -271,6 +276,11 @@ fn below() -> Option<&'static Worker> {
     let here = core::ptr::from_ref(&here) as usize;
     let is_on = |worker: &&Worker| (1..STACK).contains(&worker.stack.load(SeqCst).wrapping_sub(here));
     WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE).find(is_on)
+}
+
+/// Whether the calling thread is a worker, or the child of a vfork(2) that one has made.
+pub(crate) fn is_below() -> bool {
+    below().is_some()
 }
 
 /// The calling thread has changed its mask (sigprocmask(2)). What a job blocks is blocked already; what it starts must have it blocked
@@ -295,6 +305,24 @@ static IS_JOBS_CHILD: AtomicBool = AtomicBool::new(false);
 /// In such a child.
 pub(crate) fn note_child() {
     IS_JOBS_CHILD.store(true, SeqCst);
+}
+
+/// Whether lines have started programs or children: the kernel adds what those have written to the process's own when they end.
+static HAVE_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// A line starts a program or a child.
+pub(crate) fn note_start() {
+    HAVE_STARTED.store(true, SeqCst);
+}
+
+/// Whether a line has started programs or children since [`forget_starts`].
+pub(crate) fn have_started() -> bool {
+    HAVE_STARTED.load(SeqCst)
+}
+
+/// A line begins.
+pub(crate) fn forget_starts() {
+    HAVE_STARTED.store(false, SeqCst);
 }
 
 /// Before the calling thread executes a program: what that is to block instead, if the thread has the mask of a worker that has a job. It may

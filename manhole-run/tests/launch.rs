@@ -269,7 +269,7 @@ fn check_prints_what_would_be_set_and_starts_nothing() {
     let ended = run(house.launch().args(["--check", "--options", "socket_path='/run/x'"]).arg(&script));
     let expected = format!(
         "# program: {}\n# run by: /bin/sh\n# socket: /run/x\n\
-         # Not patching fork, forkpty and daemon. Using user socket path /run/x\n\
+         # Not patching os.fork and os.forkpty. Using user socket path /run/x\n\
          LD_PRELOAD={library}\nMANHOLE='socket_path=\"/run/x\"'\n\
          MANHOLE_ORIGINAL_LD_PRELOAD=''\nASAN_OPTIONS=verify_asan_link_order=0\n",
         script.display()

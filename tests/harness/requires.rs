@@ -11,6 +11,12 @@ pub fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0")
 }
 
+/// Whether the run is a long one (`MANHOLE_TEST_LONG=1`): tests that do something very often, or much of it, do all of it.
+#[must_use]
+pub fn is_long() -> bool {
+    std::env::var_os("MANHOLE_TEST_LONG").is_some_and(|value| value == "1")
+}
+
 /// Where a program is, by PATH and the places where servers live.
 #[must_use]
 pub fn program(name: &str) -> Option<String> {

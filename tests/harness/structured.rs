@@ -103,6 +103,15 @@ pub fn probe(path: &Path) -> std::io::Result<String> {
     Ok(said)
 }
 
+/// A connection in the structured mode on which nothing has been read yet, trying until the manhole is there.
+///
+/// # Panics
+/// When it does not come.
+#[must_use]
+pub fn stream(path: &Path) -> UnixStream {
+    wait_for(&format!("a manhole at {}", path.display()), PATIENCE, || connect_from("test", path).ok())
+}
+
 /// A connection in the structured mode.
 pub struct StructuredClient {
     reader: BufReader<UnixStream>,
@@ -137,8 +146,7 @@ impl StructuredClient {
     /// When it does not come, or says something else than hello.
     #[must_use]
     pub fn connect(path: &Path) -> StructuredClient {
-        let what = format!("a manhole at {}", path.display());
-        let stream = wait_for(&what, PATIENCE, || connect_from("test", path).ok());
+        let stream = stream(path);
         let writer = stream.try_clone().expect("a second handle");
         let mut client = StructuredClient { reader: BufReader::new(stream), writer, next: 1, hello: Value::Null };
         let first = client.line();

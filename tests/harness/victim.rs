@@ -77,6 +77,16 @@ impl Host {
         self
     }
 
+    /// Another library, preloaded after ours.
+    #[must_use]
+    pub fn also_preloads(mut self, path: &Path) -> Host {
+        let mut list = self.preload.take().unwrap_or_default().into_os_string();
+        list.push(":");
+        list.push(path);
+        self.preload = Some(list.into());
+        self
+    }
+
     /// One more argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Host {
@@ -263,6 +273,11 @@ impl Victim {
     pub fn say(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
         stdin.write_all(format!("{line}\n").as_bytes()).expect("say a line");
+    }
+
+    /// Ends its stdin.
+    pub fn closes_stdin(&mut self) {
+        self.stdin = None;
     }
 
     /// Ends its stdin and gives all that it still says, and how it ended.

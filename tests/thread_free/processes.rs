@@ -217,6 +217,7 @@ fn the_process_ends_with_its_last_own_thread() {
             wrong.extend(end(how, expected, Some(options), 0, false));
         }
     }
+    wrong.extend(end("inline-exit", 7, Some(""), 0, false));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -224,7 +225,7 @@ fn the_process_ends_with_its_last_own_thread() {
 fn the_process_ends_with_its_last_own_thread_although_a_client_is_there() {
     let _turn = turn::shared();
     let mut wrong = Vec::new();
-    for (how, expected) in ENDS {
+    for (how, expected) in ENDS.into_iter().chain([("inline-exit", 7)]) {
         for options in ["daemon_connection=True", "daemon_connection=True, thread=True"] {
             wrong.extend(end(how, expected, Some(options), 0, true));
         }

@@ -19,7 +19,8 @@
 //   close-range  closefrom  close-loop  dup2  does it to all numbers from 3 (dup2: its own file over 3 … 1023), then `files`
 //   vfork-exit  vfork-exec  posix-spawn  spawn-missing    20 children each, one after the other: `children=20 wrong=N`
 //   setuid  setresuid  setreuid              to 65534, with the groups: `setuid result=R`
-//   pthread-exit  pthread-exit-later  raw-exit            ends: main alone; main before a thread that returns; exit(2) with 7
+//   pthread-exit  pthread-exit-later  raw-exit  inline-exit   ends: main alone; main before a thread that returns; exit(2) with 7, by
+//                                                             syscall(2) or by the bare instruction
 //   burn  malloc-loop  hold-malloc           for ever: `burning`
 //   fork-alarm    until the last counter is set: allocates, while a SIGALRM handler forks children that end with 5 and counts
 //                 them in word 0, those with another status in word 1: `forks=N wrong=N`
@@ -250,6 +251,8 @@ static void obey(const char *line) {
         pthread_exit(NULL);
     } else if (!strcmp(line, "raw-exit")) {
         syscall(SYS_exit, 7);
+    } else if (!strcmp(line, "inline-exit")) {
+        __asm__ volatile("syscall" : : "a"(SYS_exit), "D"(7) : "rcx", "r11", "memory");
     } else if (!strcmp(line, "burn") || !strcmp(line, "malloc-loop") || !strcmp(line, "hold-malloc")) {
         printf("burning\n");
         fflush(stdout);

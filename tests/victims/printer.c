@@ -87,6 +87,32 @@ static void by_spawn(char *command, int waits) {
   if (waits) waitpid(child, NULL, 0);
 }
 
+static int by_vfork(const char *command) {
+  pid_t child = vfork();
+  if (child == 0) {
+    execl("/bin/sh", "sh", "-c", command, NULL);
+    _exit(1);
+  }
+  waitpid(child, NULL, 0);
+  return 0;
+}
+
+// Executes the shell with COMMAND by the function of the name, after the same has failed for a program that there is none of.
+static void execute(char *name, const char *command) {
+  char here[] = "HERE=yes";
+  char *arguments[] = {"sh", "-c", (char *)command, NULL}, *environment[] = {here, NULL};
+  for (int n = 0; n < 2; n++) {
+    const char *path = n ? "/bin/sh" : "/nowhere/sh", *file = n ? "sh" : "nowhere-sh";
+    // More than registers have room for, and an odd and an even number of them.
+    if (!strcmp(name, "execl")) execl(path, "sh", "-c", command, "0", "1", "2", "3", "4", "5", NULL);
+    if (!strcmp(name, "execlp")) execlp(file, "sh", "-c", command, "0", "1", "2", "3", "4", NULL);
+    if (!strcmp(name, "execle")) execle(path, "sh", "-c", command, "0", "1", NULL, environment);
+    if (!strcmp(name, "execve")) execve(path, arguments, environment);
+    if (!strcmp(name, "execvp")) execvp(file, arguments);
+    put("not executed\n", 13);
+  }
+}
+
 static void *run(void *sleepy) {
   FILE *in = fdopen(0, "r");
   setvbuf(in, NULL, _IONBF, 0);
@@ -113,6 +139,11 @@ static void *run(void *sleepy) {
       burst(strtoul(rest, NULL, 10));
     } else if (!strncmp(line, "fork ", 5)) {
       by_fork(rest);
+    } else if (!strncmp(line, "vfork ", 6)) {
+      by_vfork(rest);
+    } else if (!strncmp(line, "exec", 4)) {
+      rest[-1] = 0;
+      execute(line, rest);
     } else if (!strncmp(line, "spawn ", 6)) {
       by_spawn(rest, 1);
     } else if (!strncmp(line, "launch ", 7)) {

@@ -26,7 +26,7 @@ while True:
     word = word.decode().strip()
     if word == "streams":
         now = [sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__]
-        same = all(one is other for one, other in zip(streams, now))
+        same = all(one is other and not one.closed for one, other in zip(streams, now))
         last = [name for name in ("last_type", "last_value", "last_traceback", "last_exc") if hasattr(sys, name)]
         print("streams", same, threading.active_count(), last, flush=True)
     elif word == "stuck":

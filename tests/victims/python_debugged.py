@@ -1,6 +1,6 @@
 """Threads for a debugger to stop, and for it to leave as they were.
 
-The main thread calls work() again and again, `other thread` too, and `waits` never executes anything. For each line of standard input the main
+The main thread calls work() again and again, `other thread` too; `waits` never executes anything, and `in one line` never begins another one. For each line of standard input the main
 thread prints what is left of a debugger: `state TRACED... N`, the names of the threads that are traced and how often work() was called.
 fork() is for the debugger's user: how a child ends that calls work().
 """
@@ -38,6 +38,10 @@ def other():
 
 def waits(event):
     event.wait()
+
+
+def in_one_line():
+    [select.select([], [], [], 0.01) for _ in iter(int, 1)]
 
 
 def say(*words):
@@ -78,5 +82,6 @@ def main():
 
 threading.Thread(target=other, daemon=True, name="other thread").start()
 threading.Thread(target=waits, args=(threading.Event(),), daemon=True, name="waits").start()
+threading.Thread(target=in_one_line, daemon=True, name="in one line").start()
 print(f"ready pid={os.getpid()}", flush=True)
 main()

@@ -1,10 +1,10 @@
 """Threads of Python that wait in every way that a stack can look like, one that never waits, and one that keeps the interpreter's lock.
 
-    python_frames.py [busy] [switches] [stuck] [sub] [deadlock=LIBRARY] [spins=LIBRARY]
+    python_frames.py [busy] [switches] [long] [stuck] [sub] [deadlock=LIBRARY] [spins=LIBRARY]
 
 Prints `ready pid=N threads=N` when all are where they stay. Then, for each line of standard input, it prints `frames JSON`: what
 sys._current_frames() says of each thread but the main one and the busy one, as {kernel's id: [[file, line, function], ...]}, innermost
-first. With `sub` there is a sub-interpreter as well. With `stuck` a thread keeps the lock for ever, so nothing is answered any more; so it is with `deadlock`, where it
+first. With `long` a function has a name of 5000 characters. With `sub` there is a sub-interpreter as well. With `stuck` a thread keeps the lock for ever, so nothing is answered any more; so it is with `deadlock`, where it
 waits for a mutex whose owner waits for the lock, and with `spins`, where it runs for ever (LIBRARY is keeps_lock.c).
 """
 
@@ -218,6 +218,8 @@ def main():
         start(busy)
     if "switches" in sys.argv:
         start(switches)
+    if "long" in sys.argv:
+        start(lambda: exec(compile("def %s(): wait()\n%s()" % ("n" * 5000, "n" * 5000), "<text>", "exec"), {"wait": wait}))
     if "sub" in sys.argv:
         name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
         globals()["kept"] = __import__(name).create()

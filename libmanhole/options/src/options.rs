@@ -180,7 +180,7 @@ impl Options {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(why) = self.why_fork_is_not_patched().filter(|_| self.patch_fork) {
-            notes.push(format!("Not patching fork, forkpty and daemon. {why}"));
+            notes.push(format!("Not patching os.fork and os.forkpty. {why}"));
         }
         notes
     }
@@ -275,17 +275,17 @@ mod tests {
             (
                 "activate_on='USR2'",
                 false,
-                Some("Not patching fork, forkpty and daemon. Activation is done by signal 12 (SIGUSR2)"),
+                Some("Not patching os.fork and os.forkpty. Activation is done by signal 12 (SIGUSR2)"),
             ),
             (
                 "oneshot_on='USR1', socket_path='/x'",
                 false,
-                Some("Not patching fork, forkpty and daemon. Oneshot activation is done by signal 10 (SIGUSR1)"),
+                Some("Not patching os.fork and os.forkpty. Oneshot activation is done by signal 10 (SIGUSR1)"),
             ),
             (
                 "socket_path='/tmp/one\\ntwo'",
                 false,
-                Some("Not patching fork, forkpty and daemon. Using user socket path /tmp/one\\ntwo"),
+                Some("Not patching os.fork and os.forkpty. Using user socket path /tmp/one\\ntwo"),
             ),
         ] {
             let options = options(text);

@@ -24,7 +24,7 @@ pub(super) fn follow_without_interposition() {
 
 /// Forks, after which parent and child are told.
 fn followed(name: &str, fork: impl FnOnce() -> libc::pid_t) -> libc::pid_t {
-    let mask = worker::host_mask();
+    let mask = worker::host_mask().inspect(|_| worker::note_start());
     let pid = fork();
     match pid {
         0 => guarded(name, || born(mask)),
@@ -75,9 +75,17 @@ pub unsafe extern "C" fn forkpty(
 #[unsafe(no_mangle)]
 pub extern "C" fn daemon(keep_directory: c_int, keep_descriptors: c_int) -> c_int {
     let (before, mask) = (process::pid(), worker::host_mask());
+    // This process ends inside the C library, where nobody is told, unless the call fails.
+    guarded("daemon", install::socket_goes);
     // SAFETY: numbers only.
     let result = unsafe { next::function::daemon(keep_directory, keep_descriptors) };
-    if process::pid() != before {
+    if process::pid() == before {
+        // SAFETY: the calling thread's errno, which is the answer of the call.
+        let errno = unsafe { *libc::__errno_location() };
+        guarded("daemon", install::socket_comes_back);
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = errno };
+    } else {
         guarded("daemon", || born(mask));
     }
     result

@@ -25,10 +25,13 @@ fn alone(is_wanted: bool, act: impl FnOnce() -> c_int) -> c_int {
     result
 }
 
-/// unshare(2): a new user namespace, and what follows from it, is only for processes of one thread.
+/// unshare(2): a new user namespace, and what follows from it, is only for processes of one thread. After one of process ids none can begin.
 #[unsafe(no_mangle)]
 pub extern "C" fn unshare(flags: c_int) -> c_int {
     let single = libc::CLONE_NEWUSER | libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::CLONE_VM;
+    if flags & single == 0 && flags & libc::CLONE_NEWPID != 0 {
+        guarded("unshare", install::no_thread_can_begin);
+    }
     // SAFETY: numbers.
     alone(flags & single != 0, || unsafe { next::unshare(flags) })
 }

@@ -8,9 +8,9 @@
 use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;
 
-use crate::sys::next::{self as sys_next, Listing, function as next};
+use crate::sys::next::function as next;
 use crate::sys::signal::{self, Set};
-use crate::worker;
+use crate::{hand, redirect, state, worker};
 
 type Actions = *const libc::posix_spawn_file_actions_t;
 type Attributes = *const libc::posix_spawnattr_t;
@@ -18,7 +18,7 @@ type Strings = *const *mut c_char;
 
 /// What a program is to block that a worker starts, or a child of a worker's vfork(2).
 fn mask_to_start_with() -> Option<Set> {
-    worker::host_mask().or_else(worker::mask_of_program)
+    worker::host_mask().or_else(worker::mask_of_program).inspect(|_| worker::note_start())
 }
 
 /// Attributes as the caller's, with `mask` where those leave the mask as it is.
@@ -140,12 +140,25 @@ pub unsafe extern "C" fn popen(command: *const c_char, mode: *const c_char) -> *
     stream
 }
 
-/// Executes with the host's mask where the thread has a worker's. A call that comes back has failed.
+/// Executes with the host's mask where the thread has a worker's, and with the host's own input and output. A call that comes back has failed.
 fn executing(execute: impl FnOnce() -> c_int) -> c_int {
+    let is_process = state::is_of_this_process();
+    // What a line of the prompt starts has the client's input and output.
+    let is_of_line = !is_process && worker::is_below();
+    if is_of_line {
+        worker::note_start();
+    }
+    let aside = (hand::is_at_work() && !is_of_line).then(hand::aside::stand_aside);
+    if is_process && aside.is_some() {
+        redirect::process_ends(false);
+    }
     let before = worker::mask_to_execute_with().map(signal::exchange_mask);
     let result = execute();
     if let Some(before) = before {
         signal::exchange_mask(before);
+    }
+    if let Some(aside) = aside {
+        hand::aside::come_back(aside);
     }
     result
 }
@@ -176,11 +189,11 @@ executes! {
     execveat(directory: c_int, path: *const c_char, arguments: Strings, environment: Strings, flags: c_int);
 }
 
-/// The functions whose arguments are an array's elements. They go on with all registers as they are: when the C library's comes back, because
-/// there is no such program, the mask of a worker stays the host's until its job has ended.
+/// The functions whose arguments are an array's elements: the array is made of the registers and what the stack has of them, as the C library
+/// does it.
 #[cfg(target_arch = "x86_64")]
 macro_rules! lists {
-    ($($name:ident: $which:ident;)*) => {
+    ($($name:ident: $execute:ident;)*) => {
         $(
             /// exec(3).
             ///
@@ -190,31 +203,21 @@ macro_rules! lists {
             #[unsafe(naked)]
             pub unsafe extern "C" fn $name() {
                 core::arch::naked_asm!(
-                    "push rax",
-                    "push rdi",
-                    "push rsi",
-                    "push rdx",
-                    "push rcx",
-                    "push r8",
-                    "push r9",
-                    "mov edi, {which}",
-                    "call {prepare}",
-                    "mov r11, rax",
-                    "pop r9",
-                    "pop r8",
-                    "pop rcx",
-                    "pop rdx",
-                    "pop rsi",
-                    "pop rdi",
+                    // The way back makes room for the arguments that came in registers, right before those of the stack.
                     "pop rax",
-                    "test r11, r11",
-                    "jz 2f",
-                    "jmp r11",
-                    "2:",
-                    "mov eax, -1",
+                    "push r9",
+                    "push r8",
+                    "push rcx",
+                    "push rdx",
+                    "push rsi",
+                    "mov rsi, rsp",
+                    "push rax",
+                    "call {execute}",
+                    "pop rcx",
+                    "add rsp, 40",
+                    "push rcx",
                     "ret",
-                    which = const Listing::$which as usize,
-                    prepare = sym prepare_listing,
+                    execute = sym $execute,
                 )
             }
         )*
@@ -223,12 +226,30 @@ macro_rules! lists {
 
 #[cfg(target_arch = "x86_64")]
 lists! {
-    execl: Execl;
-    execlp: Execlp;
-    execle: Execle;
+    execl: execute;
+    execlp: search_and_execute;
+    execle: execute_with_environment;
 }
 
-extern "C" fn prepare_listing(which: Listing) -> usize {
-    worker::mask_to_execute_with().map(signal::exchange_mask);
-    sys_next::listing(which)
+unsafe extern "C" fn execute(path: *const c_char, arguments: Strings) -> c_int {
+    // SAFETY: the caller's arguments, which end with null.
+    executing(|| unsafe { next::execv(path, arguments) })
+}
+
+unsafe extern "C" fn search_and_execute(file: *const c_char, arguments: Strings) -> c_int {
+    // SAFETY: as above.
+    executing(|| unsafe { next::execvp(file, arguments) })
+}
+
+unsafe extern "C" fn execute_with_environment(path: *const c_char, arguments: Strings) -> c_int {
+    // SAFETY: the environment follows the null that ends the arguments (exec(3)).
+    let environment = unsafe {
+        let mut end = arguments;
+        while !(*end).is_null() {
+            end = end.add(1);
+        }
+        (*end.add(1)).cast()
+    };
+    // SAFETY: as above.
+    executing(|| unsafe { next::execve(path, arguments, environment) })
 }

@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::births::{self, Birth};
-use super::guarded;
+use super::{filters, guarded, roots};
 use crate::sys::next::function as next;
 use crate::sys::signal;
 use crate::{install, interrupted, sys, worker};
@@ -79,7 +79,7 @@ extern "C" fn prepare(birth: *mut c_void) -> Start {
     birth.map_or(Start { function: 0, argument: 0 }, |Birth { function, argument, .. }| Start { function, argument })
 }
 
-/// syscall(2): a thread that ends by the bare call is told of, since it may be the host's last. Everything else goes on to the
+/// syscall(2): a thread that ends by the bare call is told of, since it may be the host's last; and so are a filter of system calls and another root. Everything else goes on to the
 /// C library's at once, with all registers as they are; the number stays below the stack pointer, in the red zone (System V ABI), where
 /// [`crate::interrupted`] finds it: the C library's function keeps nothing there, and the kernel puts no signal's frame there. The mark above
 /// it tells whose it is: what one call has left stays there when the next one goes to the C library's function by another way.
@@ -93,6 +93,14 @@ pub unsafe extern "C" fn syscall() {
     core::arch::naked_asm!(
         "cmp rdi, {exit}",
         "je 3f",
+        "cmp rdi, {seccomp}",
+        "je 5f",
+        "cmp rdi, {prctl}",
+        "je 5f",
+        "cmp rdi, {chroot}",
+        "je 6f",
+        "cmp rdi, {pivot}",
+        "je 6f",
         "2:",
         "mov rax, {mark}",
         "xor rax, rsp",
@@ -133,7 +141,17 @@ pub unsafe extern "C" fn syscall() {
         "test rax, rax",
         "jnz 2b",
         "jmp rax",
+        "5:",
+        "jmp {filters}",
+        "6:",
+        "jmp {roots}",
         exit = const libc::SYS_exit,
+        seccomp = const libc::SYS_seccomp,
+        prctl = const libc::SYS_prctl,
+        chroot = const libc::SYS_chroot,
+        pivot = const libc::SYS_pivot_root,
+        filters = sym filters::by_number,
+        roots = sym roots::by_number,
         mark = const interrupted::NUMBER_FOLLOWS,
         next = sym NEXT_SYSCALL,
         ends = sym thread_ends,

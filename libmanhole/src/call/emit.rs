@@ -1,4 +1,4 @@
-//! The function that Python's streams call with what is for the client.
+//! The functions that Python's streams call: with what is for the client, and for what comes from it.
 //!
 //! Context: host threads that hold the interpreter's lock, in normal context: whoever prints while a client is there. It waits for nobody.
 #![allow(unsafe_code)]
@@ -9,7 +9,9 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use crate::hand;
 use crate::python::Api;
-use crate::redirect::outlet;
+use crate::redirect::{input, outlet};
+use crate::state;
+use crate::sys::fd;
 
 /// `PyMethodDef` of Include/methodobject.h.
 #[repr(C)]
@@ -29,6 +31,16 @@ const ONE_ARGUMENT: c_int = 8;
 static METHOD: Method =
     Method { name: c"_emit".as_ptr(), function: Some(emit), flags: ONE_ARGUMENT, documentation: core::ptr::null() };
 
+/// `METH_NOARGS`.
+const NO_ARGUMENTS: c_int = 4;
+
+static INPUT_METHOD: Method = Method {
+    name: c"_has_input".as_ptr(),
+    function: Some(has_input),
+    flags: NO_ARGUMENTS,
+    documentation: core::ptr::null(),
+};
+
 /// The interpreter's functions that [`emit`] calls.
 static BYTES: AtomicU64 = AtomicU64::new(0);
 static SIZE: AtomicU64 = AtomicU64::new(0);
@@ -42,8 +54,22 @@ pub(super) fn method(api: &Api) -> u64 {
     &raw const METHOD as u64
 }
 
-/// `_emit(bytes) -> int`: how many of the bytes the client will get, and -1 when there is no client. Without bytes: twice the client's number, 0 for none,
-/// and 1 more while the descriptor 1 leads to it.
+/// The address of the other one's, the same.
+pub(super) fn input_method(api: &Api) -> u64 {
+    LONG.store(api.new_long, SeqCst);
+    &raw const INPUT_METHOD as u64
+}
+
+/// `_has_input() -> int`: 1 when descriptor 0 is the client's input. It is asked for if it is not.
+extern "C-unwind" fn has_input(_: *mut c_void, _: *mut c_void) -> *mut c_void {
+    // SAFETY: `input_method` has stored the address of this function before the interpreter knew of this one.
+    let long = unsafe { transmute::<usize, extern "C-unwind" fn(c_long) -> *mut c_void>(LONG.load(SeqCst) as usize) };
+    long(c_long::from(input::ask()))
+}
+
+/// `_emit(bytes) -> int`: how many of the bytes the client will get, and -1 when there is no client. Without bytes: eight times the client's number, 0 for
+/// none, and 1 more while the descriptor 1 leads to it, 2 more while something is on its way there by descriptors, and 4 more if the process is not to end
+/// before it has left.
 extern "C-unwind" fn emit(_: *mut c_void, argument: *mut c_void) -> *mut c_void {
     // SAFETY: `method` has stored the addresses of these functions before the interpreter knew of this one.
     let (bytes, size, long) = unsafe {
@@ -59,7 +85,12 @@ extern "C-unwind" fn emit(_: *mut c_void, argument: *mut c_void) -> *mut c_void 
         return core::ptr::null_mut();
     }
     if length == 0 {
-        return long(c_long::from(outlet::client()) << 1 | c_long::from(hand::place_of(1) != 1));
+        let leads = |number: i32| hand::place_of(number) != number;
+        let is_on_its_way = |number: i32| leads(number) && fd::unread_of(number).is_ok_and(|count| count > 0);
+        let waits = !state::settings().daemon_connection;
+        let bits = [leads(1), [1, 2].into_iter().any(is_on_its_way), waits];
+        let bits = bits.into_iter().rev().fold(0, |bits, bit| bits << 1 | c_long::from(bit));
+        return long(c_long::from(outlet::client()) << 3 | bits);
     }
     // SAFETY: the object is the caller's, and its bytes do not change as long as it lives.
     let given = outlet::give(unsafe { core::slice::from_raw_parts(start, length) });

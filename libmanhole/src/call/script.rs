@@ -4,6 +4,7 @@
 //! that asks for its lock (PyEval_RestoreThread in the C API's reference), so nothing between the calls needs to be cleaned up.
 #![allow(unsafe_code)]
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
@@ -43,12 +44,19 @@ pub(crate) struct Progress {
     globals: AtomicU64,
     /// What the interpreter calls the thread: pthread_self(3).
     thread: AtomicU64,
+    /// In which of the interpreter's lives it was made.
+    life: u32,
 }
 
 impl Progress {
     /// Whether it waits for the interpreter's lock.
     pub(crate) fn waits(&self) -> bool {
         self.stage.load(SeqCst) == WAITING
+    }
+
+    /// Whether it was made for an interpreter that has ended since. From CPython 3.14 on the thread of such a one stands still for ever.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.stage.load(SeqCst) != OUTSIDE && self.life != LIFE.load(SeqCst)
     }
 
     /// Nothing is done any more when the lock comes; false when it is being done already.
@@ -112,6 +120,8 @@ pub(crate) enum Ending {
     Faulted,
     /// The expression has raised an exception.
     Raised,
+    /// The text that fills the dictionary has raised one: which.
+    NotMade(String),
     /// Its value, which is an object of bytes.
     Answer(Vec<u8>),
 }
@@ -136,6 +146,7 @@ impl Script {
             act: Lock::new(Some(act)),
             globals: AtomicU64::new(0),
             thread: AtomicU64::new(0),
+            life: LIFE.load(SeqCst),
         };
         Script { api, version: 0, ending: Ending::Cancelled, progress: Arc::new(progress) }
     }
@@ -220,16 +231,21 @@ impl Script {
             let is_made = globals == 0;
             if is_made {
                 globals = call(slot, api.new_dict, &[])?;
-                for (name, method) in [(c"_emit", emit::method(&api)), (c"_as_thread", as_thread::method(&api))] {
+                let methods = [
+                    (c"_emit", emit::method(&api)),
+                    (c"_has_input", emit::input_method(&api)),
+                    (c"_as_thread", as_thread::method(&api)),
+                ];
+                for (name, method) in methods {
                     let function = call(slot, api.new_function, &[method, 0, 0])?;
                     call(slot, api.set_item, &[globals, name.as_ptr() as u64, function])?;
                     call(slot, api.release_object, &[function])?;
                 }
                 let done = call(slot, api.run, &[setup, STATEMENTS, globals, globals, 0])?;
                 if done == 0 {
-                    call(slot, api.clear_error, &[])?;
+                    let reason = reason(slot, &api, globals)?;
                     call(slot, api.release_object, &[globals])?;
-                    return Ok(Ending::Raised);
+                    return Ok(Ending::NotMade(reason));
                 }
                 call(slot, api.release_object, &[done])?;
             }
@@ -258,13 +274,49 @@ impl Script {
                 call(slot, api.clear_error, &[])?;
                 return Ok(Ending::Raised);
             }
-            let size = usize::try_from(call(slot, api.size_of_bytes, &[value])?).unwrap_or(0);
-            let bytes = call(slot, api.bytes, &[value])?;
-            let answer = Memory::new().bytes(bytes, size.min(ANSWER)).unwrap_or_default();
-            call(slot, api.release_object, &[value])?;
-            call(slot, api.clear_error, &[])?;
-            Ok(Ending::Answer(answer))
+            Ok(Ending::Answer(content(slot, &api, value)?))
         }
+    }
+}
+
+/// The content of an object of bytes, which is given back.
+///
+/// # Safety
+/// The calling thread has the interpreter's lock.
+unsafe fn content(slot: usize, api: &Api, value: u64) -> Result<Vec<u8>, Faulted> {
+    // SAFETY: the caller's word; the object is kept for so long.
+    unsafe {
+        let size = usize::try_from(call(slot, api.size_of_bytes, &[value])?).unwrap_or(0);
+        let bytes = call(slot, api.bytes, &[value])?;
+        let content = Memory::new().bytes(bytes, size.min(ANSWER)).unwrap_or_default();
+        call(slot, api.release_object, &[value])?;
+        call(slot, api.clear_error, &[])?;
+        Ok(content)
+    }
+}
+
+/// The exception that has been raised, which is cleared, in the interpreter's words.
+///
+/// # Safety
+/// The calling thread has the interpreter's lock.
+unsafe fn reason(slot: usize, api: &Api, globals: u64) -> Result<String, Faulted> {
+    const WORDS: &CStr = c"repr(_reason).encode('utf-8', 'replace')";
+    let mut parts = [0u64; 3];
+    let places = parts.each_mut().map(|part| core::ptr::from_mut(part) as u64);
+    // SAFETY: the caller's word; the function fills three places with objects that are ours from then on, or null.
+    unsafe {
+        call(slot, api.fetch_error, &places)?;
+        let [_, value, _] = parts;
+        if value != 0 {
+            call(slot, api.set_item, &[globals, c"_reason".as_ptr() as u64, value])?;
+        }
+        for part in parts.into_iter().filter(|&part| part != 0) {
+            call(slot, api.release_object, &[part])?;
+        }
+        let words = call(slot, api.run, &[WORDS.as_ptr() as u64, EXPRESSION, globals, globals, 0])?;
+        let words = if words == 0 { Vec::new() } else { content(slot, api, words)? };
+        call(slot, api.clear_error, &[])?;
+        Ok(String::from_utf8_lossy(&words).into_owned())
     }
 }
 

@@ -1,24 +1,68 @@
 # The console inside the interpreter. A worker calls one of the functions at the end for each line; all names here are in a dictionary that
-# nobody else sees; `_emit` among them gives bytes to the client. While a line runs, descriptors 0 to 2 lead to the client too, unless the
+# nobody else sees; `_emit` among them gives bytes to the client. While a line runs, descriptors 1 and 2 lead to the client too, unless the
 # options say otherwise. Answers are bytes: a digit, and what there is to tell. Python 3.8 and later.
 import atexit
+import signal
+
+
+def _sleep():
+    """Lets others run; nobody has replaced this function by one that does something else."""
+    signal.sigtimedwait([], 0.005)
+
+
+def _wait():
+    """Before the interpreter ends: as long as a client is there, its lines are run, unless the options say otherwise."""
+    client = _emit(b"") >> 3
+    while client and _emit(b"") >> 3 == client and _emit(b"") & 4:
+        _sleep()
+
+
+# Before anything that takes time: a thread that the interpreter leaves behind would be in the middle of it.
+atexit.register(_wait)
+
+import builtins
 import code
 import gc
 import io
 import os
-import rlcompleter
-import signal
-import socket
 import sys
 import traceback
 from _thread import allocate_lock, get_ident
 from functools import partial as _partial
 
-_INPUT = ("stdin", "__stdin__")
-_write = os.write
+try:
+    import socket
+except ImportError:
+    # A part of it is in C, and has to find the interpreter.
+    socket = None
 
-# So much is kept of what the program prints while descriptors lead to the client, in bytes.
-_KEPT = 1 << 20
+_INPUT = ("stdin", "__stdin__")
+_read = os.read
+
+
+_own_modules = {}
+
+
+def _without_readline(name):
+    """A module of the standard library for this console alone: readline, which it would import, takes hold of the program's terminal and of what the
+    program has set there."""
+    if name in _own_modules:
+        return _own_modules[name]
+    import importlib.util
+
+    def imported(name, *others, **named):
+        if name == "readline":
+            raise ImportError(name)
+        return _without_readline(name) if name == "rlcompleter" else builtins.__import__(name, *others, **named)
+
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        raise ImportError("no module named " + name)
+    module = importlib.util.module_from_spec(spec)
+    module.__builtins__ = {**vars(builtins), "__import__": imported}
+    exec(spec.loader.get_code(name), vars(module))
+    _own_modules[name] = module
+    return module
 
 
 class _Channel(io.RawIOBase):
@@ -28,7 +72,10 @@ class _Channel(io.RawIOBase):
         self.number = number
         self.manhole_original = original
         self.session = session
-        self.kept, self.size = [], 0
+        try:
+            self.has_number = original.fileno() == number
+        except Exception:
+            self.has_number = False
 
     def writable(self):
         return True
@@ -42,42 +89,38 @@ class _Channel(io.RawIOBase):
         is_here = session.is_here()
         if is_here and session.thread is not None and session.thread == get_ident():
             self.give(data)
-        elif session.only_own or os.getpid() != session.process:
+        elif is_here and not session.only_own and self.has_number and session.leads_to_client():
+            # By the descriptor it goes to the client and to where it belongs.
             self.pass_on(data)
+            try:
+                self.manhole_original.flush()
+            except (OSError, ValueError):
+                pass
         else:
-            # While a line runs, descriptors lead to the client, and the original would bring it there a second time.
-            self.keep(data)
-            if not session.leads_to_client():
-                self.pass_on()
-            if is_here:
+            if is_here and not session.only_own:
                 _emit(data)
+            self.pass_on(data)
         return len(data)
 
-    def keep(self, data):
-        if self.size < _KEPT:
-            self.kept.append(data if self.size + len(data) < _KEPT else b"(... more was printed while a line of the manhole's ran)\n")
-        self.size += len(data)
-
     def flush(self):
-        """What the original holds back goes where it belongs, unless a line runs: it would come to the client."""
-        if self.manhole_original is not None and not self.session.leads_to_client():
-            self.pass_on()
+        """What the original holds back goes where it belongs; not by the line's doing, as it would come to the client."""
+        session = self.session
+        if self.manhole_original is not None and not (session.thread == get_ident() and session.leads_to_client()):
             self.manhole_original.flush()
 
-    def pass_on(self, data=b""):
-        """What the program prints, behind what it has printed while a line ran; a child has no part in that."""
-        kept, self.kept, self.size = self.kept, [], 0
-        if os.getpid() != self.session.process:
-            kept = []
-        if self.manhole_original is not None and (kept or data):
-            self.manhole_original.write(b"".join([*kept, data]).decode("utf-8", "replace"))
+    def pass_on(self, data):
+        """What the program prints goes where it belongs."""
+        if self.manhole_original is not None:
+            self.manhole_original.write(data.decode("utf-8", "replace"))
 
     def give(self, data):
-        """What the line prints: by one descriptor, so that it keeps its order, also with what programs print that it starts."""
-        try:
-            while data and self.session.is_redirected:
-                data = data[_write(1, data):]
-        except OSError:
+        """What the line prints, behind what programs have printed that it has started."""
+        for _ in range(100):
+            if not (self.session.is_redirected and _emit(b"") & 2):
+                break
+            _sleep()
+        else:
+            # Where that belongs nobody takes it.
             self.session.is_redirected = False
         while data:
             taken = _emit(data)
@@ -88,9 +131,42 @@ class _Channel(io.RawIOBase):
                 _sleep()
 
 
-def _sleep():
-    """Lets others run; nobody has replaced this function by one that does something else."""
-    signal.sigtimedwait([], 0.005)
+class _Input(io.RawIOBase):
+    """What a line reads: descriptor 0 leads to the client only from then on that a line does read."""
+
+    def __init__(self, session):
+        self.session = session
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        for _ in range(400):
+            if self.session.thread != get_ident():
+                # The line was given up.
+                return 0
+            if _has_input():
+                data = _read(0, len(buffer))
+                buffer[:len(data)] = data
+                return len(data)
+            _sleep()
+        raise OSError("the client's input cannot be had: the process uses its own, or its output is not redirected")
+
+
+class _Kept:
+    """The program's standard input while a line runs that may use it: exit() and quit() close what they find in its place."""
+
+    def __init__(self, stream):
+        self.manhole_kept = stream
+
+    def close(self):
+        pass
+
+    def __getattr__(self, name):
+        return getattr(self.manhole_kept, name)
+
+    def __iter__(self):
+        return iter(self.manhole_kept)
 
 
 class ManholeConsole(code.InteractiveConsole):
@@ -115,17 +191,19 @@ class _Session:
 
     def is_here(self):
         """Whether the client is. One that has left may not have been able to say so: its last line needs a thread too."""
-        return self.is_open and _emit(b"") >> 1 == self.client and os.getpid() == self.process
+        return self.is_open and _emit(b"") >> 3 == self.client and os.getpid() == self.process
 
     def leads_to_client(self):
         """Whether what is written to the descriptors goes to the client now."""
         return _emit(b"") & 1 == 1 and os.getpid() == self.process
 
-    def open(self, client, main, redirect, with_errors, waits, values):
+    def open(self, client, main, redirect, with_errors, values):
         self.client, self.main = client, main
         self.namespace = {
             "dump_stacktraces": dump_stacktraces, "sys": sys, "os": os, "socket": socket, "traceback": traceback,
         }
+        if socket is None:
+            del self.namespace["socket"]
         self.only_own = redirect == "thread"
         self.output = self.errors = None
         if redirect != "off":
@@ -135,8 +213,6 @@ class _Session:
             self.replace(("stderr", "__stderr__"), self.errors)
         self.complaints = self.errors or self.output or sys.stderr or io.StringIO()
         self.is_open = True
-        if waits:
-            atexit.register(self.wait)
         wrong = []
         for name, text in values:
             try:
@@ -172,8 +248,26 @@ class _Session:
         self.lines += 1
         if self.is_redirected:
             self.restore(_INPUT)
-            self.replace(_INPUT, io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", "replace"))
+            self.replace(_INPUT, io.TextIOWrapper(_Input(self), "utf-8", "replace"))
+        else:
+            self.keep_input()
+        if sys.displayhook is sys.__displayhook__:
+            self.replace(("displayhook",), self.show)
         return self.lines
+
+    def show(self, value):
+        """As the interpreter shows values, but that `_` is this console's: the program's own one may translate its texts."""
+        if self.thread != get_ident():
+            return sys.__displayhook__(value)
+        if value is not None:
+            text = repr(value)
+            sys.stdout.write(text + "\n")
+            self.namespace["_"] = value
+
+    def keep_input(self):
+        self.restore(_INPUT)
+        if sys.stdin is not None:
+            self.replace(("stdin",), _Kept(_original(sys.stdin)))
 
     def leave(self, line):
         for stream in (self.output, self.errors):
@@ -184,27 +278,15 @@ class _Session:
         # Another line has begun since this one was given up.
         if line != self.lines:
             return
-        self.restore(_INPUT)
+        self.restore(_INPUT + ("displayhook",))
         self.thread = None
         self.is_redirected = self.is_busy = False
 
-    def wait(self):
-        """Before the interpreter ends: as long as a client is there, its lines are run."""
-        while self.is_here():
-            _sleep()
-
     def close(self):
-        for _ in range(200):
-            if not self.leads_to_client():
-                break
-            _sleep()
         self.restore(list(self.before))
         self.is_open = False
-        for stream in (self.output, self.errors):
-            if stream is not None and stream.buffer.kept:
-                stream.flush()
         _let_go()
-        atexit.unregister(self.wait)
+        atexit.unregister(_wait)
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)
@@ -212,9 +294,13 @@ class _Session:
 
 def _original(stream):
     """The stream itself, where one stands that the session before is about to take away."""
-    while hasattr(getattr(stream, "buffer", None), "manhole_original"):
-        stream = stream.buffer.manhole_original
-    return stream
+    while True:
+        if hasattr(stream, "manhole_kept"):
+            stream = stream.manhole_kept
+        elif hasattr(getattr(stream, "buffer", None), "manhole_original"):
+            stream = stream.buffer.manhole_original
+        else:
+            return stream
 
 
 def _stream(number, original, session):
@@ -286,8 +372,8 @@ def dump_stacktraces():
 _session = _Session()
 
 
-def _open(client, main, redirect, with_errors, waits, values):
-    return b"0" + _session.open(client, main, redirect, with_errors, waits, values).encode("utf-8", "backslashreplace")
+def _open(client, main, redirect, with_errors, values):
+    return b"0" + _session.open(client, main, redirect, with_errors, values).encode("utf-8", "backslashreplace")
 
 
 def _line(data, is_redirected):
@@ -313,6 +399,7 @@ def _give_up():
 
 def _execute(data):
     """Runs a line and shows nothing: 0, 2 when the client wants to leave, 3 and the error when there is one."""
+    _session.keep_input()
     try:
         exec(compile(data.decode("utf-8", "surrogateescape"), "<string>", "exec"), _session.namespace)
         return b"0"
@@ -320,12 +407,18 @@ def _execute(data):
         return b"2"
     except BaseException as error:
         return b"3" + repr(error).encode("utf-8", "backslashreplace")
+    finally:
+        _session.restore(_INPUT)
 
 
 def _complete(data):
     """The names that what ends there may mean, each in a line."""
     text = data.decode("utf-8", "replace")
     found = []
+    try:
+        rlcompleter = _without_readline("rlcompleter")
+    except ImportError:
+        return b"0"
     if text:
         completer = rlcompleter.Completer(_session.namespace)
         while len(found) < 200:

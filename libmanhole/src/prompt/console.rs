@@ -3,11 +3,14 @@
 //! Context: the agent's thread, which never waits for the interpreter's lock. Who does is the worker: if the lock does not come, the client has
 //! the native prompt until it does.
 
+mod expressions;
+
 use core::time::Duration;
 use std::sync::Arc;
 
-use manhole_options::Redirect;
 use serde_json::Value;
+
+use expressions::{call_with, literal};
 
 use super::jobs::{Followed, Job, Pending, Work};
 use super::{Answer, Prompt};
@@ -162,7 +165,7 @@ impl Prompt<'_> {
         }
         if !self.console.is_active {
             return match trimmed {
-                b"%python" | b"python" if self.console.api.is_some() => self.back_to_python().map(Some),
+                b"%python" | b"python" if self.knows_interpreter() => self.back_to_python().map(Some),
                 _ => Ok(None),
             };
         }
@@ -269,9 +272,17 @@ impl Prompt<'_> {
     fn after_opening(&self, expression: Vec<u8>) -> Vec<u8> {
         match self.console.globals {
             // Both are evaluated, the first one first.
-            0 => [&*self.opening(), b" and ", &*expression].concat(),
+            0 => [&*expressions::opening(self.console.client, self.console.main), b" and ", &*expression].concat(),
             _ => expression,
         }
+    }
+
+    /// Whether there is one, be it only by now.
+    fn knows_interpreter(&mut self) -> bool {
+        if self.console.api.is_none() && state::settings().wants_python {
+            self.console.api = self.session.interpreter();
+        }
+        self.console.api.is_some()
     }
 
     fn back_to_python(&mut self) -> Result<Answer, String> {
@@ -286,32 +297,9 @@ impl Prompt<'_> {
         Ok(Answer::default())
     }
 
-    /// The expression that makes the console ready.
-    fn opening(&self) -> Vec<u8> {
-        let settings = state::settings();
-        let redirect = match settings.redirect {
-            Redirect::Off => "off",
-            Redirect::Thread => "thread",
-            Redirect::Line | Redirect::Session | Redirect::Tee => "line",
-        };
-        let truth = |value: bool| if value { "True" } else { "False" };
-        let (errors, waits) = (truth(settings.redirect_stderr), truth(!settings.daemon_connection));
-        let mut text =
-            format!("_open({}, {}, '{redirect}', {errors}, {waits}, [", self.console.client, self.console.main)
-                .into_bytes();
-        for (name, value) in settings.locals.pairs() {
-            text.extend(
-                [b"(", &*literal(name.as_bytes()), b".decode(), ", &*literal(value.as_bytes()), b".decode()), "]
-                    .concat(),
-            );
-        }
-        text.extend(b"])");
-        text
-    }
-
     fn begin_console(&mut self) -> Result<(), String> {
         self.announce(true);
-        self.start_script(What::Open, "%python", self.opening())
+        self.start_script(What::Open, "%python", expressions::opening(self.console.client, self.console.main))
     }
 
     /// Makes the client known to the interpreter, before the first script.
@@ -326,6 +314,8 @@ impl Prompt<'_> {
     fn start_script(&mut self, what: What, line: &str, expression: Vec<u8>) -> Result<(), String> {
         let name = if what == What::Open { "Python's prompt" } else { "the line" };
         let is_redirected = what == What::Line && redirect::concerns_lines();
+        // What an earlier line has asked for is not this one's.
+        let _ = redirect::input::is_asked_for();
         let (ticket, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
         // Finding a thread for it may have taken long, and is no wait for the lock.
         let began = process::monotonic();
@@ -356,7 +346,9 @@ impl Prompt<'_> {
             Act::Run { globals, setup, expression: [expression, end].concat(), is_last }
         };
         let waiter = WAITER.lock().take();
-        if let Some((ticket, progress)) = waiter.filter(|(_, progress)| progress.give(act(false))) {
+        if let Some((ticket, progress)) =
+            waiter.filter(|(_, progress)| !progress.is_lost() && progress.give(act(false)))
+        {
             return Ok((ticket, progress));
         }
         let script = Script::new(api, act(is_redirected));
@@ -367,7 +359,11 @@ impl Prompt<'_> {
 
     /// How it stands with a script.
     pub(super) fn follow_script(&mut self, errand: &mut Errand, interrupted: &dyn Fn() -> bool) -> Followed {
-        errand.job.redirect();
+        // What the line prints itself goes another way: by descriptors comes what others print, too, and that belongs elsewhere as well.
+        errand.job.redirect(false);
+        if redirect::input::is_asked_for() {
+            redirect::input::begin();
+        }
         let now = process::monotonic();
         let answer = match worker::outcome(&errand.job.ticket) {
             Outcome::Ran(script) => self.script_has_run(errand.what, *script, errand.job.failure.take()),
@@ -380,6 +376,7 @@ impl Prompt<'_> {
             Outcome::Running if errand.job.failure.is_some() && !interrupted() && errand.interrupted.is_none() => {
                 return Followed::Waits;
             }
+            Outcome::Running if errand.progress.is_lost() => self.interpreter_is_gone(&errand.progress),
             Outcome::Running if errand.progress.waits() => {
                 let is_late =
                     state::settings().gil_timeout.is_some_and(|limit| errand.began.saturating_add(limit) <= now);
@@ -401,14 +398,7 @@ impl Prompt<'_> {
                 }
                 _ => return Followed::Waits,
             },
-            Outcome::Vanished | Outcome::Returned(_) | Outcome::Called(_) => {
-                let console = &mut self.console;
-                // If it is the line alone that has ended its thread, the session is still to be closed.
-                console.globals = errand.progress.globals().max(console.globals);
-                (console.is_active, console.goes_on, console.debugger) = (false, false, None);
-                let error = "the interpreter has ended, and with it the line, or the line has ended its thread: this is the native prompt";
-                Answer { error: Some(error.to_owned()), ..Answer::default() }
-            }
+            Outcome::Vanished | Outcome::Returned(_) | Outcome::Called(_) => self.interpreter_is_gone(&errand.progress),
         };
         // One that comes now would be for the next line.
         if let Some((_, Some(interrupt))) = errand.interrupted.take() {
@@ -416,6 +406,16 @@ impl Prompt<'_> {
         }
         let unread = errand.job.give_back();
         Followed::Answered(Answer { unread, ..answer })
+    }
+
+    /// The thread of a script is no more, or stands still for ever.
+    fn interpreter_is_gone(&mut self, progress: &Progress) -> Answer {
+        let console = &mut self.console;
+        // If it is the line alone that has ended its thread, the session is still to be closed.
+        console.globals = progress.globals().max(console.globals);
+        (console.is_active, console.goes_on, console.debugger) = (false, false, None);
+        let error = "the interpreter has ended, and with it the line, or the line has ended its thread: this is the native prompt";
+        Answer { error: Some(error.to_owned()), ..Answer::default() }
     }
 
     /// What has come of a script.
@@ -431,9 +431,17 @@ impl Prompt<'_> {
             Ending::Answer(answer) => answer,
             Ending::NoInterpreter => {
                 console.forget();
-                return error("the interpreter has not begun yet, or has ended: this is the native prompt");
+                return error(
+                    "the interpreter has not begun yet, or has ended: this is the native prompt; python tries again",
+                );
             }
             Ending::Cancelled => return error("interrupted"),
+            Ending::NotMade(reason) => {
+                console.forget();
+                return error(&format!(
+                    "the console could not be made in the interpreter: {reason}; this is the native prompt"
+                ));
+            }
             Ending::Raised if what == What::Open => {
                 console.forget();
                 return error("the console could not be made in the interpreter: this is the native prompt");
@@ -513,7 +521,7 @@ impl Prompt<'_> {
         let (job, progress) = self.console.entering.take()?;
         let answer = match worker::outcome(&job.ticket) {
             Outcome::Ran(script) => self.script_has_run(What::Open, *script, None),
-            Outcome::Running => {
+            Outcome::Running if !progress.is_lost() => {
                 self.console.entering = Some((job, progress));
                 return None;
             }
@@ -566,34 +574,5 @@ impl Console {
     /// There is no interpreter any more.
     fn forget(&mut self) {
         *self = Console { is_settled: true, ..Console::default() };
-    }
-}
-
-/// A call of a function with some bytes.
-fn call_with(function: &str, bytes: &[u8]) -> Vec<u8> {
-    [function.as_bytes(), b"(", &*literal(bytes), b")"].concat()
-}
-
-/// Bytes as the interpreter's language spells them.
-fn literal(bytes: &[u8]) -> Vec<u8> {
-    let mut text = b"b'".to_vec();
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || byte == b' ' {
-            text.push(byte);
-        } else {
-            text.extend(format!("\\x{byte:02x}").as_bytes());
-        }
-    }
-    text.push(b'\'');
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_byte_ends_the_text_of_a_line() {
-        assert_eq!(literal(b"print('a\\b')\0\xff"), b"b'print\\x28\\x27a\\x5cb\\x27\\x29\\x00\\xff'");
     }
 }

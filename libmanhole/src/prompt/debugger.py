@@ -50,16 +50,7 @@ class _Wire:
 
 
 def _debugger(wire, state, ident):
-    import bdb
-    if "readline" in sys.modules:
-        import pdb
-    else:
-        # It would take hold of the program's terminal.
-        sys.modules["readline"] = None
-        try:
-            import pdb
-        finally:
-            del sys.modules["readline"]
+    pdb = _without_readline("pdb")
 
     class Debugger(pdb.Pdb):
         def __init__(self):
@@ -92,10 +83,11 @@ def _debugger(wire, state, ident):
             if self.tool is None:
                 return False
             monitoring.use_tool_id(self.tool, "manhole")
-            for event in (events.LINE, events.PY_START, events.PY_RESUME):
+            for event in (events.LINE, events.JUMP, events.PY_START, events.PY_RESUME):
                 monitoring.register_callback(self.tool, event, self.comes_by)
             for frame in self.watched:
-                monitoring.set_local_events(self.tool, frame.f_code, events.LINE)
+                # A loop in one line begins no other.
+                monitoring.set_local_events(self.tool, frame.f_code, events.LINE | events.JUMP)
             monitoring.set_events(self.tool, events.PY_START | events.PY_RESUME)
             return True
 
@@ -121,13 +113,17 @@ def _debugger(wire, state, ident):
             sys.settrace(self.trace_dispatch)
             return self.trace_dispatch(frame, event, argument)
 
-        def comes_by(self, code, place):
+        def comes_by(self, code, *places):
             if get_ident() == ident and not self.has_begun and not wire.is_over and self.tool is not None:
                 frame = sys._getframe(1)
                 self.unwatch()
                 self.begin(frame)
-                # Nothing that is called here may come behind this: it would be stopped in itself.
-                sys.settrace(self.trace_dispatch)
+                if len(places) == 2:
+                    # A jump. From 3.14 on the trace function hears of no line when the loop has only one.
+                    self.trace_dispatch(frame, "line", None)
+                if not wire.is_over:
+                    # Nothing that is called here may come behind this: it would be stopped in itself.
+                    sys.settrace(self.trace_dispatch)
 
         def begin(self, frame):
             self.has_begun = True
@@ -192,12 +188,20 @@ def _debugger(wire, state, ident):
 
         do_restart = do_run
 
+        def do_interact(self, _argument):
+            """What this starts elsewhere reads the program's input, or takes the program's SIGINT."""
+            self.error("not here: a line that is no command of the debugger's is executed in the frame, ! before one that is")
+
+        do_debug = do_interact
+
     return Debugger()
 
 
 def _pdb(state, ident, name):
     """pdb in the thread with this number in Python, whose PyThreadState is at this address: 4 and its prompt when it asks for a line."""
     _let_go()
+    if not hasattr(sys, "monitoring") and hasattr(sys, "gettotalrefcount"):
+        return b"3a debug build of Python before 3.12 ends when something is done in the place of another thread"
     frame = sys._current_frames().get(ident)
     if frame is None:
         return b"3the thread executes nothing in Python"

@@ -79,6 +79,13 @@ impl Pending {
     }
 }
 
+impl Pending {
+    /// Whether something runs for it.
+    pub(crate) fn is_job(&self) -> bool {
+        matches!(self.work, Work::Job(_) | Work::Script(_))
+    }
+}
+
 impl Job {
     /// What has just been started.
     pub(super) fn new(ticket: Ticket, line: Option<String>) -> Job {
@@ -93,19 +100,19 @@ impl Job {
         Job { ticket, line: None, failure: None, redirected: Cell::new(self.redirected.take()), ..*self }
     }
 
-    /// Redirects the host's output, when the job waits for that.
-    pub(super) fn redirect(&self) {
+    /// Redirects the host's output, when the job waits for that; and its input if the job `takes_input` from the start.
+    pub(super) fn redirect(&self, takes_input: bool) {
         if !self.ticket.waits_for_redirection() {
             return;
         }
         // A job whose output cannot be redirected runs all the same; its output is where it belongs.
-        let redirected = redirect::line_begins().unwrap_or_else(|reason| {
+        let redirected = redirect::line_begins(self.ticket.tid()).unwrap_or_else(|reason| {
             log::event(format_args!("The output of {} is not redirected: {reason}.", self.ticket.name));
             false
         });
         self.redirected.set(redirected);
-        // A thread of the host's reads what is its own.
-        if self.ticket.visited.is_none() {
+        // A thread of the host's reads what is its own, and so does what Python's console starts.
+        if self.ticket.visited.is_none() && takes_input {
             redirect::input::begin();
         }
         self.ticket.go();
@@ -134,7 +141,7 @@ impl Prompt<'_> {
             Work::Watch(watch) => return self.look_at(watch),
         };
         let name = job.ticket.name.clone();
-        job.redirect();
+        job.redirect(true);
         let mut again = None;
         let answer = match worker::outcome(&job.ticket) {
             Outcome::Returned(value) => {

@@ -45,6 +45,8 @@ pub(crate) struct Api {
     pub(crate) release_object: u64,
     /// `void PyErr_Clear(void)`.
     pub(crate) clear_error: u64,
+    /// `void PyErr_Fetch(PyObject **, PyObject **, PyObject **)`.
+    pub(crate) fetch_error: u64,
     /// `int PyThreadState_SetAsyncExc(unsigned long, PyObject *)`.
     pub(crate) raise_in: u64,
     /// `PyInterpreterState *PyInterpreterState_Main(void)`.
@@ -90,6 +92,7 @@ impl Api {
                 set_item: find("PyDict_SetItemString")?,
                 release_object: find("Py_DecRef")?,
                 clear_error: find("PyErr_Clear")?,
+                fetch_error: find("PyErr_Fetch")?,
                 raise_in: find("PyThreadState_SetAsyncExc")?,
                 main_interpreter: find("PyInterpreterState_Main")?,
                 first_thread: find("PyInterpreterState_ThreadHead")?,

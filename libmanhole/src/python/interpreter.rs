@@ -8,7 +8,7 @@ use super::layout::{
     self, Attributes, Code, DICT_BEFORE, Entry, FREE_THREADED_DICT_BEFORE, FREE_THREADED_HEAD, Frames, Gil, HEAD, Keys,
     Layout, LineTable, STRINGS, ThreadId, Unicode,
 };
-use super::objects;
+use super::{ending, objects};
 use crate::memory::Memory;
 use crate::modules::{Module, Modules};
 use crate::symbols::exported;
@@ -44,7 +44,10 @@ impl Interpreter {
                 int: of("PyLong_Type")?,
             };
             let layout = layout_of(memory, module, runtime);
-            Some(layout.map(|layout| Interpreter { runtime, types, layout, mapped: module.start..module.end }))
+            Some(layout.map(|layout| {
+                ending::note(runtime.saturating_add(layout.main_interpreter));
+                Interpreter { runtime, types, layout, mapped: module.start..module.end }
+            }))
         })
     }
 }

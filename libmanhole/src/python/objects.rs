@@ -5,8 +5,12 @@
 use super::layout::Unicode;
 use crate::memory::read_now;
 
-/// No name or path is longer, in characters.
+/// So much is read of a name or a path, in characters; what is cut off has a mark in its place.
 const TEXT: u64 = 4096;
+const CUT: char = '…';
+
+/// No text is longer: what says so is none.
+const LONGEST: u64 = 1 << 30;
 
 pub(super) fn bytes(address: u64, len: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; len];
@@ -92,7 +96,7 @@ pub(super) fn field(address: u64, offset: u64) -> Option<u64> {
 /// The text of a `str` (PEP 393): length, hash, state (kind: 3 bits, compact: 1, ascii: 1), characters.
 pub(super) fn text(object: u64, layout: &Unicode) -> Option<String> {
     const STATE: u64 = 16;
-    let length = field(object, layout.length).filter(|&length| length <= TEXT)?;
+    let length = field(object, layout.length).filter(|&length| length <= LONGEST)?;
     let state = int(object.checked_add(layout.length)?.checked_add(STATE)?)? >> layout.interned;
     let (kind, is_compact, is_ascii) = (state & 7, state >> 3 & 1 == 1, state >> 4 & 1 == 1);
     if !is_compact {
@@ -103,18 +107,22 @@ pub(super) fn text(object: u64, layout: &Unicode) -> Option<String> {
         1 | 2 | 4 => kind as u64,
         _ => return None,
     };
-    let raw = bytes(start, usize::try_from(length.checked_mul(width)?).ok()?)?;
-    match kind {
-        1 => Some(raw.iter().map(|&byte| char::from(byte)).collect()),
+    let raw = bytes(start, usize::try_from(length.min(TEXT).checked_mul(width)?).ok()?)?;
+    let mut text: String = match kind {
+        1 => raw.iter().map(|&byte| char::from(byte)).collect(),
         2 => {
             let units = raw.chunks_exact(2).filter_map(|pair| Some(u16::from_le_bytes(pair.try_into().ok()?)));
-            Some(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+            char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
         _ => {
             let points = raw.chunks_exact(4).filter_map(|four| Some(u32::from_le_bytes(four.try_into().ok()?)));
-            Some(points.map(|point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+            points.map(|point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
+    };
+    if length > TEXT {
+        text.push(CUT);
     }
+    Some(text)
 }
 
 /// The content of a `bytes` object: behind the head (`PyObject_HEAD`) the size, a hash, the bytes.

@@ -12,7 +12,7 @@
 //! place first, the host's other threads begin their calls anew there, and then the writing end of the old one is closed. It is given when the
 //! line's thread waits for it, and as often as it waits. When the line has ended the same is done with the original.
 
-use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
 
 use serde_json::Value;
@@ -24,7 +24,7 @@ use crate::sys::fd::{self, Fd};
 use crate::sys::lock::Lock;
 use crate::sys::socket::{self, Waited};
 use crate::sys::{Errno, host_fd, process, stdio};
-use crate::{log, wire};
+use crate::{log, state, wire};
 
 /// The size of the pipe: one page, so that it is full as soon as it is not empty.
 const PIPE: usize = 4096;
@@ -69,6 +69,9 @@ static ROOM: Lock<Room> = Lock::new(Room::EMPTY);
 static LINE: AtomicU32 = AtomicU32::new(0);
 static LINES: AtomicU32 = AtomicU32::new(0);
 
+/// Whether a line that takes the session's input only when it needs it has asked for that.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
 /// What stdio had read ahead when the line ended, and which line that was: it comes before what is in the pipe.
 static READ_AHEAD: Lock<(u32, Vec<u8>)> = Lock::new((0, Vec::new()));
 
@@ -103,6 +106,21 @@ pub(crate) fn begin() {
             }
         }
     }
+}
+
+/// On the host thread that runs a line which has the host's input until it needs the session's: asks for that. True when it is there.
+pub(crate) fn ask() -> bool {
+    if LINE.load(SeqCst) != 0 && hand::has_put(0) {
+        return true;
+    }
+    WANTED.store(true, SeqCst);
+    state::poke();
+    false
+}
+
+/// Whether that was asked for since the last time.
+pub(crate) fn is_asked_for() -> bool {
+    WANTED.swap(false, SeqCst)
 }
 
 /// A descriptor here for what the host reads.
@@ -223,6 +241,7 @@ pub(super) fn wait_for(waited: &mut Vec<Waited>) {
 /// In a freshly forked child. Safe in a signal handler.
 pub(super) fn forget() {
     LINE.store(0, SeqCst);
+    WANTED.store(false, SeqCst);
     ROOM.forget(Room::EMPTY);
     READ_AHEAD.forget((0, Vec::new()));
 }

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::state;
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Guard, Lock};
 
 /// The size of the ring in bytes.
 const SIZE: usize = 64 << 10;
@@ -88,8 +88,21 @@ pub(crate) fn close() {
 
 /// What has been given since the last time.
 pub(super) fn take() -> Vec<u8> {
-    let mut ring = RING.lock();
-    if ring.length == 0 { Vec::new() } else { ring.take() }
+    hold().take()
+}
+
+/// As long as it lives, nobody gives anything.
+pub(super) struct Held(Guard<'static, Ring>);
+
+pub(super) fn hold() -> Held {
+    Held(RING.lock())
+}
+
+impl Held {
+    /// What has been given since the last time.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        if self.0.length == 0 { Vec::new() } else { self.0.take() }
+    }
 }
 
 /// In a freshly forked child.

@@ -1,13 +1,13 @@
 //! Directories, read by getdents64(2): opendir(3) calls the host's malloc.
 //!
-//! Context: agent threads.
+//! Context: agent threads. [`find`] allocates nothing: the log needs it where there is no memory.
 
 use core::ffi::CStr;
 
 use super::{Result, call, fd::Fd};
 
-/// Calls `visit` with the name of each entry, `.` and `..` left out.
-pub(crate) fn for_each(path: &CStr, mut visit: impl FnMut(&[u8])) -> Result<()> {
+/// What `look` finds in the first entry where it finds something; `.` and `..` are left out.
+pub(crate) fn find<T>(path: &CStr, mut look: impl FnMut(&[u8]) -> Option<T>) -> Result<Option<T>> {
     let directory = Fd::open(path, libc::O_RDONLY | libc::O_DIRECTORY)?;
     let mut buffer = [0u8; 8192];
     loop {
@@ -16,7 +16,7 @@ pub(crate) fn for_each(path: &CStr, mut visit: impl FnMut(&[u8])) -> Result<()> 
             call(libc::SYS_getdents64, [directory.number() as usize, buffer.as_mut_ptr() as usize, buffer.len()])
         }?;
         if n == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let mut rest = buffer.get(..n).unwrap_or_default();
         // struct linux_dirent64: ino 8, off 8, reclen 2, type 1, name.
@@ -25,7 +25,11 @@ pub(crate) fn for_each(path: &CStr, mut visit: impl FnMut(&[u8])) -> Result<()> 
             let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
             match name.get(..end) {
                 Some(b"." | b"..") | None => {}
-                Some(name) => visit(name),
+                Some(name) => {
+                    if let Some(found) = look(name) {
+                        return Ok(Some(found));
+                    }
+                }
             }
             match rest.get(len..) {
                 Some(next) if len > 0 => rest = next,
@@ -38,13 +42,17 @@ pub(crate) fn for_each(path: &CStr, mut visit: impl FnMut(&[u8])) -> Result<()> 
 /// The entries whose names are numbers, in ascending order: thread ids, descriptors.
 pub(crate) fn numbers(path: &CStr) -> Result<Vec<i32>> {
     let mut all = Vec::new();
-    for_each(path, |name| {
-        if let Some(number) = core::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) {
-            all.push(number);
-        }
+    find(path, |name| {
+        all.extend(number(name));
+        None::<()>
     })?;
     all.sort_unstable();
     Ok(all)
+}
+
+/// The number that an entry's name is.
+pub(crate) fn number(name: &[u8]) -> Option<i32> {
+    core::str::from_utf8(name).ok()?.parse().ok()
 }
 
 #[cfg(test)]

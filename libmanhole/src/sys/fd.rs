@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use core::time::Duration;
 
 use super::signal::{self, Set};
-use super::{Errno, Result, call, socket};
+use super::{Errno, Result, call, proc_root, socket};
 
 /// An open descriptor of the calling thread's table; closed when dropped.
 #[derive(Debug)]
@@ -148,10 +148,15 @@ pub(crate) fn pipe(size: usize) -> Result<(Fd, Fd)> {
     Ok((reader, writer))
 }
 
-/// How many bytes wait in the pipe whose reading end this is (ioctl(2), FIONREAD).
+/// How many bytes wait in the pipe whose reading end this is.
 pub(crate) fn unread(reader: &Fd) -> Result<usize> {
+    unread_of(reader.number)
+}
+
+/// How many bytes wait in the pipe of which descriptor `number` of the calling thread's table is an end (ioctl(2), FIONREAD).
+pub(crate) fn unread_of(number: i32) -> Result<usize> {
     let mut count = 0i32;
-    let arguments = [reader.number as usize, libc::FIONREAD as usize, core::ptr::from_mut(&mut count) as usize];
+    let arguments = [number as usize, libc::FIONREAD as usize, core::ptr::from_mut(&mut count) as usize];
     // SAFETY: the kernel fills the number.
     unsafe { call(libc::SYS_ioctl, arguments) }?;
     Ok(usize::try_from(count).unwrap_or(0))
@@ -193,6 +198,8 @@ pub(crate) struct Stat {
     pub(crate) identity: (u64, u64),
     /// Type and permission bits.
     pub(crate) mode: u32,
+    /// How many names it has; a directory of `/proc`: two more than the directories in it.
+    pub(crate) links: u64,
     /// Owner.
     pub(crate) uid: u32,
     /// Size in bytes.
@@ -229,6 +236,7 @@ pub(crate) fn stat_target(path: &CStr) -> Result<Stat> {
 }
 
 fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
+    let (directory, path) = if directory == libc::AT_FDCWD { proc_root::place_of(path) } else { (directory, path) };
     let mut raw = core::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the kernel fills the structure; struct stat of x86_64's libc is the kernel's.
     unsafe {
@@ -242,6 +250,7 @@ fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
     Ok(Stat {
         identity: (raw.st_dev, raw.st_ino),
         mode: raw.st_mode,
+        links: raw.st_nlink,
         uid: raw.st_uid,
         size: raw.st_size.unsigned_abs(),
         modified: Duration::new(raw.st_mtime.unsigned_abs(), raw.st_mtime_nsec.unsigned_abs() as u32),
@@ -256,30 +265,37 @@ pub(crate) fn unlink(path: &CStr) -> Result<()> {
 
 /// The target of a symbolic link, such as those below `/proc/self/fd`, into `buffer`.
 pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    let (directory, path) = proc_root::place_of(path);
+    let (place, room) = (path.as_ptr() as usize, buffer.as_mut_ptr() as usize);
     // SAFETY: the buffer is ours for the length that is given.
-    let n = unsafe { call(libc::SYS_readlink, [path.as_ptr() as usize, buffer.as_mut_ptr() as usize, buffer.len()]) }?;
+    let n = unsafe { call(libc::SYS_readlinkat, [directory as usize, place, room, buffer.len()]) }?;
     Ok(buffer.get(..n).unwrap_or_default())
 }
 
 /// The flag of close_range(2) that makes a table of the thread's own before it closes anything (linux/close_range.h).
 const CLOSE_RANGE_UNSHARE: usize = 2;
 
-/// Gives the calling thread a descriptor table of its own with nothing in it but descriptor `kept` of the host's, if any.
+/// Gives the calling thread a descriptor table of its own with nothing in it but the descriptors `kept` of the host's.
 ///
-/// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors (but, before Linux 6.12, those that `kept`
-/// needs for a moment), so no pipe of the host is held open (Linux 5.9). Older kernels copy the table and then close the
+/// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors (but, before Linux 6.12, those below the first that is
+/// `kept`, for a moment), so no pipe of the host is held open (Linux 5.9). Older kernels copy the table and then close the
 /// copies. Where neither is allowed there is no place for our descriptors that is safe from the host, nor for the host's
 /// from us.
-pub(crate) fn make_table_private(kept: Option<i32>) -> Result<()> {
+pub(crate) fn make_table_private(mut kept: [Option<i32>; 2]) -> Result<()> {
+    kept.sort_unstable();
     let close_range = |first: usize, last: usize| {
         // SAFETY: closes only descriptors of the calling thread's own table, which the flag makes first.
         unsafe { call(libc::SYS_close_range, [first, last, CLOSE_RANGE_UNSHARE]) }
     };
-    let done = match kept.map(|kept| kept as usize) {
-        None | Some(0) => close_range(0, u32::MAX as usize),
-        Some(kept) => close_range(0, kept - 1).and_then(|_| close_range(kept + 1, u32::MAX as usize)),
-    };
-    match done {
+    let mut first = 0;
+    let mut done = Ok(0);
+    for kept in kept.into_iter().flatten().map(|kept| kept as usize) {
+        if first < kept {
+            done = done.and_then(|_| close_range(first, kept - 1));
+        }
+        first = kept + 1;
+    }
+    match done.and_then(|_| close_range(first, u32::MAX as usize)) {
         Ok(_) => Ok(()),
         // SAFETY: numbers only.
         Err(_) => match unsafe { call(libc::SYS_unshare, [libc::CLONE_FILES as usize]) } {
@@ -296,9 +312,9 @@ pub(crate) fn abandon() {
 }
 
 /// Closes what the calling thread's table holds, but `kept`.
-fn close_all_but(kept: Option<i32>) -> Result<()> {
+fn close_all_but(kept: [Option<i32>; 2]) -> Result<()> {
     let listing = super::directory::numbers(c"/proc/thread-self/fd")?;
-    for fd in listing.into_iter().filter(|&fd| Some(fd) != kept) {
+    for fd in listing.into_iter().filter(|&fd| !kept.contains(&Some(fd))) {
         drop(Fd::from_kernel(fd as usize));
     }
     Ok(())
@@ -306,9 +322,10 @@ fn close_all_but(kept: Option<i32>) -> Result<()> {
 
 fn open_path(path: &CStr, flags: i32) -> Result<Fd> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
+    let (directory, path) = proc_root::place_of(path);
     retrying(|| {
         // SAFETY: the path is a C string.
-        unsafe { call(libc::SYS_openat, [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags as usize, 0o600]) }
+        unsafe { call(libc::SYS_openat, [directory as usize, path.as_ptr() as usize, flags as usize, 0o600]) }
     })
     .map(Fd::from_kernel)
 }
@@ -336,4 +353,17 @@ pub(crate) fn read_file(path: &CStr, limit: usize) -> Result<Vec<u8>> {
         content.extend_from_slice(piece.get(..n).unwrap_or_default());
     }
     Ok(content)
+}
+
+/// The content of such a file as far as `buffer` has room for it; nothing is allocated.
+pub(crate) fn read_into<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    let file = Fd::open(path, libc::O_RDONLY)?;
+    let mut length = 0;
+    while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
+        match file.read(room)? {
+            0 => break,
+            n => length += n,
+        }
+    }
+    Ok(buffer.get(..length).unwrap_or_default())
 }

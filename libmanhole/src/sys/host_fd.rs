@@ -1,6 +1,9 @@
 //! The host's descriptors, from the agent's thread, whose own table has none of them.
 //!
-//! Context: agent threads. A copy exists for as long as a write takes, so the host's pipes end when the host says.
+//! Context: agent threads. Nothing is allocated: the log comes here where there is no memory. A copy exists for as long as a write takes, so
+//! the host's pipes end when the host says.
+
+use core::ffi::CStr;
 
 use super::fd::{self, Fd};
 use super::signal::Set;
@@ -27,10 +30,16 @@ pub(crate) fn borrow(number: i32) -> Result<Fd> {
 
 /// Whether this thread's system calls are filtered (`Seccomp` in proc_pid_status(5)).
 fn is_filtered() -> bool {
-    let status = fd::read_file(c"/proc/thread-self/status", 8192).unwrap_or_default();
-    !String::from_utf8_lossy(&status)
-        .lines()
-        .any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "0"))
+    field(c"/proc/thread-self/status", "Seccomp:", |mode| Some(mode == "0")) != Some(true)
+}
+
+/// What `read` makes of a field of a file in the form of proc_pid_status(5).
+fn field<T>(path: &CStr, name: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let mut buffer = [0; 8192];
+    let status = fd::read_into(path, &mut buffer).ok()?;
+    let mut lines = status.split(|&byte| byte == b'\n');
+    let value = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
+    read(core::str::from_utf8(value).ok()?.trim())
 }
 
 /// A copy that shares everything with the host's descriptor `number`, its place in the file included. An error where system
@@ -73,13 +82,14 @@ pub(crate) fn host_task() -> i32 {
     let alive = |tid: i32| {
         let mut path = crate::text::Text::<64>::new();
         path.push_fmt(format_args!("/proc/self/task/{tid}/fd"));
-        directory::numbers(path.as_c_str()).is_ok_and(|fds| !fds.is_empty())
+        directory::find(path.as_c_str(), |_| Some(())) == Ok(Some(()))
     };
     if alive(leader) {
         return leader;
     }
-    let others = directory::numbers(c"/proc/self/task").unwrap_or_default();
-    others.into_iter().find(|&tid| tid != own && tid != thread::hand() && alive(tid)).unwrap_or(leader)
+    let other = |tid: &i32| *tid != own && *tid != thread::hand() && alive(*tid);
+    let found = directory::find(c"/proc/self/task", |name| directory::number(name).filter(other));
+    found.ok().flatten().unwrap_or(leader)
 }
 
 /// Device and inode of what descriptor `number` of the host's table stands for.
@@ -93,10 +103,19 @@ pub(crate) fn identity(number: i32) -> Option<(u64, u64)> {
 pub(crate) fn blocked_by_host() -> Set {
     let mut path = crate::text::Text::<64>::new();
     path.push_fmt(format_args!("/proc/self/task/{}/status", host_task()));
-    let status = fd::read_file(path.as_c_str(), 8192).unwrap_or_default();
-    let status = String::from_utf8_lossy(&status);
-    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
-    blocked.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).map_or(Set::ALL, Set)
+    let set = |text: &str| u64::from_str_radix(text, 16).ok();
+    field(path.as_c_str(), "SigBlk:", set).map_or(Set::ALL, Set)
+}
+
+/// With what the process's first thread has ended, which the kernel keeps (`exit_code` in proc_pid_stat(5)); 0 while it has not.
+pub(crate) fn exit_code_of_leader() -> i32 {
+    let mut path = crate::text::Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{}/stat", process::pid()));
+    let mut buffer = [0; 1024];
+    let stat = fd::read_into(path.as_c_str(), &mut buffer).unwrap_or_default();
+    let last = stat.trim_ascii_end().rsplit(|&byte| byte == b' ').next();
+    let status = last.and_then(|text| core::str::from_utf8(text).ok()?.parse::<i32>().ok());
+    status.map_or(0, |status| libc::WEXITSTATUS(status))
 }
 
 /// Whether a thread of the host has not ended.
@@ -105,12 +124,14 @@ pub(crate) fn has_living_thread() -> bool {
     let lives = |tid: i32| {
         let mut path = crate::text::Text::<64>::new();
         path.push_fmt(format_args!("/proc/self/task/{tid}/stat"));
-        let stat = fd::read_file(path.as_c_str(), 1024).unwrap_or_default();
+        let mut buffer = [0; 1024];
+        let stat = fd::read_into(path.as_c_str(), &mut buffer).unwrap_or_default();
         // The state stands behind the name, which is in parentheses and may hold some itself (proc_pid_stat(5)).
         let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
         state.is_some_and(|state| !matches!(state, b'Z' | b'X'))
     };
-    let tids = directory::numbers(c"/proc/self/task");
     let hand = thread::hand();
-    tids.is_ok_and(|tids| tids.into_iter().any(|tid| tid != own && tid != hand && lives(tid)))
+    let of_host = |tid: &i32| *tid != own && *tid != hand && lives(*tid);
+    directory::find(c"/proc/self/task", |name| directory::number(name).filter(of_host))
+        .is_ok_and(|found| found.is_some())
 }

@@ -35,18 +35,18 @@ pub(crate) fn map_aligned(size: usize) -> Result<*mut u8> {
     if (first as usize).is_multiple_of(size) {
         return Ok(first);
     }
+    // What the kernel does not take back, for it would need one mapping more, stays untouched and costs nothing.
     // SAFETY: the mapping made above; nothing refers to it.
-    unsafe { unmap(first, size) }?;
+    let _ = unsafe { unmap(first, size) };
     let wide = map(2 * size)?;
     let start = (wide as usize).next_multiple_of(size);
     let before = start - wide as usize;
-    // SAFETY: the parts of the new mapping before and after the aligned piece; nothing refers to them.
-    unsafe {
-        if before > 0 {
-            unmap(wide, before)?;
-        }
-        unmap((start + size) as *mut u8, size - before)?;
+    if before > 0 {
+        // SAFETY: the part of the new mapping before the aligned piece; nothing refers to it.
+        let _ = unsafe { unmap(wide, before) };
     }
+    // SAFETY: the part behind it, likewise.
+    let _ = unsafe { unmap((start + size) as *mut u8, size - before) };
     Ok(start as *mut u8)
 }
 

@@ -87,6 +87,21 @@ macro_rules! functions {
                 };
             )*
         }
+        /// The function that the host's own calls of the one at `address` go to: ours, where ours has taken its place.
+        pub(crate) fn in_place_of(address: usize) -> usize {
+            // What is first for the loader, as for the host.
+            mod first {
+                unsafe extern "C" {
+                    $(pub(super) fn $name();)*
+                }
+            }
+            $(
+                if cell::$name.get().is_some_and(|next| next.get() == address) {
+                    return first::$name as *const () as usize;
+                }
+            )*
+            address
+        }
         /// Looks all of them up. Called by the constructor.
         pub(crate) fn look_up() {
             $(next(&cell::$name, name::$name);)*
@@ -112,9 +127,6 @@ functions! {
     execvpe(file: *const c_char, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     fexecve(fd: c_int, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     execveat(directory: c_int, path: *const c_char, arguments: *const *mut c_char, environment: *const *mut c_char, flags: c_int) -> c_int;
-    execl() -> c_int;
-    execlp() -> c_int;
-    execle() -> c_int;
     thrd_create(thread: *mut libc::pthread_t, start: *mut c_void, argument: *mut c_void) -> c_int;
     close(fd: c_int) -> c_int;
     dup2(from: c_int, to: c_int) -> c_int;
@@ -145,6 +157,8 @@ functions! {
     initgroups(user: *const c_char, group: c_uint) -> c_int;
     unshare(flags: c_int) -> c_int;
     setns(fd: c_int, kind: c_int) -> c_int;
+    chroot(path: *const c_char) -> c_int;
+    prctl(option: c_int, a: libc::c_ulong, b: libc::c_ulong, c: libc::c_ulong, d: libc::c_ulong) -> c_int;
     syscall() -> c_int;
 }
 
@@ -153,23 +167,17 @@ pub(crate) fn syscall() -> usize {
     next(&cell::syscall, name::syscall).map_or(0, NonZeroUsize::get)
 }
 
-/// The functions that execute a program whose arguments are their own.
-#[derive(Clone, Copy)]
-#[repr(usize)]
-pub(crate) enum Listing {
-    Execl,
-    Execlp,
-    Execle,
-}
-
-/// The address of the next one; 0 where there is none.
-pub(crate) fn listing(which: Listing) -> usize {
-    let address = match which {
-        Listing::Execl => next(&cell::execl, name::execl),
-        Listing::Execlp => next(&cell::execlp, name::execlp),
-        Listing::Execle => next(&cell::execle, name::execle),
-    };
-    address.map_or(0, NonZeroUsize::get)
+/// The next `syscall`, with up to five arguments.
+///
+/// # Safety
+/// As the system call of that number.
+pub(crate) unsafe fn syscall_with(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> libc::c_long {
+    type Function = unsafe extern "C" fn(libc::c_long, usize, usize, usize, usize, usize) -> libc::c_long;
+    match next(&cell::syscall, name::syscall) {
+        // SAFETY: the C library's function takes its arguments as these would be given.
+        Some(address) => unsafe { core::mem::transmute::<usize, Function>(address.get())(number, a, b, c, d, e) },
+        None => c_int::missing().into(),
+    }
 }
 
 static MINIMAL_STACK: OnceNonZeroUsize = OnceNonZeroUsize::new();

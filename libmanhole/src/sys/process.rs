@@ -51,14 +51,32 @@ pub(crate) fn timespec(time: Duration) -> libc::timespec {
 
 /// Lets `time` pass. Only on the agent's own thread.
 pub(crate) fn sleep(time: Duration) {
-    let mut left = timespec(time);
+    let until = monotonic().saturating_add(time);
+    let mut left = time;
     loop {
-        let address = core::ptr::from_mut(&mut left) as usize;
-        // SAFETY: the kernel reads the time and writes what is left into the same place (nanosleep(2)).
-        if unsafe { call(libc::SYS_nanosleep, [address, address]) } != Err(super::Errno(libc::EINTR)) {
+        let time = timespec(left);
+        // SAFETY: the kernel reads the time (nanosleep(2)).
+        let result = unsafe { call(libc::SYS_nanosleep, [core::ptr::from_ref(&time) as usize, 0]) };
+        left = until.saturating_sub(monotonic());
+        if result != Err(super::Errno(libc::EINTR)) || left.is_zero() {
             return;
         }
     }
+}
+
+/// How many bytes a thread of this process, or without one the whole process, has written to anything so far (`wchar` in
+/// proc_pid_io(5)); `None` where the kernel does not count, or may not tell.
+pub(crate) fn written(tid: Option<i32>) -> Option<u64> {
+    let mut path = crate::text::Text::<64>::new();
+    match tid {
+        Some(tid) => path.push_fmt(format_args!("/proc/self/task/{tid}/io")),
+        None => path.push_fmt(format_args!("/proc/self/io")),
+    }
+    let mut buffer = [0; 512];
+    let text = super::fd::read_into(path.as_c_str(), &mut buffer).ok()?;
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let value = lines.find_map(|line| line.strip_prefix(b"wchar:"))?;
+    core::str::from_utf8(value).ok()?.trim().parse().ok()
 }
 
 /// The kernel's version, major and minor; `(0, 0)` where it cannot be read (uname(2)).

@@ -24,7 +24,7 @@ use crate::redirect;
 use crate::render::{Level, Stack, quote};
 use crate::snapshot::{Registers, RunStamp};
 use crate::symbols::exported;
-use crate::sys::process;
+use crate::sys::{next, process};
 use crate::worker::{self, Refusal, Task, Ticket};
 
 /// How often threads are looked at until it is said that one is stuck.
@@ -76,7 +76,7 @@ impl Inferior<'_, '_> {
 
     fn call_directly(&mut self, function: u64, type_id: TypeId, arguments: &[Value]) -> Result<Value, Stop> {
         // What making it ready asks is asked each time, so that the journal stays in step.
-        let call = Call::new(function, type_id, arguments, self)?;
+        let call = Call::new(next::in_place_of(function as usize) as u64, type_id, arguments, self)?;
         self.check_room(call.object_size())?;
         match self.session.journal.next() {
             Some(Entry::Called(result)) => return result.clone(),
@@ -175,10 +175,15 @@ impl Session<'_> {
         }
         let (mut task, start) = (task, process::monotonic());
         let (mut seen, mut own) = (seen, None);
+        let mut is_last = false;
         loop {
             match worker::start(task, name, line, is_redirected) {
                 Ok(ticket) => return Ok(ticket),
                 Err(Refusal::Ending) => return Err("the manhole is being taken out".to_owned()),
+                // The thread has ended already, or has got something else to do.
+                Err(Refusal::NoWorker(_)) if is_last => {
+                    return Err(format!("{name} cannot be called now: the thread for it has not begun"));
+                }
                 Err(Refusal::NoWorker(back)) => task = back,
             }
             let (look, stuck) = match seen.take() {
@@ -201,15 +206,12 @@ impl Session<'_> {
             };
             let is_time = process::monotonic().saturating_sub(start) < PATIENCE;
             match fetched {
-                // The thread has ended already, or has got something else to do.
-                Ok(()) if !is_time => {
-                    return Err(format!("{name} cannot be called now: the thread for it has not begun"));
-                }
+                // However late it has come, it is there.
+                Ok(()) => is_last = !is_time,
                 Err(NoWorker::Now(reason)) if stuck.is_some() || !is_time => {
                     return Err(format!("{name} cannot be called now: {reason}"));
                 }
                 Err(NoWorker::Never(reason)) => return Err(format!("{name} cannot be called now: {reason}")),
-                Ok(()) => {}
                 // A thread that runs comes to rest.
                 Err(NoWorker::Now(_)) => process::sleep(PAUSE),
             }

@@ -1,0 +1,128 @@
+//! Hosts that filter their system calls (seccomp(2)): none dies of a call of ours, and the manhole stays where it may.
+
+use manhole_tests::victim::{Host, Victim};
+use manhole_tests::{PATIENCE, tasks, turn, victims, wait_for};
+
+fn host(options: &str) -> Host {
+    Host::new(victims::c_with("filtered", &["-O2", "-g", "-pthread"])).options(options)
+}
+
+/// What it does under the filter is what the filter lets through.
+#[test]
+fn the_host_itself_is_spared() {
+    let _turn = turn::shared();
+    let program = victims::c_with("filtered", &["-O2", "-g", "-pthread"]);
+    let mut victim = Host::without_manhole(program).ready();
+    assert_eq!(victim.ask("prctl exact"), "set=0 errno=0");
+    assert_eq!(victim.ask("habits"), "habits");
+    assert_eq!(victim.ask("fork"), "child");
+    assert_eq!(victim.line(), "forked status=0");
+    victim.say("exit");
+    assert_eq!(victim.ended().code(), Some(3));
+}
+
+/// The manhole has closed: no file, no thread, no descriptor of ours.
+fn is_closed(victim: &Victim) {
+    assert!(!victim.socket().exists(), "{}", victim.log());
+    let ours = || tasks::of(victim.pid()).iter().any(tasks::Task::is_ours);
+    wait_for("the end of our threads", PATIENCE, || (!ours()).then_some(()));
+    let open = manhole_tests::victim::descriptors_of(victim.pid());
+    assert!(!open.iter().any(|(_, target)| target.starts_with("socket:")), "{open:?}");
+}
+
+const OPTIONS: [&str; 2] = ["verbose=True", "verbose=True, thread=True"];
+
+#[test]
+fn a_filter_that_kills_for_all_that_the_host_does_not_do() {
+    let _turn = turn::shared();
+    for options in OPTIONS {
+        for way in ["prctl", "seccomp", "number", "all"] {
+            for (end, status) in [("exit", 3), ("_exit", 4)] {
+                let mut victim = host(options).ready();
+                victim.answers();
+                assert_eq!(victim.ask(&format!("{way} exact")), "set=0 errno=0", "{}", victim.log());
+                is_closed(&victim);
+                assert_eq!(victim.ask("habits"), "habits", "{way}");
+                assert_eq!(victim.ask("fork"), "child", "{way}");
+                assert_eq!(victim.line(), "forked status=0");
+                victim.say(end);
+                assert_eq!(victim.ended().code(), Some(status), "{options}, {way}, {end}: {}", victim.log());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_strict_mode() {
+    let _turn = turn::shared();
+    for options in OPTIONS {
+        let mut victim = host(options).ready();
+        victim.answers();
+        assert_eq!(victim.ask("strict"), "set=0 errno=0", "{}", victim.log());
+        is_closed(&victim);
+        victim.say("leave");
+        assert_eq!(victim.ended().code(), Some(5), "{}", victim.log());
+    }
+}
+
+#[test]
+fn with_threads_and_a_client_at_the_prompt() {
+    let _turn = turn::shared();
+    for way in ["prctl", "all"] {
+        let mut victim = host("verbose=True").arg("threads").ready();
+        let (mut client, _) = victim.text();
+        // A worker of ours, which waits for more.
+        assert!(client.run("call (int)getppid()").contains(" = "));
+        assert_eq!(victim.ask(&format!("{way} exact")), "set=0 errno=0");
+        is_closed(&victim);
+        client.until_end();
+        assert!(victim.log().contains("The program filters its system calls"), "{}", victim.log());
+        assert_eq!(victim.ask("habits"), "habits");
+        victim.say("exit");
+        assert_eq!(victim.ended().code(), Some(3), "{}", victim.log());
+    }
+}
+
+#[test]
+fn a_filter_that_decides_by_an_argument_could_kill() {
+    let _turn = turn::shared();
+    let mut victim = host("verbose=True").ready();
+    assert_eq!(victim.ask("seccomp argument"), "set=0 errno=0");
+    is_closed(&victim);
+    assert!(victim.log().contains("clone"), "{}", victim.log());
+    assert!(victim.finish().1.success());
+}
+
+#[test]
+fn a_filter_that_spares_us_leaves_the_manhole_open() {
+    let _turn = turn::shared();
+    for options in OPTIONS {
+        for how in ["prctl spares", "all spares", "seccomp errors"] {
+            let mut victim = host(options).ready();
+            assert_eq!(victim.ask(how), "set=0 errno=0");
+            victim.answers();
+            let (mut client, greeting) = victim.text();
+            assert!(greeting.contains(", in main"), "{options}, {how}: {greeting}");
+            client.end();
+            assert_eq!(victim.ask("fork"), "child");
+            assert_eq!(victim.line(), "forked status=0");
+            assert!(victim.finish().1.success(), "{}", victim.log());
+        }
+    }
+}
+
+#[test]
+fn a_filter_that_the_kernel_does_not_take() {
+    let _turn = turn::shared();
+    for options in OPTIONS {
+        let mut victim = host(options).ready();
+        for (line, errno) in
+            [("prctl nothing", libc::EFAULT), ("seccomp nothing", libc::EFAULT), ("all broken", libc::EINVAL)]
+        {
+            assert_eq!(victim.ask(line), format!("set=-1 errno={errno}"), "{line}");
+            victim.answers();
+        }
+        assert!(victim.finish().1.success(), "{}", victim.log());
+        assert!(!victim.socket().exists());
+    }
+}
