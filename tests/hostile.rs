@@ -6,6 +6,7 @@ mod failures;
 mod filters;
 mod handler_stacks;
 mod moves;
+mod room;
 mod users;
 
 use std::sync::atomic::{AtomicBool, Ordering};

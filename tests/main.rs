@@ -11,6 +11,7 @@
 
 mod activation;
 mod bad_lines;
+mod by_value;
 mod calls;
 mod calls_aftermath;
 mod descriptors;
@@ -30,6 +31,7 @@ mod loading;
 mod locals;
 mod locks;
 mod log_lines;
+mod names;
 mod oneshot;
 mod post_mortem;
 mod prompt;

@@ -53,7 +53,12 @@ impl Bytes {
     fn read(&mut self, patience: Duration) -> Option<usize> {
         self.stream.set_read_timeout(Some(patience)).unwrap();
         let mut piece = vec![0; 1 << 16];
-        let count = self.stream.read(&mut piece).ok()?;
+        let count = loop {
+            match self.stream.read(&mut piece) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                other => break other.ok()?,
+            }
+        };
         self.got.extend_from_slice(&piece[..count]);
         Some(count)
     }

@@ -8,6 +8,7 @@ mod arguments;
 mod as_thread;
 mod classes;
 mod emit;
+mod rust;
 pub(crate) mod fatal;
 pub(crate) mod guard;
 pub(crate) mod inside;
@@ -17,4 +18,4 @@ pub(crate) mod script;
 mod tests;
 
 pub(crate) use arch::on_stack;
-pub(crate) use arguments::Call;
+pub(crate) use arguments::{ALIGNMENT, Call};

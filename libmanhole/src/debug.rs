@@ -24,11 +24,13 @@ use types::Types;
 mod list;
 mod locals;
 mod location;
+mod entry_value;
 mod scopes;
 mod functions;
 mod variables;
 mod lookup;
 mod spelling;
+mod canonical;
 mod types;
 mod index;
 mod remembered;
@@ -154,9 +156,9 @@ impl<'s> Debug<'s> {
         self.images.get(usize::try_from(place.image).ok()?)?.1.clone()
     }
 
-    /// The modules in the order in which names are searched: the one of `here` first, then as mapped.
+    /// The modules in the order in which names are searched: the one of `here` first, then as the loader has them.
     fn modules_from<'a>(&self, look: Look<'a, 's>, here: Option<&Here>) -> Vec<&'a Module> {
-        let mut modules: Vec<&Module> = look.modules.modules.iter().collect();
+        let mut modules = look.modules.in_order();
         if let Some(here) = here {
             modules.sort_by_key(|module| !(module.start..module.end).contains(&here.pc));
         }

@@ -41,6 +41,7 @@ fn nowhere(path: &str) -> Module {
         dynamic: None,
         entry: 0,
         build_id: Vec::new(),
+        rank: u32::MAX,
     }
 }
 

@@ -410,6 +410,16 @@ pub(crate) fn stand_aside() -> bool {
     if !wake::is_awake() || !state::is_on_here() || state::has_session() {
         return false;
     }
+    // One that has only just been called to listen would see both calls at once, and stay.
+    let was_called = state::withdraw_call(Call::Listen);
+    let has_gone = goes_aside();
+    if was_called && !has_gone {
+        wake::stay(format_args!(""));
+    }
+    has_gone
+}
+
+fn goes_aside() -> bool {
     let tid = state::agent();
     let _ = wake::call(Call::StandAside);
     if wake::wait_until_asleep(tid, Duration::from_millis(200)) {
@@ -421,6 +431,15 @@ pub(crate) fn stand_aside() -> bool {
     }
     // It comes to its end now, unless it had a client.
     wake::wait_until_asleep(tid, Duration::from_secs(1)) || !state::has_session()
+}
+
+/// The host was refused a thread or a process, for as many are there as may be: ours goes, unless a client is there, and from here on it comes for clients only.
+/// Whether it has gone.
+pub(crate) fn make_room() -> bool {
+    stand_aside() && {
+        wake::leave_room();
+        true
+    }
 }
 
 /// The host is about to do what no thread can begin after: ours begins, and stays.

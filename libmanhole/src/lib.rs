@@ -31,6 +31,7 @@ mod unwind;
 mod python;
 mod debug;
 mod symbols;
+mod loader;
 mod modules;
 mod memory;
 mod snapshot;

@@ -54,6 +54,8 @@ pub(crate) struct Module {
     pub(crate) entry: u64,
     /// The identity that the linker has stamped (`.note.gnu.build-id`); empty where there is none.
     pub(crate) build_id: Vec<u8>,
+    /// Its place in the order in which the loader looks for names; the last one where that is not known.
+    pub(crate) rank: u32,
 }
 
 impl Module {
@@ -117,6 +119,20 @@ impl Modules {
     pub(crate) fn module(&self, address: u64) -> Option<&Module> {
         let after = self.modules.partition_point(|module| module.start <= address);
         self.modules.get(after.checked_sub(1)?).filter(|module| address < module.end)
+    }
+
+    /// The module that holds the address, alone.
+    pub(crate) fn of(all: &Modules, address: u64) -> Option<Modules> {
+        let module = all.module(address)?;
+        let mapping = all.mapping(module.start);
+        Some(Modules { mappings: mapping.cloned().into_iter().collect(), modules: vec![module.clone()] })
+    }
+
+    /// In the order in which the loader looks for names.
+    pub(crate) fn in_order(&self) -> Vec<&Module> {
+        let mut modules: Vec<&Module> = self.modules.iter().collect();
+        modules.sort_by_key(|module| module.rank);
+        modules
     }
 
     /// Whether code can run at the address.
@@ -193,6 +209,7 @@ fn module_at(memory: &Memory, mapping: &Mapping) -> Option<Module> {
         dynamic: place(PT_DYNAMIC),
         entry: bias.wrapping_add(entry),
         build_id,
+        rank: u32::MAX,
     })
 }
 

@@ -77,6 +77,8 @@ pub(crate) struct Symbol {
     pub(crate) is_function: bool,
     /// Whether its code gives the address of the function (`STT_GNU_IFUNC`).
     pub(crate) is_indirect: bool,
+    /// Whether other modules, or other units at least, can use it.
+    pub(crate) is_external: bool,
     /// The path of the module.
     pub(crate) object: String,
 }
@@ -227,6 +229,7 @@ impl<'s> Symbols<'s> {
                 size: function.size,
                 is_function: true,
                 is_indirect: false,
+                is_external: false,
                 object: function.object,
             });
         };
@@ -244,9 +247,14 @@ impl<'s> Symbols<'s> {
         })?
     }
 
-    /// Every symbol of this name (as in the table, or demangled), in the order of the modules.
+    /// Every symbol of this name (as in the table, or demangled): the one that the loader would give first, what nobody but its own
+    /// module can use last.
     pub(crate) fn find(&mut self, modules: &Modules, memory: &Memory, name: &str) -> Vec<Symbol> {
-        modules.modules.iter().flat_map(|module| self.find_in((modules, memory, module), name)).collect()
+        let in_order = modules.in_order();
+        let found = in_order.into_iter().flat_map(|module| self.find_in((modules, memory, module), name));
+        let mut found: Vec<Symbol> = found.collect();
+        found.sort_by_key(|symbol| !symbol.is_external);
+        found
     }
 
     /// Every symbol of this name in one module.
@@ -453,6 +461,7 @@ fn symbol(module: &Module, table: &table::Table<'_>, entry: &table::Entry) -> Sy
         size: entry.size,
         is_function: entry.is_function,
         is_indirect: entry.is_indirect,
+        is_external: entry.reach != table::Reach::Unit,
         object: module.path.clone(),
     }
 }

@@ -37,6 +37,9 @@ static PHASE: AtomicU32 = AtomicU32::new(ASLEEP);
 /// 1 while there is a thread that has a descriptor table of its own.
 static SETTLED: AtomicU32 = AtomicU32::new(0);
 
+/// Whether the process has met the limit of its threads: then ours is there only for clients.
+static IS_TIGHT: AtomicBool = AtomicBool::new(false);
+
 /// When the thread was created, on the monotonic clock in nanoseconds.
 static CALLED_AT: AtomicU64 = AtomicU64::new(0);
 
@@ -106,6 +109,7 @@ pub(crate) fn forget() {
     PHASE.store(ASLEEP, Ordering::SeqCst);
     SETTLED.store(0, Ordering::SeqCst);
     IS_EXHAUSTED.store(false, Ordering::Relaxed);
+    IS_TIGHT.store(false, Ordering::Relaxed);
     proc_root::forget();
     held::forget();
 }
@@ -141,7 +145,7 @@ pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
 /// Opens the manhole as the options say: a thread that listens, or none until a client comes. Nothing opens before the time
 /// of [`state::open_after`]. `blocked` is what the calling thread blocks, or, in a handler, the code that it has interrupted.
 pub(crate) fn open(blocked: Set) {
-    if state::settings().thread == Thread::Always {
+    if state::settings().thread == Thread::Always && !IS_TIGHT.load(Ordering::Relaxed) {
         return stay(format_args!(""));
     }
     let delay = state::time_to_opening();
@@ -201,9 +205,16 @@ pub(crate) fn rung(blocked: Set) {
     }
 }
 
+/// The process has met the limit of its threads.
+pub(crate) fn leave_room() {
+    if !IS_TIGHT.swap(true, Ordering::Relaxed) {
+        log::event(format_args!("No more threads or processes are allowed: the manhole's thread leaves until a client comes."));
+    }
+}
+
 /// A host that is about to have threads gets ours along: it costs no more now, and needs no signal.
 pub(crate) fn host_has_threads() {
-    if !is_awake() && (dormant::descriptor() >= 0 || dormant::is_pending()) {
+    if !is_awake() && !IS_TIGHT.load(Ordering::Relaxed) && (dormant::descriptor() >= 0 || dormant::is_pending()) {
         stay(format_args!(""));
     }
 }

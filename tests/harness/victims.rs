@@ -62,6 +62,18 @@ pub fn libcxx(name: &str, flags: &[&str]) -> Option<PathBuf> {
     Some(compile("clang++", &format!("{name}.cpp"), &output, &all, &["-lpthread"]))
 }
 
+/// The C++ victim by clang, with the C++ library that gcc has.
+///
+/// # Panics
+/// When it does not compile.
+#[must_use]
+pub fn by_clang(name: &str, flags: &[&str]) -> PathBuf {
+    let mut all = vec!["-std=c++17"];
+    all.extend(flags);
+    let output = output_name(&format!("{name}_clang"), flags);
+    compile("clang++", &format!("{name}.cpp"), &output, &all, &["-lpthread"])
+}
+
 /// The Rust victim `tests/victims/NAME.rs`, a single file.
 ///
 /// # Panics

@@ -159,6 +159,9 @@ unsigned char low_byte(unsigned long word) { return (unsigned char)word; }
 bool is_positive(int number) { return number > 0; }
 void nothing(void) { }
 int counter(void) { static int count = 1000; return ++count; }
+int same_as_add(int a, int b) __attribute__((alias("add")));
+static int (*choose(void))(int, int) { return multiply; }
+int chosen(int a, int b) __attribute__((ifunc("choose")));
 
 static int hold(int argument, struct point *where, const char *label)
 {

@@ -51,6 +51,14 @@ struct Root { int root = 100; virtual ~Root() {} };
 struct Left : virtual Root { int left = 101; };
 struct Right : virtual Root { int right = 102; };
 struct Bottom : Left, Right { int bottom = 103; };
+struct Nest {
+    struct Deep { int z = 8; enum Kind { One, Two } kind = Two; } deep;
+    typedef Deep Alias;
+    Alias alias;
+    union Either { int i; float f; } either{3};
+    Nest *next = nullptr;
+};
+struct Virtually : virtual Root { Virtually(int n) : number(n) {} int number; };
 class Account {
 public:
     Account(int n, long b) : number(n), balance(b) {}
@@ -74,6 +82,8 @@ struct Empty {};
 struct Pair { Empty e; int v; };
 struct Callable { int operator()(int a) const { return a + 1; } int operator[](int i) const { return i * 10; } int operator*() const { return 77; } int *operator->() const; };
 
+Nest g_nest;
+Virtually g_virtually(6);
 Derived g_derived;
 Derived *g_pderived = &g_derived;
 Circle g_circle;

@@ -29,6 +29,7 @@ mod members;
 mod names;
 mod native;
 mod numbers;
+mod objects;
 mod operators;
 mod overloads;
 mod pointers;
@@ -262,7 +263,7 @@ impl<'a> Evaluator<'a> {
     /// An integer as a value of a type that the language has.
     #[inline(never)]
     fn builtin(&mut self, builtin: Builtin, integer: i128) -> Value {
-        let type_id = self.intern(builtin.as_type());
+        let type_id = self.builtin_type(builtin);
         let size = builtin.base().map_or(0, |base| base.size);
         Value::new(type_id, access::integer_bytes(integer, size))
     }

@@ -98,9 +98,10 @@ fn token(rest: &str, before: Option<&Token>) -> Result<(Token, usize), String> {
         }
         return number::read(rest);
     }
+    // Behind `)` it may be either: `(float).5`, `(pair).0`.
     let is_value = matches!(
         before,
-        Some(Token::Name(_) | Token::Digits(_) | Token::Dollar(_) | Token::Quoted(_) | Token::Operator(")" | "]"))
+        Some(Token::Name(_) | Token::Digits(_) | Token::Dollar(_) | Token::Quoted(_) | Token::Operator("]"))
     );
     if first == b'.' && second.is_ascii_digit() && !is_value {
         return number::read(rest);

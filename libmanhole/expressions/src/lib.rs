@@ -19,6 +19,7 @@ pub mod types;
 pub mod value;
 pub mod target;
 pub mod access;
+pub mod copies;
 pub mod float;
 pub mod evaluate;
 pub mod print;

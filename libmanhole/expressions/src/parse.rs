@@ -255,6 +255,10 @@ impl Parser<'_, '_> {
         let mut waiting: Vec<(Expression, u8, Option<Binary>)> = Vec::new();
         let mut value = self.prefix()?;
         loop {
+            if matches!(self.peek(), Some(Token::Name(word)) if word == "as") {
+                value = self.cast_of_rust(value)?;
+                continue;
+            }
             let next = match self.peek() {
                 Some(Token::Operator(sign)) => binary(sign),
                 _ => None,
@@ -273,6 +277,15 @@ impl Parser<'_, '_> {
             waiting.push((value, precedence, operator));
             value = self.prefix()?;
         }
+    }
+
+    /// `value as TYPE`, which binds more tightly than operators between values.
+    #[inline(never)]
+    fn cast_of_rust(&mut self, value: Expression) -> Parsed {
+        self.step()?;
+        self.at += 1;
+        let name = self.type_of_rust()?;
+        Ok(Expression::Cast(CastKind::C, name, Box::new(value)))
     }
 
     /// What may stand before a value: operators and casts. They are collected, not followed, so that many need no stack.
@@ -380,6 +393,8 @@ impl Parser<'_, '_> {
         self.at += 1;
         let unknown = if self.starts_name() { self.path().ok() } else { None };
         let is_value = self.take(")")
+            // `(pair).0` is a member.
+            && !self.rest().starts_with("\".")
             && matches!(
                 self.peek(),
                 Some(
@@ -412,6 +427,13 @@ impl Parser<'_, '_> {
     fn postfix(&mut self) -> Parsed {
         let mut value = self.primary()?;
         loop {
+            if matches!(self.peek(), Some(Token::Floating(..))) {
+                match self.member_of_tuple(value) {
+                    Ok(member) => value = member,
+                    Err(value) => return Ok(value),
+                }
+                continue;
+            }
             let Some(Token::Operator(sign)) = self.peek() else { return Ok(value) };
             match *sign {
                 "[" => {
@@ -471,6 +493,25 @@ impl Parser<'_, '_> {
                 }
                 _ => return Ok(value),
             }
+        }
+    }
+
+    /// The member of a tuple that a fraction behind `)` is: `(pair).0`, and one behind such a one.
+    #[inline(never)]
+    fn member_of_tuple(&mut self, tuple: Expression) -> Result<Expression, Expression> {
+        let digits = |placed: &Placed| {
+            let digits = self.text.get(placed.start..placed.end)?.strip_prefix('.')?;
+            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.to_owned())
+        };
+        let before = self.at.checked_sub(1).and_then(|last| self.tokens.get(last));
+        let follows = before.is_some_and(|it| it.token == Token::Operator(")") || digits(it).is_some());
+        match self.tokens.get(self.at).filter(|_| follows).and_then(digits) {
+            Some(name) => {
+                self.at += 1;
+                let name = Path::plain(&name);
+                Ok(Expression::Member { object: Box::new(tuple), name, through_pointer: false })
+            }
+            None => Err(tuple),
         }
     }
 

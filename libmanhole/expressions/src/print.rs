@@ -19,9 +19,12 @@ pub(crate) mod tests;
 #[cfg(all(fuzzing, not(test)))]
 pub(crate) mod tests;
 
+pub(crate) use definitions::short_name;
+
 use std::rc::Rc;
 
 use crate::access;
+use crate::evaluate::CODE_WITHOUT_TYPE;
 use crate::target::{Stop, Target};
 use crate::types::{Encoding, Language, Record, Type, TypeId};
 use crate::value::{Content, Missing, Value};
@@ -120,7 +123,7 @@ pub fn value(
 /// As [`value`], for one that stands behind its name: a pointer has no type before it, as in gdb's `info locals`.
 pub fn named(value: &Value, options: &Options, target: &mut dyn Target) -> Result<String, Stop> {
     let mut printer = Printer::new(value, None, options, target);
-    printer.print(value, Level::default())?;
+    printer.print(value, Level { follows_references: true, ..Level::default() })?;
     Ok(cut(printer.out))
 }
 
@@ -301,8 +304,9 @@ impl Printer<'_> {
                 self.put(if self.is_rust { "()" } else { "void" });
                 Ok(())
             }
+            Type::Unknown(what) if what == CODE_WITHOUT_TYPE => self.function(value),
             Type::Unknown(what) => {
-                self.put(&format!("<{what}>"));
+                self.put(&names::unknown(what));
                 Ok(())
             }
             _ => self.scalar(value, &described),

@@ -101,8 +101,16 @@ pub trait Target {
     /// Calls the function with these values, which have the types of its parameters already (default promotions are done too).
     fn call(&mut self, function: u64, function_type: TypeId, arguments: Vec<Value>) -> Result<Value, Stop>;
 
+    /// What a function stands for whose code only gives the address of another (`STT_GNU_IFUNC`), with its type: `None` for all others,
+    /// and where nobody describes that one. To know it the code is called.
+    fn function_behind(&mut self, function: u64) -> Result<Option<(u64, TypeId)>, Stop>;
+
     /// Memory of the process that holds these bytes until the session ends: what string literals and arrays are in when their address is needed.
+    /// Aligned for any object.
     fn allocate(&mut self, bytes: &[u8]) -> Result<u64, Stop>;
+
+    /// Whether an address is in memory that was given by [`Target::allocate`], or for what a call has returned: nobody else has it.
+    fn owns(&mut self, address: u64) -> bool;
 
     /// An error when the client wants the line to end, or when it has taken too long.
     fn check(&mut self) -> Result<(), Stop>;

@@ -111,6 +111,10 @@ impl Target for Fake {
         self.answers.pop().ok_or(Stop::Suspended)
     }
 
+    fn function_behind(&mut self, _: u64) -> Result<Option<(u64, TypeId)>, Stop> {
+        Ok(None)
+    }
+
     fn allocate(&mut self, bytes: &[u8]) -> Result<u64, Stop> {
         let address = 0x7000_0000 + self.allocated;
         self.allocated += (bytes.len() as u64).next_multiple_of(16);
@@ -118,6 +122,9 @@ impl Target for Fake {
         Ok(address)
     }
 
+    fn owns(&mut self, _: u64) -> bool {
+        false
+    }
     fn check(&mut self) -> Result<(), Stop> {
         match self.deadline {
             Some(deadline) if Instant::now() > deadline => Err(Stop::Error("interrupted".to_owned())),

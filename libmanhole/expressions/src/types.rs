@@ -107,6 +107,24 @@ pub struct Record {
     pub nested: Vec<(String, TypeId)>,
     /// Rust's enums (`DW_TAG_variant_part`).
     pub variants: Option<Box<VariantPart>>,
+    /// By its copy and move constructors and its destructor together: how its objects are passed.
+    pub copies: Copies,
+    /// By its copy constructor alone.
+    pub copying: Copies,
+}
+
+/// What a class of C++ says itself of copies of its objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Copies {
+    /// Nothing: its members and bases decide.
+    #[default]
+    AsMembers,
+    /// They run code.
+    RunCode,
+    /// They are bytes, as the compiler has said of the whole.
+    Bytes,
+    /// The debug information does not tell.
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +189,8 @@ pub struct Method {
     pub type_id: TypeId,
     pub is_static: bool,
     pub is_artificial: bool,
+    /// How many of the first parameters the compiler has made: `this`, and what constructors with virtual bases are given.
+    pub hidden: usize,
     /// The slot in the vtable, for a virtual one whose slot is known.
     pub virtual_slot: Option<u64>,
     pub is_virtual: bool,
@@ -223,6 +243,8 @@ pub struct Function {
     pub is_variadic: bool,
     /// C's `f()` without a prototype is not.
     pub is_prototyped: bool,
+    /// Whether it is called by Rust's own rules, not by C's.
+    pub is_of_rust: bool,
 }
 
 impl Builtin {

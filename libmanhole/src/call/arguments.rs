@@ -6,13 +6,17 @@ use manhole_expressions::Target;
 use manhole_expressions::access::{self, size_of, stripped};
 use manhole_expressions::target::Stop;
 use manhole_expressions::types::{Encoding, Language, Type, TypeId};
-use manhole_expressions::value::Value;
+use manhole_expressions::value::{Place, Value};
 
 use super::arch::{Gate, INTEGERS, VECTORS};
 use super::classes::{Class, Passing, passing};
+use super::rust::{self, Part};
 
 /// The most that the arguments of a call may take on the stack, in bytes.
 const STACK: usize = 64 * 1024;
+
+/// What any object may be aligned to.
+pub(crate) const ALIGNMENT: usize = 64;
 
 /// A call that is ready to be made.
 #[derive(Debug)]
@@ -20,8 +24,10 @@ pub(crate) struct Call {
     pub(super) gate: Box<Gate>,
     /// The words of the stack; an even number.
     pub(super) stack: Vec<u64>,
-    /// Copies of objects that travel by reference, and the memory for the result: they live as long as the call.
-    kept: Vec<Vec<u64>>,
+    /// The memory for the result, where it is not in registers.
+    room: Option<Box<[u8]>>,
+    /// Copies of arguments that travel by their addresses.
+    copies: Vec<Vec<u64>>,
     returns: TypeId,
     result: Passing,
     result_size: usize,
@@ -42,7 +48,11 @@ impl Call {
             return Err(Stop::Error("what is called is no function".to_owned()));
         };
         let returns = function.returns;
-        let result = passing(returns, target).map_err(|what| cannot("return", &what))?;
+        let travels = |type_id, is_result: bool, target: &mut dyn Target| match function.is_of_rust {
+            true => rust::travels(type_id, is_result, target),
+            false => passing(type_id, target),
+        };
+        let result = travels(returns, true, target).map_err(|what| cannot("return", &what))?;
         let result_size = match &result {
             Passing::Nothing if matches!(&*stripped(returns, target).1, Type::Void) => 0,
             _ => usize::try_from(size_of(returns, target).unwrap_or(0)).unwrap_or(0),
@@ -50,7 +60,8 @@ impl Call {
         let mut call = Call {
             gate: Box::new(Gate::of(address)),
             stack: Vec::new(),
-            kept: Vec::new(),
+            room: None,
+            copies: Vec::new(),
             returns,
             result,
             result_size,
@@ -59,15 +70,19 @@ impl Call {
         let mut registers = Registers::default();
         match call.result {
             Passing::Memory | Passing::Reference => {
-                let place = call.keep(&vec![0; result_size]);
+                // What the object has of pointers into itself must stay right, so it is not moved.
+                let room = vec![0; result_size.saturating_add(ALIGNMENT)].into_boxed_slice();
+                let place = (room.as_ptr() as u64).next_multiple_of(ALIGNMENT as u64);
                 registers.integer(&mut call.gate, place);
+                call.room = Some(room);
             }
             Passing::ComplexX87 => call.gate.x87_results = 2,
             Passing::Registers(ref classes) if classes.first() == Some(&Class::X87) => call.gate.x87_results = 1,
             _ => {}
         }
         for argument in arguments {
-            call.add(argument, &mut registers, target)?;
+            let way = travels(argument.type_id, false, target).map_err(|what| cannot("pass", &what))?;
+            call.add(argument, way, &mut registers, target)?;
         }
         call.gate.vectors_used = registers.vectors as u64;
         if !call.stack.len().is_multiple_of(2) {
@@ -96,18 +111,48 @@ impl Call {
         self.gate.is_abandoned != 0
     }
 
-    fn add(&mut self, argument: &Value, registers: &mut Registers, target: &mut dyn Target) -> Result<(), Stop> {
-        let way = passing(argument.type_id, target).map_err(|what| cannot("pass", &what))?;
+    fn add(
+        &mut self,
+        argument: &Value,
+        way: Passing,
+        registers: &mut Registers,
+        target: &mut dyn Target,
+    ) -> Result<(), Stop> {
         let bytes = match access::bytes(argument, target)? {
             Ok(bytes) => widened(bytes, &stripped(argument.type_id, target).1),
             Err(_) => return Err(Stop::Error("an argument's value is not known".to_owned())),
         };
         match way {
             Passing::Nothing => {}
+            Passing::Apart(parts) => {
+                for part in parts {
+                    let word = piece(&bytes, part).first().copied().unwrap_or(0);
+                    let class = if part.is_float { Class::Sse } else { Class::Integer };
+                    match registers.have_room(&[class]) {
+                        true => registers.load(&mut self.gate, &[class], &word.to_le_bytes()),
+                        false => self.stack.push(word),
+                    }
+                }
+            }
+            Passing::Pointer => {
+                let mut copy = words(&bytes);
+                copy.push(0);
+                let start = copy.as_ptr() as u64;
+                let address = start.next_multiple_of(16);
+                if address != start {
+                    copy.rotate_right(1);
+                }
+                self.copies.push(copy);
+                if !registers.integer(&mut self.gate, address) {
+                    self.stack.push(address);
+                }
+            }
             Passing::Reference => {
-                let copy = self.keep(&bytes);
-                if !registers.integer(&mut self.gate, copy) {
-                    self.stack.push(copy);
+                let Place::Memory(object) = argument.place else {
+                    return Err(cannot("pass", "an object that is not in memory"));
+                };
+                if !registers.integer(&mut self.gate, object) {
+                    self.stack.push(object);
                 }
             }
             Passing::Registers(classes) if !classes.contains(&Class::X87) && registers.have_room(&classes) => {
@@ -126,18 +171,14 @@ impl Call {
         Ok(())
     }
 
-    /// Keeps a copy for the length of the call; its address.
-    fn keep(&mut self, bytes: &[u8]) -> u64 {
-        let mut copy = words(bytes);
-        // Aligned to 16, as any object of C++ may want: the allocator aligns to 8 at least.
-        copy.push(0);
-        let start = copy.as_ptr() as u64;
-        let address = start.next_multiple_of(16);
-        if address != start {
-            copy.rotate_right(1);
-        }
-        self.kept.push(copy);
-        address
+    /// The size of the object that it returns in memory, in bytes.
+    pub(crate) fn object_size(&self) -> usize {
+        self.room.as_ref().filter(|_| self.result == Passing::Reference).map_or(0, |room| room.len())
+    }
+
+    /// Takes the memory of an object that was returned in it, once the call has: it must stay where it is as long as the object is used.
+    pub(crate) fn take_object(&mut self) -> Option<Box<[u8]>> {
+        self.room.take_if(|_| self.result == Passing::Reference)
     }
 
     /// What was returned, once the gate has been passed.
@@ -145,9 +186,24 @@ impl Call {
         let gate = &self.gate;
         let mut bytes = Vec::new();
         match &self.result {
-            Passing::Nothing => bytes.resize(self.result_size, 0),
-            Passing::Memory | Passing::Reference => {
-                // It is the function's duty to give back the address that it was given.
+            Passing::Nothing | Passing::Pointer => bytes.resize(self.result_size, 0),
+            Passing::Apart(parts) => {
+                bytes.resize(self.result_size, 0);
+                let (mut integers, mut vectors) = ([gate.rax, gate.rdx].into_iter(), gate.xmm.iter());
+                for part in parts {
+                    let word = match part.is_float {
+                        true => vectors.next().map_or(0, |vector| vector[0]),
+                        false => integers.next().unwrap_or(0),
+                    };
+                    let start = usize::try_from(part.offset).unwrap_or(usize::MAX);
+                    let size = usize::try_from(part.size).unwrap_or(0);
+                    let place = bytes.iter_mut().skip(start).take(size);
+                    place.zip(word.to_le_bytes()).for_each(|(slot, byte)| *slot = byte);
+                }
+            }
+            // It is the function's duty to give back the address that it was given.
+            Passing::Reference => return Ok(Value::at(self.returns, gate.rax)),
+            Passing::Memory => {
                 bytes.resize(self.result_size, 0);
                 if target.read(gate.rax, &mut bytes).is_err() {
                     return Err(access::cannot_access(gate.rax));
@@ -236,6 +292,13 @@ fn widened(bytes: Vec<u8>, described: &Type) -> Vec<u8> {
     } else {
         bytes
     }
+}
+
+/// The bytes of a part, as words.
+fn piece(bytes: &[u8], part: Part) -> Vec<u64> {
+    let start = usize::try_from(part.offset).unwrap_or(usize::MAX).min(bytes.len());
+    let end = usize::try_from(part.offset.saturating_add(part.size)).unwrap_or(usize::MAX).min(bytes.len());
+    words(bytes.get(start..end).unwrap_or_default())
 }
 
 /// Bytes as words, the last one filled up with zeros.

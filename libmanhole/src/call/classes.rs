@@ -4,7 +4,10 @@
 
 use manhole_expressions::Target;
 use manhole_expressions::access::{size_of, stripped};
-use manhole_expressions::types::{Encoding, Language, MemberLocation, Record, Type, TypeId};
+use manhole_expressions::copies;
+use manhole_expressions::types::{Encoding, MemberLocation, Type, TypeId};
+
+use super::rust::Part;
 
 /// The class of an eightbyte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,10 @@ pub(super) enum Passing {
     Reference,
     /// `long double _Complex`: on the stack, and as a result in st0 and st1.
     ComplexX87,
+    /// Each of its parts as if it were a value of its own: Rust's.
+    Apart(Vec<Part>),
+    /// By the address of a copy of its bytes: Rust's.
+    Pointer,
 }
 
 /// How deep records in records are followed.
@@ -46,9 +53,7 @@ pub(super) fn passing(type_id: TypeId, target: &mut dyn Target) -> Result<Passin
         Type::Base(base) if base.encoding == Encoding::ComplexFloat && base.size == 32 => {
             return Ok(Passing::ComplexX87);
         }
-        Type::Record(record) if record.language == Language::Cpp && copies_run_code(record) => {
-            return Ok(Passing::Reference);
-        }
+        Type::Record(_) if copies::run_code(type_id, target)? => return Ok(Passing::Reference),
         Type::Array { is_vector: true, .. } if size > 16 => {
             return Err(format!("a vector of {size} bytes"));
         }
@@ -72,26 +77,6 @@ pub(super) fn passing(type_id: TypeId, target: &mut dyn Target) -> Result<Passin
         return Ok(Passing::Nothing);
     }
     Ok(Passing::Registers(classes.to_vec()))
-}
-
-/// Whether the class has a copy constructor, a destructor or a virtual function of its own.
-fn copies_run_code(record: &Record) -> bool {
-    let bare = record.name.as_deref().unwrap_or_default();
-    let bare = bare.split('<').next().unwrap_or(bare);
-    let bare = bare.rsplit("::").next().unwrap_or(bare);
-    record.methods.iter().any(|method| {
-        let is_destructor = method.name.starts_with('~');
-        // The declaration of a copy constructor cannot be told from others by its name: any that is not the compiler's and takes
-        // one more parameter than `this` is asked for more below.
-        method.is_virtual
-            || (is_destructor && !method.is_artificial)
-            || (method.name == bare && method.linkage.as_deref().is_some_and(is_copy))
-    })
-}
-
-/// Whether a linkage name is a copy constructor's: `C1`, `C2` or `C4` and a reference to const of the class itself.
-fn is_copy(linkage: &str) -> bool {
-    ["C1ERKS", "C2ERKS", "C4ERKS", "C1EOS", "C2EOS", "C4EOS"].iter().any(|part| linkage.contains(part))
 }
 
 fn merged(one: Class, other: Class) -> Class {

@@ -53,7 +53,7 @@ const SIGNALLING: [(&str, Option<usize>, usize); 8] = [
 ];
 
 /// System calls that do the same, for `syscall`: each with the function that is told instead.
-const BY_NUMBER: [(libc::c_long, &str); 8] = [
+const BY_NUMBER: [(libc::c_long, &str); 11] = [
     (libc::SYS_exit, "_exit"),
     (libc::SYS_exit_group, "_exit"),
     (libc::SYS_execve, "execve"),
@@ -62,6 +62,9 @@ const BY_NUMBER: [(libc::c_long, &str); 8] = [
     (libc::SYS_kill, "kill"),
     (libc::SYS_tgkill, "tgkill"),
     (libc::SYS_tkill, "raise"),
+    (libc::SYS_rt_sigqueueinfo, "sigqueue"),
+    (libc::SYS_rt_tgsigqueueinfo, "tgkill"),
+    (libc::SYS_vfork, "vfork"),
 ];
 
 /// Why a call of the function needs `-f`; `None` when it does not. `pid` is this process.
@@ -128,7 +131,8 @@ mod tests {
         let number = |call: libc::c_long| i32::try_from(call).unwrap();
         assert!(asks("syscall", &[number(libc::SYS_exit_group), 0]) && asks("__syscall", &[number(libc::SYS_execve)]));
         assert!(asks("syscall", &[number(libc::SYS_tkill), 5, 9]) && asks("pthread_sigqueue", &[5, 9]));
-        assert!(asks("syscall", &[number(libc::SYS_kill), 77, 9]));
+        assert!(asks("syscall", &[number(libc::SYS_kill), 77, 9]) && asks("syscall", &[number(libc::SYS_vfork)]));
+        assert!(asks("syscall", &[number(libc::SYS_rt_sigqueueinfo), 77, 9, 0]));
         assert!(!asks("syscall", &[number(libc::SYS_kill), 78, 9]) && !asks("syscall", &[number(libc::SYS_getpid)]));
         assert!(!asks("kill", &[78, 9]) && !asks("kill", &[77, 0]) && !asks("getpid", &[]) && !asks("puts", &[1]));
     }

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use manhole_expressions::Target;
 use manhole_expressions::ast::{Builtin, Path, Tag};
 use manhole_expressions::target::{Found, Stop, SymbolAt};
-use manhole_expressions::types::{Function, Language, Member, MemberLocation, Record, RecordKind, Type, TypeId};
+use manhole_expressions::types::{
+    Copies, Function, Language, Member, MemberLocation, Record, RecordKind, Type, TypeId,
+};
 use manhole_expressions::value::Value;
 
 use super::Call;
@@ -53,8 +55,15 @@ impl Target for Here {
     fn call(&mut self, _: u64, _: TypeId, _: Vec<Value>) -> Result<Value, Stop> {
         Err(Stop::Suspended)
     }
+    fn function_behind(&mut self, _: u64) -> Result<Option<(u64, TypeId)>, Stop> {
+        Ok(None)
+    }
+
     fn allocate(&mut self, _: &[u8]) -> Result<u64, Stop> {
         Err(Stop::Suspended)
+    }
+    fn owns(&mut self, _: u64) -> bool {
+        false
     }
     fn check(&mut self) -> Result<(), Stop> {
         Ok(())
@@ -89,6 +98,8 @@ impl Here {
             template_arguments: Vec::new(),
             nested: Vec::new(),
             variants: None,
+            copies: Copies::AsMembers,
+            copying: Copies::AsMembers,
         }))
     }
 
@@ -99,6 +110,7 @@ impl Here {
             parameters: arguments.iter().map(|(type_id, _)| *type_id).collect(),
             is_variadic: true,
             is_prototyped: true,
+            is_of_rust: false,
         }));
         let values: Vec<Value> = arguments.iter().map(|(type_id, bytes)| Value::new(*type_id, bytes.clone())).collect();
         let mut call = Call::new(function as u64, type_id, &values, self).unwrap();
@@ -259,6 +271,7 @@ fn faults_come_back() {
             parameters: vec![l],
             is_variadic: false,
             is_prototyped: true,
+            is_of_rust: false,
         }));
         let mut call = Call::new(function as u64, type_id, &[Value::new(l, bytes(argument))], &mut here).unwrap();
         let call = std::thread::spawn(move || {

@@ -21,6 +21,9 @@ use super::info_names_of::goes_on;
 use crate::debug::{Kind, Listed, Look};
 use crate::sys::process;
 
+/// Qualifiers before a typedef that are looked through.
+const QUALIFIERS: usize = 4;
+
 /// What C's formats are given.
 pub(super) enum CNumber {
     Integer(i128),
@@ -210,10 +213,16 @@ impl Context<'_, '_> {
 
     /// What a typedef's name stands for, one step; else the type itself.
     pub(super) fn one_step(&mut self, type_id: TypeId) -> TypeId {
-        match &*self.session.debug.describe(type_id) {
-            Type::Typedef { to, .. } => *to,
-            _ => type_id,
+        let mut at = type_id;
+        // As gdb has it: without the qualifiers of the typedef.
+        for _ in 0..QUALIFIERS {
+            match &*self.session.debug.describe(at) {
+                Type::Typedef { to, .. } => return *to,
+                Type::Const(to) | Type::Volatile(to) => at = *to,
+                _ => break,
+            }
         }
+        type_id
     }
 
     /// The name of a type.

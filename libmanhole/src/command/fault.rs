@@ -25,7 +25,7 @@ fn bit(room: inside::Room) -> u32 {
 
 impl Session<'_> {
     /// What has become of the call that the line waits for: what it returned, or how it failed.
-    pub(crate) fn answer_call(&mut self, call: &Call, failure: Option<String>) {
+    pub(crate) fn answer_call(&mut self, call: &mut Call, failure: Option<String>) {
         let result = match failure {
             Some(failure) => Err(Stop::Error(failure)),
             None if call.is_abandoned() => Err(Stop::Error("the call was abandoned".to_owned())),
@@ -42,6 +42,7 @@ impl Session<'_> {
                 call.result(&mut inferior)
             }
         };
+        self.strings.extend(call.take_object().filter(|_| result.is_ok()));
         self.journal.answer_call(result);
     }
 

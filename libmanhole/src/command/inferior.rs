@@ -16,16 +16,17 @@ use core::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use manhole_expressions::Target;
 use manhole_expressions::access::cannot_access;
 use manhole_expressions::ast::{Path, Tag};
 use manhole_expressions::target::{Found, Stop, SymbolAt};
 use manhole_expressions::types::{Language, Type, TypeId};
 use manhole_expressions::value::Value;
+use manhole_expressions::{Target, print};
 
 use super::session::Session;
+use crate::call::ALIGNMENT;
 use crate::debug::Look;
-use crate::sys::own_memory;
+use crate::sys::{own_memory, process};
 use crate::{memory, symbols};
 use journal::Entry;
 pub(crate) use journal::Journal;
@@ -132,12 +133,21 @@ impl Target for Inferior<'_, '_> {
 
     fn symbol_at(&mut self, address: u64) -> Option<SymbolAt> {
         let symbol = self.session.symbol_at(address)?;
-        let name = symbols::in_full(&symbol.name).unwrap_or_else(|| symbol.shown());
+        let described = if symbol.is_function { self.name_by_debug(symbol.address) } else { None };
+        let name = described.or_else(|| symbols::in_full(&symbol.name)).unwrap_or_else(|| symbol.shown());
         Some(SymbolAt { name, offset: address.wrapping_sub(symbol.address), is_function: symbol.is_function })
     }
 
     fn call(&mut self, function: u64, function_type: TypeId, arguments: Vec<Value>) -> Result<Value, Stop> {
         self.call_function(function, function_type, &arguments)
+    }
+
+    fn function_behind(&mut self, function: u64) -> Result<Option<(u64, TypeId)>, Stop> {
+        if !self.session.is_indirect(function) {
+            return Ok(None);
+        }
+        let meant = self.resolved(function)?;
+        Ok(self.function_of(meant).map(|found| (meant, found.type_id)))
     }
 
     fn allocate(&mut self, bytes: &[u8]) -> Result<u64, Stop> {
@@ -146,15 +156,19 @@ impl Target for Inferior<'_, '_> {
             Some(_) => return Err(journal::astray()),
             None => {}
         }
-        let used: usize = self.session.strings.iter().map(|string| string.len()).sum();
-        if used.saturating_add(bytes.len()) > STRINGS {
-            return Err(Stop::Error(format!("the strings of this session take more than {} MiB", STRINGS >> 20)));
-        }
-        let kept = bytes.to_vec().into_boxed_slice();
-        let address = kept.as_ptr() as u64;
+        self.check_room(bytes.len())?;
+        let mut kept = vec![0; bytes.len().saturating_add(ALIGNMENT)].into_boxed_slice();
+        let start = kept.as_ptr() as usize;
+        let place = start.next_multiple_of(ALIGNMENT);
+        kept.iter_mut().skip(place.wrapping_sub(start)).zip(bytes).for_each(|(slot, byte)| *slot = *byte);
         self.session.strings.push(kept);
+        let address = place as u64;
         self.session.journal.add(Entry::Allocated(address))?;
         Ok(address)
+    }
+
+    fn owns(&mut self, address: u64) -> bool {
+        self.session.strings.iter().any(|string| string.as_ptr_range().contains(&(address as *const u8)))
     }
 
     fn check(&mut self) -> Result<(), Stop> {
@@ -163,6 +177,36 @@ impl Target for Inferior<'_, '_> {
 }
 
 impl Inferior<'_, '_> {
+    /// An error when the session has no room for so many bytes more in the process.
+    fn check_room(&self, bytes: usize) -> Result<(), Stop> {
+        let used: usize = self.session.strings.iter().map(|string| string.len()).sum();
+        if used.saturating_add(bytes) > STRINGS {
+            let most = STRINGS >> 20;
+            return Err(Stop::Error(format!("the strings and objects of this session take more than {most} MiB")));
+        }
+        Ok(())
+    }
+
+    /// The name of a function of the program's that its debug information knows better than a symbol: which of several names it was given,
+    /// and the parameters of C++'s `main(int, char**)`. A library's debug information is not opened for that.
+    fn name_by_debug(&mut self, address: u64) -> Option<String> {
+        let program = self.session.modules().module(process::program_entry())?;
+        if !(program.start..program.end).contains(&address) {
+            return None;
+        }
+        let function = self.function_of(address)?;
+        if function.linkage.is_some() {
+            return function.in_full;
+        }
+        if function.language != Language::Cpp {
+            return Some(function.name);
+        }
+        let described = self.describe(function.type_id);
+        let Type::Function(described) = &*described else { return None };
+        let parameters = described.parameters.iter().map(|type_id| in_a_name(&print::name(*type_id, self)));
+        Some(format!("{}({})", function.name, parameters.collect::<Vec<_>>().join(", ")))
+    }
+
     /// The stack of the selected thread is what it was when it was captured; everything else is as it is now.
     fn read_now(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), u64> {
         if buffer.is_empty() {
@@ -211,6 +255,15 @@ impl Inferior<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// A type as demangled names spell it: `char const*`.
+fn in_a_name(spelled: &str) -> String {
+    let text = spelled.replace(" *", "*").replace(" &", "&");
+    let Some(rest) = text.strip_prefix("const ") else { return text };
+    let end = rest.find(['*', '&', '[']).unwrap_or(rest.len());
+    let (base, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    format!("{base} const{behind}")
 }
 
 /// What was written since the last look at the threads: the copies of their stacks do not have it.

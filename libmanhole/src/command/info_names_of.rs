@@ -47,9 +47,7 @@ const PATTERN: &str = "The pattern is a regular expression (. * + ? [] ^ $ | \\\
 fn list(context: &mut Context<'_, '_>, pattern: &str, kind: Kind) -> Result<(), String> {
     let matcher = regex_lite::Regex::new(pattern).map_err(|error| format!("the pattern is wrong: {error}"))?;
     let (mut found, is_cut) = context.listed(kind, &matcher, pattern.is_empty(), MOST)?;
-    found.sort_by(|a, b| {
-        (&a.declared.file, &a.name, a.declared.line).cmp(&(&b.declared.file, &b.name, b.declared.line))
-    });
+    found.sort_by(|a, b| order(a).cmp(&order(b)));
     found.dedup_by(|a, b| a.name == b.name && a.declared == b.declared);
     let what = match kind {
         Kind::Variables => "variables",
@@ -65,7 +63,10 @@ fn list(context: &mut Context<'_, '_>, pattern: &str, kind: Kind) -> Result<(), 
     for listed in &found {
         context.check()?;
         if file.as_ref() != Some(&listed.declared.file) {
-            context.out.line(format_args!("\nFile {}:", listed.declared.file.as_deref().unwrap_or("<unknown>")));
+            match &listed.declared.file {
+                Some(file) => context.out.line(format_args!("\nFile {file}:")),
+                None => context.out.line(format_args!("")),
+            }
             file = Some(listed.declared.file.clone());
         }
         let text = declaration(context, listed, kind)?;
@@ -97,19 +98,21 @@ fn list(context: &mut Context<'_, '_>, pattern: &str, kind: Kind) -> Result<(), 
     Ok(())
 }
 
+/// By files; what is declared nowhere, as C's own types, comes last.
+fn order(listed: &Listed) -> (bool, &Option<String>, &str, Option<u32>) {
+    (listed.declared.file.is_none(), &listed.declared.file, &listed.name, listed.declared.line)
+}
+
 /// As C declares it.
 fn declaration(context: &mut Context<'_, '_>, listed: &Listed, kind: Kind) -> Result<String, String> {
     let linkage = if listed.is_external { "" } else { "static " };
     Ok(match kind {
         Kind::Types => match listed.tag {
             Some(tag) => format!("{tag} {};", listed.name),
-            None => {
-                let target = context.one_step(listed.type_id);
-                match context.type_name(target)? {
-                    target if target == listed.name => format!("{};", listed.name),
-                    _ => format!("typedef {};", context.declaration(target, &listed.name)?),
-                }
-            }
+            None => match context.one_step(listed.type_id) {
+                target if target == listed.type_id => format!("{};", context.type_name(target)?),
+                target => format!("typedef {};", context.declaration(target, &listed.name)?),
+            },
         },
         Kind::Variables | Kind::Functions => {
             format!("{linkage}{};", context.declaration(listed.type_id, &listed.name)?)

@@ -2,7 +2,7 @@
 //!
 //! Context: the agent's thread. Files are read by pread(2), those that debug information names by whole paths.
 
-use manhole_expressions::ast::Path;
+use manhole_expressions::ast::{Path, Segment};
 use serde_json::json;
 
 use super::{Command, Context, Takes};
@@ -16,7 +16,7 @@ const MOST: u32 = 10_000;
 
 pub(super) static COMMAND: Command = Command {
     names: &["list"],
-    arguments: "[FUNCTION | FILE:LINE | LINE | FIRST,LAST | -]",
+    arguments: "[FUNCTION | FILE:LINE | FILE:FUNCTION | LINE | FIRST,LAST | -]",
     summary: "show source lines: around a function or a line, or the next ones",
     help: "Ten lines around what is named; without arguments the next ten, at first those around the selected frame's line; - the\n\
            ten before.",
@@ -40,9 +40,17 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
         "-" if kept.first <= 1 => return Err("Already at the start of the file.".to_owned()),
         "-" => (kept.file, kept.first.saturating_sub(COUNT).max(1), kept.first.saturating_sub(1)),
         text => match text.split_once(',') {
+            Some(("", last)) => {
+                let (file, last) = place(context, last.trim())?;
+                (file, last.saturating_sub(COUNT - 1).max(1), last)
+            }
             Some((first, last)) => {
                 let (file, first) = place(context, first.trim())?;
-                let last = if last.trim().is_empty() { first.saturating_add(COUNT - 1) } else { number(last.trim())? };
+                let last = match last.trim() {
+                    "" => first.saturating_add(COUNT - 1),
+                    last if last.starts_with(|letter: char| letter.is_ascii_digit()) => number(last)?,
+                    last => place(context, last)?.1,
+                };
                 if last < first || last - first >= MOST {
                     return Err(format!("lines {first} to {last} are no range of at most {MOST} lines"));
                 }
@@ -92,12 +100,19 @@ fn place(context: &mut Context<'_, '_>, text: &str) -> Result<(String, u32), Str
             if context.session.listed.file.is_empty() { here(context)?.0 } else { context.session.listed.file.clone() };
         return Ok((file, number(text)?));
     }
-    if let Some((file, line)) = text.rsplit_once(':').filter(|(file, _)| !file.ends_with(':'))
-        && line.starts_with(|letter: char| letter.is_ascii_digit())
-    {
-        let line = number(line)?;
-        let path = context.source_file(file).ok_or_else(|| format!("No source file named {}.", short(file, 100)))?;
-        return Ok((path, line));
+    let in_file = text.rsplit_once(':').filter(|(file, _)| !file.ends_with(':'));
+    if let Some((file, line)) = in_file {
+        let (file, line) = (file.trim().trim_matches(['\'', '"']), line.trim());
+        if line.starts_with(|letter: char| letter.is_ascii_digit()) {
+            let line = number(line)?;
+            let path =
+                context.source_file(file).ok_or_else(|| format!("No source file named {}.", short(file, 100)))?;
+            return Ok((path, line));
+        }
+        let segment = |text: &str, quoted| Segment { text: text.to_owned(), quoted };
+        let path = Path { global: false, segments: vec![segment(file, true), segment(line, false)] };
+        let unknown = || format!("Function \"{}\" not defined in \"{}\".", short(line, 100), short(file, 100));
+        return context.function_line(&path).ok_or_else(unknown);
     }
     let name = text.split('(').next().unwrap_or(text).trim();
     let path = Path {
@@ -105,7 +120,10 @@ fn place(context: &mut Context<'_, '_>, text: &str) -> Result<(String, u32), Str
         segments: name
             .trim_start_matches('*')
             .split("::")
-            .map(|part| manhole_expressions::ast::Segment { text: part.to_owned(), quoted: false })
+            .map(|part| Segment {
+                text: part.trim_matches(['\'', '"']).to_owned(),
+                quoted: part.starts_with(['\'', '"']),
+            })
             .collect(),
     };
     context.function_line(&path).ok_or_else(|| format!("Function \"{}\" not defined.", short(text, 100)))

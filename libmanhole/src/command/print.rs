@@ -2,26 +2,27 @@
 //!
 //! Context: the agent's thread.
 
-use manhole_expressions::print::Format;
+use manhole_expressions::print::{Format, Options};
 use manhole_expressions::value::Value;
 use serde_json::json;
 
-use super::{Command, Context, Takes, info_locals};
+use super::{Command, Context, Takes, info_locals, set};
 use crate::render::frames::hex;
 
 pub(super) static COMMAND: Command = Command {
     names: &["print"],
-    arguments: "[/FORMAT] [EXPRESSION]",
+    arguments: "[-SETTING [VALUE] ... --] [/FORMAT] [EXPRESSION]",
     summary: "show the value of an expression",
     help: "C's expressions over the program's variables and functions, as gdb understands them: *list->next, table[3]@5,\n\
            'file.c'::count, (struct conn *)p, count += 1, f(x), $pc, $1, $name = 3. A line that is no command is one too.\n\
            FORMAT is one of x d u o t a c f z s, or r for values without pretty printers. set print changes how values are shown.\n\
-           Without an expression: the last value once more.",
+           Without an expression: the last value once more. Settings of set print before it hold for this value: print -elements 3 -- text",
     takes: Takes::Symbols,
     run: |context, arguments| {
-        let asked = Asked::parse(arguments)?;
+        let mut options = context.session.options.clone();
+        let asked = Asked::parse(set::for_one_value(arguments, &mut options)?)?;
         let value = context.value(if asked.expression.is_empty() { "$" } else { asked.expression })?;
-        show(context, &value, asked, true)
+        show(context, &value, asked, options, true)
     },
 };
 
@@ -41,12 +42,13 @@ pub(super) static CALL: Command = Command {
             }
             None => arguments,
         };
-        let asked = Asked::parse(arguments)?;
+        let mut options = context.session.options.clone();
+        let asked = Asked::parse(set::for_one_value(arguments, &mut options)?)?;
         if asked.expression.is_empty() {
             return Err("call needs an expression, such as call fflush(0)".to_owned());
         }
         let value = context.value(asked.expression)?;
-        show(context, &value, asked, false)
+        show(context, &value, asked, options, false)
     },
 };
 
@@ -100,11 +102,18 @@ fn format(letter: char) -> Result<Format, String> {
 /// The value of a line that is no command.
 pub(crate) fn bare(context: &mut Context<'_, '_>, line: &str) -> Result<(), String> {
     let value = context.value(line)?;
-    show(context, &value, Asked { format: None, is_raw: false, expression: line }, false)
+    let options = context.session.options.clone();
+    show(context, &value, Asked { format: None, is_raw: false, expression: line }, options, false)
 }
 
 /// Shows a value as `print` does. `even_void`: `void` is shown too.
-fn show(context: &mut Context<'_, '_>, value: &Value, asked: Asked<'_>, even_void: bool) -> Result<(), String> {
+fn show(
+    context: &mut Context<'_, '_>,
+    value: &Value,
+    asked: Asked<'_>,
+    mut options: Options,
+    even_void: bool,
+) -> Result<(), String> {
     if context.is_void(value) {
         if even_void {
             context.out.line(format_args!("void"));
@@ -112,7 +121,6 @@ fn show(context: &mut Context<'_, '_>, value: &Value, asked: Asked<'_>, even_voi
         context.out.data = json!({ "type": "void" });
         return Ok(());
     }
-    let mut options = context.session.options.clone();
     options.raw |= asked.is_raw;
     let text = context.shown_with(value, asked.format, &options)?;
     let number = context.record(value)?;

@@ -10,6 +10,7 @@ use super::watch::Watch;
 use super::{examine, list, output::Output, stacks::Look};
 use crate::capture::Wanted;
 use crate::debug::Debug;
+use crate::loader;
 use crate::memory::Memory;
 use crate::modules::Modules;
 use crate::render::{Level, Stack, frames::hex};
@@ -49,7 +50,7 @@ pub(crate) struct Session<'s> {
     pub(super) options: Options,
     /// `set memory force`.
     pub(super) force: bool,
-    /// The strings that expressions have put into the process.
+    /// The strings that expressions have put into the process, and the objects that its functions have returned.
     pub(super) strings: Vec<Box<[u8]>>,
     /// What the line has asked and done.
     pub(crate) journal: Journal,
@@ -79,7 +80,8 @@ impl World {
     /// Looks at the mappings. Where they cannot be read nothing has a name, and addresses still work.
     fn read() -> World {
         let memory = Memory::new();
-        let modules = Modules::read(&memory).unwrap_or_default();
+        let mut modules = Modules::read(&memory).unwrap_or_default();
+        loader::rank(&memory, &mut modules);
         World { memory, modules }
     }
 }
@@ -186,11 +188,7 @@ impl<'s> Session<'s> {
     pub(super) fn nearness(&mut self, interrupted: &dyn Fn() -> bool) -> Vec<Modules> {
         let pc = self.view(interrupted).and_then(|view| view.pc());
         let modules = self.modules();
-        let only = |address: u64| {
-            let module = modules.module(address)?;
-            let mapping = modules.mapping(module.start);
-            Some(Modules { mappings: mapping.cloned().into_iter().collect(), modules: vec![module.clone()] })
-        };
+        let only = |address: u64| Modules::of(modules, address);
         let mut groups: Vec<Modules> = pc.into_iter().chain([process::program_entry()]).filter_map(only).collect();
         groups.push(modules.clone());
         groups

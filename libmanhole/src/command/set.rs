@@ -30,17 +30,7 @@ pub(super) static PRINT: Command = Command {
     takes: Takes::Nothing,
     run: |context, arguments| {
         let (name, value) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
-        let (name, value) = (name.trim(), value.trim());
-        let options = &mut context.session.options;
-        if let Some((_, number)) = numbers(options).into_iter().find(|(known, _)| *known == name) {
-            *number = count(value)?;
-            return Ok(());
-        }
-        let Some((_, flag)) = flags(options).into_iter().find(|(known, _)| *known == name) else {
-            return Err(format!("\"{}\" is no setting of print; show print lists them", short(name, 40)));
-        };
-        *flag = truth(value)?;
-        Ok(())
+        change(&mut context.session.options, meant(name)?, value.trim())
     },
 };
 
@@ -58,19 +48,21 @@ pub(super) static MEMORY: Command = Command {
 
 pub(super) static SHOW: Command = Command {
     names: &["show print"],
-    arguments: "",
+    arguments: "[SETTING]",
     summary: "show how values are shown",
     help: "",
     takes: Takes::Nothing,
-    run: |context, _| {
+    run: |context, arguments| {
+        let only = if arguments.is_empty() { None } else { Some(meant(arguments)?) };
+        let is_wanted = |name: &str| only.is_none_or(|only| only == name);
         let mut data = serde_json::Map::new();
         let mut options = context.session.options.clone();
-        for (name, number) in numbers(&mut options) {
+        for (name, number) in numbers(&mut options).into_iter().filter(|(name, _)| is_wanted(name)) {
             let text = number.map_or("unlimited".to_owned(), |number| number.to_string());
             context.out.line(format_args!("{name:<15} {text}"));
             data.insert(name.to_owned(), json!(number));
         }
-        for (name, flag) in flags(&mut options) {
+        for (name, flag) in flags(&mut options).into_iter().filter(|(name, _)| is_wanted(name)) {
             context.out.line(format_args!("{name:<15} {}", if *flag { "on" } else { "off" }));
             data.insert(name.to_owned(), json!(flag));
         }
@@ -101,6 +93,61 @@ fn flags(options: &mut Options) -> [(&'static str, &mut bool); 11] {
     ]
 }
 
+/// The setting that a name, or its beginning, means.
+fn meant(name: &str) -> Result<&'static str, String> {
+    let mut options = Options::default();
+    let mut known: Vec<&'static str> = numbers(&mut options).into_iter().map(|(known, _)| known).collect();
+    known.extend(flags(&mut options).into_iter().map(|(known, _)| known));
+    if let Some(whole) = known.iter().find(|known| **known == name) {
+        return Ok(whole);
+    }
+    let mut begun = known.iter().filter(|known| !name.is_empty() && known.starts_with(name));
+    match (begun.next(), begun.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(one), Some(other)) => Err(format!("\"{}\" may be {one} or {other}", short(name, 40))),
+        (None, _) => Err(format!("\"{}\" is no setting of print; show print lists them", short(name, 40))),
+    }
+}
+
+fn change(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
+    if let Some((_, number)) = numbers(options).into_iter().find(|(known, _)| *known == name) {
+        *number = count(value)?;
+    } else if let Some((_, flag)) = flags(options).into_iter().find(|(known, _)| *known == name) {
+        *flag = truth(value)?;
+    }
+    Ok(())
+}
+
+/// Takes gdb's `-elements 3 -pretty --` from before an expression, for this value alone; gives what follows. Without `--` all is
+/// the expression, as in gdb.
+pub(super) fn for_one_value<'t>(text: &'t str, options: &mut Options) -> Result<&'t str, String> {
+    let begins =
+        text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_alphabetic()));
+    if !begins || !text.split_whitespace().any(|word| word == "--") {
+        return Ok(text);
+    }
+    let mut rest = text;
+    loop {
+        let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        if word == "--" {
+            return Ok(behind.trim_start());
+        }
+        let name = match word.strip_prefix('-') {
+            Some(name) => meant(name)?,
+            None => return Err(format!("\"{}\" is no option: one begins with -", short(word, 40))),
+        };
+        rest = behind.trim_start();
+        let (value, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let takes_number = numbers(options).into_iter().any(|(known, _)| known == name);
+        if takes_number || (!value.is_empty() && truth(value).is_ok()) {
+            change(options, name, value)?;
+            rest = behind.trim_start();
+        } else {
+            change(options, name, "on")?;
+        }
+    }
+}
+
 /// A number; 0 and `unlimited` are no limit, as in gdb.
 fn count(text: &str) -> Result<Option<u64>, String> {
     match text {
@@ -118,5 +165,47 @@ fn truth(text: &str) -> Result<bool, String> {
         "" | "on" | "1" | "yes" | "enable" => Ok(true),
         "off" | "0" | "no" | "disable" => Ok(false),
         text => Err(format!("\"{}\" is neither on nor off", short(text, 40))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_may_be_begun_only() {
+        assert_eq!(meant("elem"), Ok("elements"));
+        assert_eq!(meant("array"), Ok("array"));
+        assert_eq!(meant("array-"), Ok("array-indexes"));
+        assert_eq!(meant("ad"), Ok("address"));
+        assert_eq!(meant("a"), Err("\"a\" may be address or array".to_owned()));
+        assert!(meant("foo").is_err_and(|error| error.contains("show print")));
+        assert!(meant("").is_err());
+    }
+
+    #[test]
+    fn options_of_one_value() {
+        let read = |text| {
+            let mut options = Options::default();
+            let rest = for_one_value(text, &mut options)?;
+            Ok::<_, String>((rest.to_owned(), options))
+        };
+        let plain = Options::default;
+        let said = |text: &str, options| Ok((text.to_owned(), options));
+        assert_eq!(read("-elements 3 -- g"), said("g", Options { elements: Some(3), ..plain() }));
+        assert_eq!(
+            read("-elem 3 -pretty -- /x g"),
+            said("/x g", Options { elements: Some(3), pretty: true, ..plain() })
+        );
+        assert_eq!(read("-union off -- g"), said("g", Options { union: false, ..plain() }));
+        assert_eq!(read("-pretty --"), said("", Options { pretty: true, ..plain() }));
+        assert_eq!(read("-pretty g"), said("-pretty g", plain()));
+        assert_eq!(read("-x - --y"), said("-x - --y", plain()));
+        assert_eq!(read("- x - -- y"), said("- x - -- y", plain()));
+        assert_eq!(read("a - -- b"), said("a - -- b", plain()));
+        assert_eq!(read("--x"), said("--x", plain()));
+        assert!(read("-pretty g -- x").is_err_and(|error| error.contains("\"g\"")));
+        assert!(read("-nothing -- x").is_err_and(|error| error.contains("\"nothing\"")));
+        assert!(read("-elements x -- y").is_err_and(|error| error.contains("no number")));
     }
 }

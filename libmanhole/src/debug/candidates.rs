@@ -11,7 +11,7 @@ use std::time::Duration;
 use manhole_expressions::types::Language;
 
 use super::image::Image;
-use super::index::{NameKind, Named};
+use super::index::{NameKind, Named, ScopeKind};
 use super::lookup::{Here, Match, Wanted, is_file};
 use super::source::Likely;
 use super::{Debug, Look, Place, spelling};
@@ -193,6 +193,12 @@ impl<'s> Search<'_, 's> {
             let (Some(name), Some(last)) = (image.name(&chain), chain.last()) else { continue };
             let scopes = image.scope_names(last.place);
             let Some(matched) = wanted.matches(&name, &scopes, sought.here) else { continue };
+            // In a class, its name means the class, not what makes objects of it.
+            let is_constructor = matches!(named.kind, NameKind::Function | NameKind::DeclaredFunction)
+                && scopes.first().is_some_and(|scope| scope.kind == ScopeKind::Type && scope.name == name);
+            if is_constructor && matched != Match::Exact {
+                continue;
+            }
             let is_here = sought.here.is_some_and(|here| here.unit == Some((place.image, unit)));
             let candidate = Candidate { image: Rc::clone(image), place, kind: named.kind, matched, is_here };
             enough |= (sought.is_enough)(&candidate);

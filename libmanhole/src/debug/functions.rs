@@ -25,6 +25,7 @@ pub(crate) struct FoundFunction {
     pub(crate) address: Option<u64>,
     /// A [`manhole_expressions::types::Function`].
     pub(crate) type_id: TypeId,
+    pub(crate) language: Language,
     pub(crate) declared: Declared,
     /// The file of its unit as the compiler was given it.
     pub(crate) unit: String,
@@ -78,6 +79,15 @@ impl<'s> Debug<'s> {
         for function in found.iter_mut().filter(|function| function.address.is_none()) {
             function.address = resolve(function.linkage.as_ref().unwrap_or(&function.name));
         }
+        // C's functions of one name are one for all units: the one that the loader gives, whoever else has described his own.
+        let is_common = |it: &FoundFunction| it.matched == Match::Exact && it.is_external && it.in_full.is_none();
+        let meant =
+            found.iter().find(|it| is_common(it)).map(|it| it.linkage.clone().unwrap_or_else(|| it.name.clone()));
+        if let Some(address) = meant.and_then(|name| resolve(&name))
+            && found.iter().any(|it| is_common(it) && it.address == Some(address))
+        {
+            found.retain(|it| !is_common(it) || it.address == Some(address));
+        }
         found.sort_by_key(|it| (it.matched, !it.is_here, !it.is_external, it.address.is_none()));
         let mut seen: Vec<Option<u64>> = Vec::new();
         found.retain(|it| {
@@ -91,9 +101,22 @@ impl<'s> Debug<'s> {
         found
     }
 
+    /// The function whose code begins at an address.
+    pub(crate) fn function_of(&mut self, look: Look<'_, 's>, address: u64) -> Option<FoundFunction> {
+        let image = self.image_at(look, address)?;
+        let (_, place) = image.function_at(address.wrapping_sub(image.bias))?;
+        let begins = entry_address(&image, &image.entry(place)?) == Some(address);
+        let kind = NameKind::Function;
+        begins.then(|| self.function(&Candidate { image, place, kind, matched: Match::Exact, is_here: false }))?
+    }
+
+    /// Of assembly nothing is said but where it is.
     fn function(&mut self, candidate: &Candidate<'s>) -> Option<FoundFunction> {
         let image = &candidate.image;
         let chain = image.chain(candidate.place);
+        if image.is_assembly(candidate.place.unit) {
+            return None;
+        }
         let name = image.name(&chain)?;
         let linkage = image.linkage(&chain);
         let address = chain.first().and_then(|entry| entry_address(image, entry));
@@ -103,6 +126,7 @@ impl<'s> Debug<'s> {
             linkage,
             address,
             type_id: self.number(candidate.place),
+            language: image.language(candidate.place.unit),
             declared: image.declared(&chain),
             unit: image.unit_name(candidate.place.unit),
             module: image.path.clone(),

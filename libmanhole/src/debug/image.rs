@@ -194,7 +194,8 @@ impl<'s> Image<'s> {
             Some(directory) => format!("{directory}/{name}"),
             None => name,
         };
-        let home = unit.comp_dir.as_ref().and_then(text).filter(|home| !path.starts_with('/') && !home.is_empty());
+        // A directory that packagers have made relative leads nowhere, and is in the path once more.
+        let home = unit.comp_dir.as_ref().and_then(text).filter(|home| !path.starts_with('/') && home.starts_with('/'));
         Some(match home {
             Some(home) => format!("{home}/{path}"),
             None => path,
@@ -226,13 +227,29 @@ impl<'s> Image<'s> {
         })
     }
 
+    /// Whether the unit was written in the processor's own language.
+    pub(super) fn is_assembly(&self, unit: u32) -> bool {
+        self.stated_language(unit) == Some(gimli::DW_LANG_Mips_Assembler)
+    }
+
+    /// The compiler of a unit, in its own words.
+    pub(super) fn producer(&self, unit: u32) -> Option<String> {
+        let header = self.unit(unit)?;
+        let root = self.entry(self.place(unit, header.header.root_offset().0))?;
+        self.string(&root, gimli::DW_AT_producer)
+    }
+
+    fn stated_language(&self, unit: u32) -> Option<gimli::DwLang> {
+        let header = self.unit(unit)?;
+        let root = self.entry(self.place(unit, header.header.root_offset().0))?;
+        match root.get(gimli::DW_AT_language) {
+            Some(AttributeValue::Language(language)) => Some(language),
+            _ => None,
+        }
+    }
+
     fn own_language(&self, unit: u32) -> Option<Language> {
-        let read = || {
-            let header = self.unit(unit)?;
-            let root = self.entry(self.place(unit, header.header.root_offset().0))?;
-            let Some(AttributeValue::Language(language)) = root.get(gimli::DW_AT_language) else { return None };
-            Some(of_dwarf(language))
-        };
+        let read = || self.stated_language(unit).map(of_dwarf);
         if let Some(known) = self.languages.try_borrow().ok()?.get(&unit) {
             return *known;
         }

@@ -111,7 +111,7 @@ impl<'s> Context<'_, 's> {
         self.evaluate(unit, expression)
     }
 
-    fn evaluate(&mut self, number: u32, expression: Expression<Reader<'s>>) -> Result<Pieces<'s>, Failure> {
+    pub(super) fn evaluate(&mut self, number: u32, expression: Expression<Reader<'s>>) -> Result<Pieces<'s>, Failure> {
         let unit = self.image.unit(number).ok_or(Failure::Corrupt)?;
         let mut evaluation = expression.evaluation(unit.encoding());
         evaluation.set_max_iterations(STEPS);
@@ -209,85 +209,6 @@ impl<'s> Context<'_, 's> {
             _ => Err(Failure::Missing(Missing::OptimizedOut)),
         }
     }
-
-    /// What a register held when the function was entered, as the call says (DWARF 5, 3.4.2).
-    fn entry_value(
-        &mut self,
-        unit: UnitRef<'_, Reader<'s>>,
-        expression: Expression<Reader<'s>>,
-    ) -> Result<u64, Failure> {
-        const UNKNOWN: Failure = Failure::Missing(Missing::OptimizedOut);
-        let caller = self.frame.and_then(|frame| frame.caller).ok_or(UNKNOWN)?;
-        let mut operations = expression.operations(unit.encoding());
-        let Ok(Some(gimli::Operation::Register { register })) = operations.next() else { return Err(UNKNOWN) };
-        if self.depth >= DEPTH || !matches!(operations.next(), Ok(None)) {
-            return Err(UNKNOWN);
-        }
-        let address = caller.pc.wrapping_sub(self.image.bias);
-        // A call from another module is not looked for.
-        let (number, function) = self.image.function_at(address).ok_or(UNKNOWN)?;
-        let callee = self.image.unit(number).ok_or(Failure::Corrupt)?;
-        let site = call_site(self.image, callee, function, address.wrapping_add(1)).ok_or(UNKNOWN)?;
-        let mut value = None;
-        self.image.children(site, |parameter| {
-            let is_parameter =
-                matches!(parameter.tag, gimli::DW_TAG_call_site_parameter | gimli::DW_TAG_GNU_call_site_parameter);
-            if let Some(place) = parameter.get(gimli::DW_AT_location).and_then(expression_of)
-                && is_parameter
-                && let Ok(Some(gimli::Operation::Register { register: its })) =
-                    place.operations(callee.encoding()).next()
-                && its == register
-            {
-                value =
-                    parameter.get(gimli::DW_AT_call_value).or_else(|| parameter.get(gimli::DW_AT_GNU_call_site_value));
-                return core::ops::ControlFlow::Break(());
-            }
-            core::ops::ControlFlow::Continue(())
-        });
-        let value = value.and_then(expression_of).ok_or(UNKNOWN)?;
-        let mut context = Context {
-            image: self.image,
-            function: Some(function),
-            frame: Some(caller),
-            surroundings: &mut *self.surroundings,
-            depth: self.depth + 1,
-        };
-        let pieces = context.evaluate(number, value)?;
-        context.word_of(&pieces, true)
-    }
-}
-
-/// An expression, which is a block before DWARF 4.
-fn expression_of<'s>(value: AttributeValue<Reader<'s>>) -> Option<Expression<Reader<'s>>> {
-    match value {
-        AttributeValue::Exprloc(expression) => Some(expression),
-        AttributeValue::Block(bytes) => Some(Expression(bytes)),
-        _ => None,
-    }
-}
-
-/// The entry of the call that returns to this address of the file.
-fn call_site<'s>(image: &Image<'s>, unit: UnitRef<'_, Reader<'s>>, function: Place, returns_to: u64) -> Option<Place> {
-    let mut entries = unit.entries_raw(Some(gimli::UnitOffset(function.offset))).ok()?;
-    let abbreviation = entries.read_abbreviation().ok()??;
-    entries.skip_attributes(abbreviation.attributes()).ok()?;
-    let inside = entries.next_depth();
-    while abbreviation.has_children() && !entries.is_empty() && entries.next_depth() >= inside {
-        let offset = entries.next_offset();
-        let Some(abbreviation) = entries.read_abbreviation().ok()? else { continue };
-        if !matches!(abbreviation.tag(), gimli::DW_TAG_call_site | gimli::DW_TAG_GNU_call_site) {
-            entries.skip_attributes(abbreviation.attributes()).ok()?;
-            continue;
-        }
-        let mut attributes = Vec::new();
-        entries.read_attributes(abbreviation.attributes(), &mut attributes).ok()?;
-        let entry = Entry { place: image.place(function.unit, offset.0), tag: abbreviation.tag(), attributes };
-        let value = entry.get(gimli::DW_AT_call_return_pc).or_else(|| entry.get(gimli::DW_AT_low_pc));
-        if value.and_then(|value| unit.attr_address(value).ok().flatten()) == Some(returns_to) {
-            return Some(entry.place);
-        }
-    }
-    None
 }
 
 /// The type of a value on the stack: an entry, or the generic one.

@@ -3,6 +3,7 @@
 //! Context: the agent's thread. Goes down from the function to the address without recursion.
 
 use core::ops::ControlFlow;
+use std::collections::BTreeSet;
 
 use manhole_expressions::types::{Language, TypeId};
 
@@ -109,43 +110,39 @@ impl<'s> Debug<'s> {
 
     /// The variables of one block, and the block in it that holds the address.
     fn block(&mut self, image: &Image<'s>, entry: &Entry<'s>, function: Place, address: u64) -> (Block, Option<Place>) {
-        let (mut found, mut inner) = (Vec::new(), None);
-        // Blocks without addresses belong to the one around them.
-        let mut todo = vec![entry.place];
-        while let Some(place) = todo.pop() {
-            image.children(place, |child| {
-                match child.tag {
-                    gimli::DW_TAG_variable | gimli::DW_TAG_formal_parameter => found.push(child),
-                    gimli::DW_TAG_lexical_block
-                    | gimli::DW_TAG_inlined_subroutine
-                    | gimli::DW_TAG_try_block
-                    | gimli::DW_TAG_catch_block => {
-                        let Some(unit) = image.unit(place.unit) else { return ControlFlow::Break(()) };
-                        let has_code = child.has(gimli::DW_AT_ranges) || child.has(gimli::DW_AT_low_pc);
-                        if !has_code && child.tag == gimli::DW_TAG_lexical_block {
-                            todo.push(child.place);
-                        } else if inner.is_none() && index::ranges(unit, &child, |range| range.contains(&address)) {
-                            inner = Some(child.place);
-                        }
+        let (mut found, mut inner, mut blocks) = (Vec::new(), None, Vec::new());
+        let mut todo = children_of(image, entry.place);
+        while let Some(child) = todo.pop().filter(|_| found.len() < LOCALS) {
+            match child.tag {
+                gimli::DW_TAG_variable | gimli::DW_TAG_formal_parameter => found.push(child),
+                gimli::DW_TAG_GNU_formal_parameter_pack => todo.extend(children_of(image, child.place)),
+                _ => {
+                    let Some(unit) = image.unit(child.place.unit) else { break };
+                    blocks.extend(image.referred(&child, gimli::DW_AT_abstract_origin));
+                    let has_code = child.has(gimli::DW_AT_ranges) || child.has(gimli::DW_AT_low_pc);
+                    if !has_code && child.tag == gimli::DW_TAG_lexical_block {
+                        // Blocks without addresses belong to the one around them.
+                        todo.extend(children_of(image, child.place));
+                    } else if inner.is_none() && index::ranges(unit, &child, |range| range.contains(&address)) {
+                        inner = Some(child.place);
                     }
-                    gimli::DW_TAG_GNU_formal_parameter_pack => todo.push(child.place),
-                    _ => {}
                 }
-                if found.len() < LOCALS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
+            }
         }
         // What an instance has lost is still declared in what it is an instance of.
         if let Some(origin) = image.referred(entry, gimli::DW_AT_abstract_origin) {
-            let mut known: Vec<Place> =
-                found.iter().filter_map(|child| image.referred(child, gimli::DW_AT_abstract_origin)).collect();
-            known.sort_unstable();
-            image.children(origin, |child| {
-                let is_local = matches!(child.tag, gimli::DW_TAG_variable | gimli::DW_TAG_formal_parameter);
-                if is_local && known.binary_search(&child.place).is_err() {
-                    found.push(child);
+            let origins = found.iter().filter_map(|child| image.referred(child, gimli::DW_AT_abstract_origin));
+            let known: BTreeSet<Place> = origins.chain(blocks).collect();
+            let mut todo = children_of(image, origin);
+            while let Some(child) = todo.pop().filter(|_| found.len() < LOCALS) {
+                match child.tag {
+                    _ if known.contains(&child.place) => {}
+                    gimli::DW_TAG_variable | gimli::DW_TAG_formal_parameter => found.push(child),
+                    // A block of which nothing is left.
+                    gimli::DW_TAG_lexical_block => todo.extend(children_of(image, child.place)),
+                    _ => {}
                 }
-                if found.len() < LOCALS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
+            }
         }
         let locals = found.iter().filter_map(|child| self.local(image, child, function)).collect();
         (Block { locals }, inner)
@@ -167,4 +164,27 @@ impl<'s> Debug<'s> {
             function,
         })
     }
+}
+
+/// What stands in a block, of variables and blocks: the first one last.
+fn children_of<'s>(image: &Image<'s>, place: Place) -> Vec<Entry<'s>> {
+    let mut children = Vec::new();
+    image.children(place, |child| {
+        let is_wanted = matches!(
+            child.tag,
+            gimli::DW_TAG_variable
+                | gimli::DW_TAG_formal_parameter
+                | gimli::DW_TAG_GNU_formal_parameter_pack
+                | gimli::DW_TAG_lexical_block
+                | gimli::DW_TAG_inlined_subroutine
+                | gimli::DW_TAG_try_block
+                | gimli::DW_TAG_catch_block
+        );
+        if is_wanted {
+            children.push(child);
+        }
+        if children.len() < LOCALS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    children.reverse();
+    children
 }

@@ -2,8 +2,11 @@
 //!
 //! Context: pure.
 
+use super::canonical;
+
 /// The name without what may be spelled differently: blanks, but for one between words.
 pub(super) fn normal(name: &str) -> String {
+    let name = canonical::name(name);
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut out = String::with_capacity(name.len());
     let mut blank = false;

@@ -74,9 +74,17 @@ impl Program {
             dynamic: None,
             entry: BIAS,
             build_id: file.build_id().unwrap().unwrap().to_vec(),
+            rank: u32::MAX,
         };
         let modules = Modules { mappings: Vec::new(), modules: vec![module] };
         Program { directory, path, memory: Memory::new(), modules }
+    }
+
+    /// What stands in the file of each segment, by its address when the program is mapped with this bias.
+    fn segments(&self, bias: u64) -> Vec<(u64, Vec<u8>)> {
+        let bytes = std::fs::read(&self.path).unwrap();
+        let file = object::read::elf::ElfFile64::<object::Endianness>::parse(&*bytes).unwrap();
+        file.segments().map(|segment| (segment.address() + bias, segment.data().unwrap().to_vec())).collect()
     }
 
     fn look<'a, 's>(&'a self, files: &'a RefCell<Symbols<'s>>) -> Look<'a, 's> {

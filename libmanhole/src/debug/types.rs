@@ -11,9 +11,10 @@ use manhole_expressions::types::{Base, Encoding, Function, Language, Record, Typ
 
 use super::entry::Entry;
 use super::image::Image;
-use super::{Debug, Place};
+use super::{Debug, Place, canonical};
 
 mod arrays;
+mod copies;
 mod enumerations;
 mod records;
 mod variants;
@@ -160,8 +161,11 @@ impl<'s> Debug<'s> {
             gimli::DW_TAG_base_type => base(image, &chain),
             // C++'s type of nullptr: a pointer's size, and nothing but zeros.
             gimli::DW_TAG_unspecified_type => {
-                let name = image.name(&chain).unwrap_or_default();
-                Type::Base(Base { name, size: 8, encoding: Encoding::Unsigned })
+                match image.name(&chain) {
+                    Some(name) => Type::Base(Base { name, size: 8, encoding: Encoding::Unsigned }),
+                    // What functions of assembly return.
+                    None => Type::Void,
+                }
             }
             gimli::DW_TAG_pointer_type => Type::Pointer(self.own_type(image, entry)),
             gimli::DW_TAG_reference_type => Type::Reference { to: self.own_type(image, entry), is_rvalue: false },
@@ -193,7 +197,9 @@ impl<'s> Debug<'s> {
     /// The name with its scopes.
     fn full_name(&self, image: &Image<'s>, chain: &[Entry<'s>]) -> Option<String> {
         let name = image.name(chain)?;
-        Some(image.qualified(chain.last()?.place, &name))
+        let whole = image.qualified(chain.last()?.place, &name);
+        let is_cpp = chain.first().is_some_and(|entry| image.language(entry.place.unit) == Language::Cpp);
+        Some(if is_cpp { canonical::name(&whole).into_owned() } else { whole })
     }
 
     fn read_function(&mut self, image: &Image<'s>, chain: &[Entry<'s>]) -> Type {
@@ -227,7 +233,11 @@ impl<'s> Debug<'s> {
         let says_so = chain.iter().any(|entry| entry.flag(gimli::DW_AT_prototyped));
         let is_c = chain.first().is_some_and(|entry| image.language(entry.place.unit) == Language::C);
         let is_prototyped = says_so || !is_c;
-        Type::Function(Function { returns, parameters, is_variadic, is_prototyped })
+        // What has its own name is called from elsewhere: by C's rules.
+        let is_of_rust = chain.first().is_some_and(|entry| image.language(entry.place.unit) == Language::Rust)
+            && (entry_is_a_type(chain)
+                || image.linkage(chain).is_some_and(|linkage| Some(linkage) != image.name(chain)));
+        Type::Function(Function { returns, parameters, is_variadic, is_prototyped, is_of_rust })
     }
 
     /// The definition of a record or an enum that is only declared where it was found; else itself.
@@ -308,6 +318,11 @@ fn of_dwarf(encoding: gimli::DwAte) -> Encoding {
         gimli::DW_ATE_UTF | gimli::DW_ATE_UCS => Encoding::Utf,
         _ => Encoding::Unsigned,
     }
+}
+
+/// Whether it is the type of pointers to functions, not a function.
+fn entry_is_a_type(chain: &[Entry<'_>]) -> bool {
+    chain.first().is_some_and(|entry| entry.tag == gimli::DW_TAG_subroutine_type)
 }
 
 /// The size and the encoding of a scalar type, read without describing it: typedefs and qualifiers are followed.

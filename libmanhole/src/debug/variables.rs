@@ -101,7 +101,9 @@ impl<'s> Debug<'s> {
                 break;
             }
         }
-        for variable in found.iter_mut().filter(|variable| variable.storage == Storage::Declared) {
+        // Another name of a variable has no place of its own in debug information.
+        let may_be_alias = |it: &FoundVariable| it.storage == Storage::OptimizedOut && it.is_external;
+        for variable in found.iter_mut().filter(|it| it.storage == Storage::Declared || may_be_alias(it)) {
             let name = variable.linkage.as_ref().unwrap_or(&variable.name);
             if let Some(address) = resolve(name) {
                 variable.storage = Storage::Address(address);

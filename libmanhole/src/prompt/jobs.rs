@@ -170,10 +170,10 @@ impl Prompt<'_> {
             Outcome::Running => return Followed::Waits,
         };
         let unread = job.give_back();
-        let (Some(call), Some(line)) = (again, job.line.take()) else {
+        let (Some(mut call), Some(line)) = (again, job.line.take()) else {
             return Followed::Answered(Answer { unread, ..answer });
         };
-        self.session.answer_call(&call, job.failure.take());
+        self.session.answer_call(&mut call, job.failure.take());
         let answer = self.run_again(&line, as_data, interrupted);
         match self.pending.take() {
             Some(next) => Followed::Again(next.work, unread),

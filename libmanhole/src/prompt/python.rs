@@ -7,7 +7,8 @@ use crate::render::quote::short;
 
 /// What the line means, if it is Python.
 pub(super) fn meaning(line: &str) -> Option<Meaning<'_>> {
-    if let Some(arguments) = call_of(line, "print") {
+    // With a blank it is gdb's.
+    if let Some(arguments) = call_of(line, "print").filter(|_| line.starts_with("print(")) {
         // print(1 + 2) is gdb's print as well: only strings make it Python's.
         return literals(arguments).map(Meaning::Say);
     }
@@ -94,6 +95,7 @@ mod tests {
         assert_eq!(say("print('A' + 1)"), None);
         assert_eq!(say("print('open)"), None);
         assert_eq!(say("print()"), None);
+        assert_eq!(say("print ('a')"), None);
     }
 
     #[test]

@@ -54,7 +54,11 @@ mod tests {
         }
         // One look at once, and one for each time that has passed since, up to the end of the last one.
         let passed = (process::monotonic() - began).as_nanos() / BETWEEN.as_nanos();
-        assert!((1..=passed + 1).contains(&looks.get()), "{} looks in {passed} times, asked {asked} times", looks.get());
+        assert!(
+            (1..=passed + 1).contains(&looks.get()),
+            "{} looks in {passed} times, asked {asked} times",
+            looks.get()
+        );
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) struct Dynamic {
     pub(super) symbols: u64,
     pub(super) strings: u64,
     pub(super) strings_size: u64,
+    /// Of each symbol, its version in two bytes.
+    pub(super) versions: Option<u64>,
     hash: Option<u64>,
     gnu_hash: Option<u64>,
 }
@@ -56,6 +58,7 @@ impl Dynamic {
             symbols: place(elf::DT_SYMTAB)?,
             strings: place(elf::DT_STRTAB)?,
             strings_size: value(elf::DT_STRSZ)?,
+            versions: place(elf::DT_VERSYM),
             hash: place(elf::DT_HASH),
             gnu_hash: place(elf::DT_GNU_HASH),
         })

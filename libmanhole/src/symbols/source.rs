@@ -58,7 +58,8 @@ impl Source {
         }
         let text = file.bytes(0, file.size()).ok()?;
         let ends = text.iter().enumerate().filter(|&(_, &byte)| byte == b'\n').map(|(at, _)| at as u32 + 1);
-        let starts = core::iter::once(0).chain(ends).collect();
+        // Behind the last line's end is none.
+        let starts = core::iter::once(0).chain(ends).filter(|&start| (start as usize) < text.len()).collect();
         Some(Source { text, starts })
     }
 
@@ -84,6 +85,10 @@ mod tests {
         let lines: Vec<Option<String>> = (0..=4).map(|line| sources.line(path, line)).collect();
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(lines, [None, text("one"), text("two"), text("last"), None]);
+        let path = directory.path().join("b.c");
+        std::fs::write(&path, "one\n\n").unwrap();
+        let lines: Vec<Option<String>> = (1..=3).map(|line| sources.line(path.to_str().unwrap(), line)).collect();
+        assert_eq!(lines, [text("one"), text(""), None]);
     }
 
     #[test]

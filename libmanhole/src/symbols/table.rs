@@ -37,6 +37,19 @@ pub(super) struct Entry {
     pub(super) is_function: bool,
     /// Whether its code gives the address of the function (`STT_GNU_IFUNC`).
     pub(super) is_indirect: bool,
+    /// Who can use it.
+    pub(super) reach: Reach,
+}
+
+/// Who can use a symbol by its name; who is preferred comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// All units at least; of several versions it is the one that programs are linked with now.
+    All,
+    /// Programs that were linked with this version of it.
+    OldVersion,
+    /// Its own unit.
+    Unit,
 }
 
 /// A thread-local variable: where it is in each thread's block of the module.
@@ -52,7 +65,7 @@ pub(super) struct Table<'s> {
     strings: &'s [u8],
     entries: Vec<Entry>,
     /// For each entry the greatest end of it and all before: how far back a search must go.
-    reach: Vec<u64>,
+    ends: Vec<u64>,
     thread_locals: Vec<ThreadLocal>,
     /// Names that were looked for, and where they are among the entries: one line asks for the same name many times.
     sought: RefCell<BTreeMap<String, Rc<[u32]>>>,
@@ -76,7 +89,7 @@ impl<'s> Table<'s> {
         let read = || -> Result<Self, String> {
             let symbols = file.content(section)?;
             let strings = keep(file.content(strings)?);
-            Ok(Self::build(entries(&symbols, strings, in_section(file)), thread_locals(&symbols, 0), strings))
+            Ok(Self::build(entries(&symbols, strings, &[], in_section(file)), thread_locals(&symbols, 0), strings))
         };
         Some(read())
     }
@@ -102,11 +115,11 @@ impl<'s> Table<'s> {
             let strings = mini.sections.get(table.link as usize).filter(|s| s.kind == elf::SHT_STRTAB);
             let symbols = mini.content(table)?;
             let mut strings = mini.content(strings.ok_or("the MiniDebugInfo has no names")?)?;
-            let mut all = entries(&symbols, &strings, in_section(&mini));
+            let mut all = entries(&symbols, &strings, &[], in_section(&mini));
             let mut locals = Vec::new();
-            if let Some((symbols, more)) = dynamic(modules, memory, module) {
+            if let Some((symbols, more, versions)) = dynamic(modules, memory, module) {
                 let from = u32::try_from(strings.len()).map_err(|_| "the MiniDebugInfo is too large")?;
-                let dynamic = entries(&symbols, &more, in_memory(modules, module));
+                let dynamic = entries(&symbols, &more, &versions, in_memory(modules, module));
                 all.extend(
                     dynamic
                         .into_iter()
@@ -143,13 +156,14 @@ impl<'s> Table<'s> {
             name: it.name,
             is_function: true,
             is_indirect: false,
+            reach: Reach::All,
         };
         let mut all: Vec<Entry> = functions.into_iter().map(entry).collect();
         let mut locals = Vec::new();
-        if let Some((symbols, more)) = dynamic(modules, memory, module)
+        if let Some((symbols, more, versions)) = dynamic(modules, memory, module)
             && let Ok(from) = u32::try_from(strings.len())
         {
-            let dynamic = entries(&symbols, &more, in_memory(modules, module)).into_iter();
+            let dynamic = entries(&symbols, &more, &versions, in_memory(modules, module)).into_iter();
             all.extend(dynamic.filter_map(|entry| Some(Entry { name: entry.name.checked_add(from)?, ..entry })));
             locals = thread_locals(&symbols, from);
             strings.extend_from_slice(&more);
@@ -164,9 +178,10 @@ impl<'s> Table<'s> {
         module: &Module,
         keep: impl FnOnce(Vec<u8>) -> &'s [u8],
     ) -> Option<Self> {
-        let (symbols, strings) = dynamic(modules, memory, module)?;
+        let (symbols, strings, versions) = dynamic(modules, memory, module)?;
         let strings = keep(strings);
-        Some(Self::build(entries(&symbols, strings, in_memory(modules, module)), thread_locals(&symbols, 0), strings))
+        let entries = entries(&symbols, strings, &versions, in_memory(modules, module));
+        Some(Self::build(entries, thread_locals(&symbols, 0), strings))
     }
 
     fn build(mut entries: Vec<Entry>, thread_locals: Vec<ThreadLocal>, strings: &'s [u8]) -> Self {
@@ -185,15 +200,15 @@ impl<'s> Table<'s> {
                 entry.end = entry.end.min(next);
             }
         }
-        let reach = entries.iter().scan(0, |most, entry| {
+        let ends = entries.iter().scan(0, |most, entry| {
             *most = entry.end.max(*most);
             Some(*most)
         });
-        let reach = reach.collect();
-        Table { strings, entries, reach, thread_locals, sought: RefCell::default() }
+        let ends = ends.collect();
+        Table { strings, entries, ends, thread_locals, sought: RefCell::default() }
     }
 
-    /// The symbols of this name, as in the table or demangled, in ascending order of address.
+    /// The symbols of this name, as in the table or demangled: those that most can use first, then in ascending order of address.
     pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Entry> {
         let numbers = self.sought.try_borrow().ok().and_then(|sought| sought.get(name).cloned());
         let numbers = numbers.unwrap_or_else(|| self.seek(name));
@@ -204,7 +219,10 @@ impl<'s> Table<'s> {
         let hint = names::hint(name);
         let matching =
             self.entries.iter().enumerate().filter(|(_, entry)| names::matches(self.name(entry), name, hint));
-        let found: Rc<[u32]> = matching.filter_map(|(number, _)| u32::try_from(number).ok()).collect();
+        let mut found: Vec<(Reach, u32)> =
+            matching.filter_map(|(number, entry)| Some((entry.reach, u32::try_from(number).ok()?))).collect();
+        found.sort_unstable();
+        let found: Rc<[u32]> = found.into_iter().map(|(_, number)| number).collect();
         if let Ok(mut sought) = self.sought.try_borrow_mut() {
             if sought.len() >= NAMES {
                 sought.clear();
@@ -235,8 +253,8 @@ impl<'s> Table<'s> {
         let mut at = self.entries.partition_point(|entry| entry.address <= address);
         while let Some(index) = at.checked_sub(1) {
             at = index;
-            let (entry, reach) = (self.entries.get(index)?, *self.reach.get(index)?);
-            if reach <= address {
+            let (entry, end) = (self.entries.get(index)?, *self.ends.get(index)?);
+            if end <= address {
                 break;
             }
             if address < entry.end {
@@ -266,13 +284,15 @@ fn thread_local(raw: &[u8]) -> Option<ThreadLocal> {
     is_one.then_some(ThreadLocal { offset: u64_at(raw, 8)?, size: u64_at(raw, 16)?, name: u32_at(raw, 0)? })
 }
 
-/// The symbols and the strings of the dynamic table in memory: of what it claims, as much as is mapped of the module.
-fn dynamic(modules: &Modules, memory: &Memory, module: &Module) -> Option<(Vec<u8>, Vec<u8>)> {
+/// The symbols, the strings and the versions of the dynamic table in memory: of what it claims, as much as is mapped of the module.
+fn dynamic(modules: &Modules, memory: &Memory, module: &Module) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let dynamic = Dynamic::read(memory, module)?;
-    let size = dynamic.symbol_count(memory, module.end)?.checked_mul(ENTRY as u64)?;
+    let count = dynamic.symbol_count(memory, module.end)?;
+    let size = count.checked_mul(ENTRY as u64)?;
     let read =
         |address, size: u64| read_now(address, size.min(mapped_from(modules, module, address)).min(dynamic::LIMIT));
-    Some((read(dynamic.symbols, size)?, read(dynamic.strings, dynamic.strings_size)?))
+    let versions = dynamic.versions.and_then(|versions| read(versions, count.checked_mul(2)?));
+    Some((read(dynamic.symbols, size)?, read(dynamic.strings, dynamic.strings_size)?, versions.unwrap_or_default()))
 }
 
 /// How many bytes of the module are mapped from the address on without a gap.
@@ -284,9 +304,19 @@ fn mapped_from(modules: &Modules, module: &Module, address: u64) -> u64 {
     end.min(module.end).saturating_sub(address)
 }
 
-/// `place` tells of a symbol's section (by index and address) whether it holds code and where it ends.
-fn entries(symbols: &[u8], strings: &[u8], place: impl Fn(u16, u64) -> Option<(bool, u64)>) -> Vec<Entry> {
-    symbols.chunks_exact(ENTRY).filter_map(|raw| entry(raw, strings, &place)).collect()
+/// `place` tells of a symbol's section (by index and address) whether it holds code and where it ends. `versions` are those of a dynamic
+/// table; in others a name has its own behind it.
+fn entries(
+    symbols: &[u8],
+    strings: &[u8],
+    versions: &[u8],
+    place: impl Fn(u16, u64) -> Option<(bool, u64)>,
+) -> Vec<Entry> {
+    // The bit of a version that is not the default (`VERSYM_HIDDEN`, gABI of GNU's versions).
+    const HIDDEN: u16 = 0x8000;
+    let is_old = |number: usize| u16_at(versions, number.saturating_mul(2)).is_some_and(|it| it & HIDDEN != 0);
+    let all = symbols.chunks_exact(ENTRY).enumerate();
+    all.filter_map(|(number, raw)| entry(raw, strings, is_old(number), &place)).collect()
 }
 
 /// The place of a symbol by the sections of its file.
@@ -306,7 +336,7 @@ fn in_memory(modules: &Modules, module: &Module) -> impl Fn(u16, u64) -> Option<
 }
 
 /// A symbol that stands for a place in memory; `None` for all others.
-fn entry(raw: &[u8], strings: &[u8], place: impl Fn(u16, u64) -> Option<(bool, u64)>) -> Option<Entry> {
+fn entry(raw: &[u8], strings: &[u8], is_old: bool, place: impl Fn(u16, u64) -> Option<(bool, u64)>) -> Option<Entry> {
     let (name, info, section) = (u32_at(raw, 0)?, *raw.get(4)?, u16_at(raw, 6)?);
     let (address, size) = (u64_at(raw, 8)?, u64_at(raw, 16)?);
     let text = string_at(strings, name as usize).filter(|text| !text.is_empty())?;
@@ -324,7 +354,14 @@ fn entry(raw: &[u8], strings: &[u8], place: impl Fn(u16, u64) -> Option<(bool, u
         _ => return None,
     };
     let end = if size == 0 { section_end } else { address.saturating_add(size) };
-    Some(Entry { address, size, end, name, is_function, is_indirect: kind == elf::STT_GNU_IFUNC })
+    let is_old =
+        is_old || (names::without_version(text).len() < text.len() && !text.windows(2).any(|two| two == b"@@"));
+    let reach = match elf::SymbolBind(info >> 4) {
+        elf::STB_LOCAL => Reach::Unit,
+        _ if is_old => Reach::OldVersion,
+        _ => Reach::All,
+    };
+    Some(Entry { address, size, end, name, is_function, is_indirect: kind == elf::STT_GNU_IFUNC, reach })
 }
 
 /// As much as can be read of `size` bytes, past the cache of pages: tables are read once.

@@ -1,12 +1,12 @@
 //! Operators on numbers and pointers.
 
 use super::floats::Float;
-use super::numbers::{Integer, Number};
+use super::numbers::{Integer, Number, is_boolean, is_integral};
 use super::{Answer, Evaluator, error};
 use crate::access::extended;
 use crate::ast::{Binary, Builtin, Unary};
 use crate::target::Stop;
-use crate::types::{Type, TypeId};
+use crate::types::{Language, Type, TypeId};
 use crate::value::Value;
 
 const NOT_A_NUMBER: &str = "Argument to arithmetic operation not a number or boolean.";
@@ -60,6 +60,13 @@ impl Evaluator<'_> {
                 let is_logic = matches!(operator, Binary::BitAnd | Binary::BitOr | Binary::BitXor);
                 if a.is_boolean && b.is_boolean && is_logic {
                     let bits = whole_number(operator, a, b, (a.size, false))?;
+                    let (type_id, _) = self.stripped(left.type_id);
+                    return Ok(self.integral_value(bits, type_id));
+                }
+                let is_shift = matches!(operator, Binary::ShiftLeft | Binary::ShiftRight);
+                // As gdb has it: a flag that is shifted is another flag.
+                if is_shift && a.size >= 4 {
+                    let bits = whole_number(operator, a, b, (a.size, a.is_signed))?;
                     let (type_id, _) = self.stripped(left.type_id);
                     return Ok(self.integral_value(bits, type_id));
                 }
@@ -126,6 +133,10 @@ impl Evaluator<'_> {
         if self.is_record(&value) {
             return self.unary_by_operator(operator, value);
         }
+        let described = self.stripped(value.type_id).1;
+        // Rust has one operator for both.
+        let inverts = self.variables.language == Language::Rust && is_integral(&described) && !is_boolean(&described);
+        let operator = if operator == Unary::Not && inverts { Unary::Complement } else { operator };
         if operator == Unary::Not {
             let truth = self.truth_for(&value, None)?;
             return Ok(self.truth_value(!truth));

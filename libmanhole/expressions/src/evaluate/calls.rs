@@ -108,6 +108,13 @@ impl Evaluator<'_> {
                 _ => error("Attempt to use a type as an expression"),
             },
             Found::Symbol { name, address, is_function: true, type_id: None, .. } => {
+                if returns.is_none()
+                    && !self.types_only
+                    && let Some((address, type_id)) = self.target.function_behind(address)?
+                {
+                    let arguments = self.arguments(arguments)?;
+                    return self.invoke(address, type_id, None, arguments).map(Some);
+                }
                 let Some(returns) = returns else { return unknown_return(&name) };
                 let arguments = self.arguments(arguments)?;
                 self.call_untyped(address, returns, arguments).map(Some)
@@ -170,7 +177,8 @@ impl Evaluator<'_> {
 
     /// A function of which only the type that it returns is known.
     fn call_untyped(&mut self, address: u64, returns: TypeId, arguments: Vec<Value>) -> Answer {
-        let function = Function { returns, parameters: Vec::new(), is_variadic: false, is_prototyped: false };
+        let function =
+            Function { returns, parameters: Vec::new(), is_variadic: false, is_prototyped: false, is_of_rust: false };
         let type_id = self.intern(Type::Function(function));
         self.invoke(address, type_id, None, arguments)
     }
@@ -186,6 +194,12 @@ impl Evaluator<'_> {
     ) -> Answer {
         if !is_qualified && let Some(value) = self.native(object, name, &arguments)? {
             return Ok(value);
+        }
+        if self.variables.language == Language::Rust
+            && let Some((address, type_id, receiver)) = self.rust_method(object, name)?
+        {
+            let arguments = core::iter::once(receiver).chain(arguments).collect();
+            return self.invoke(address, type_id, None, arguments);
         }
         let methods = self.methods(object, name)?;
         if methods.is_empty() {
@@ -218,7 +232,7 @@ impl Evaluator<'_> {
         object: Option<&Value>,
         arguments: Vec<Value>,
     ) -> Answer {
-        let chosen = self.chosen(what, candidates, &arguments)?;
+        let chosen = self.chosen(what, candidates, object, &arguments)?;
         match chosen.way {
             Way::Address(address) => self.invoke(address, chosen.type_id, None, arguments),
             Way::Method { method, part, is_qualified } => {
@@ -344,9 +358,10 @@ impl Evaluator<'_> {
         if arguments.len() < parameters.len() {
             return error("Too few arguments in function call.");
         }
+        let mut made = Vec::new();
         for argument in arguments {
             let value = match parameters.next() {
-                Some(parameter) => self.argument(parameter, argument)?,
+                Some(parameter) => self.argument(parameter, argument, &mut made)?,
                 None => self.promoted_argument(argument)?,
             };
             values.push(value);
@@ -354,11 +369,13 @@ impl Evaluator<'_> {
         if self.types_only {
             return Ok(self.zero(function.returns));
         }
-        self.target.call(address, type_id, values)
+        let result = self.target.call(address, type_id, values)?;
+        self.destroy(made)?;
+        Ok(result)
     }
 
     /// An argument as a parameter of this type wants it.
-    fn argument(&mut self, parameter: TypeId, argument: Value) -> Answer {
+    fn argument(&mut self, parameter: TypeId, argument: Value, made: &mut Vec<(TypeId, u64)>) -> Answer {
         let (_, described) = self.stripped(parameter);
         if let Type::Reference { to, is_rvalue } = &*described {
             let argument = self.referent(argument)?;
@@ -371,6 +388,9 @@ impl Evaluator<'_> {
             return Ok(Value::new(parameter, address.to_le_bytes().to_vec()));
         }
         let value = self.cast(parameter, argument)?;
+        if matches!(&*described, Type::Record(_)) {
+            return self.object_to_pass(parameter, value, made);
+        }
         self.loaded(value)
     }
 }

@@ -14,7 +14,7 @@ impl Evaluator<'_> {
         let Some(bytes) = float::parse(text, format.unwrap_or(Format::Double)) else {
             return error(format!("Invalid number \"{text}\"."));
         };
-        Ok(Value::new(self.intern(builtin.as_type()), bytes))
+        Ok(Value::new(self.builtin_type(builtin), bytes))
     }
 
     /// An array with its NUL. It stands nowhere until something wants its address.

@@ -49,12 +49,13 @@ impl Evaluator<'_> {
                 }
                 _ => Vec::new(),
             };
-            candidates.extend(found.into_iter().map(|(address, type_id, name)| Candidate {
-                type_id,
-                name,
-                has_this: false,
-                way: Way::Address(address),
-            }));
+            for (address, type_id, name) in found {
+                // One name may lead to it from here, and the other one too.
+                let is_known = |it: &Candidate| matches!(it.way, Way::Address(known) if known == address);
+                if !candidates.iter().any(is_known) {
+                    candidates.push(Candidate { type_id, name, has_this: false, way: Way::Address(address) });
+                }
+            }
         }
         Ok(candidates)
     }

@@ -37,6 +37,7 @@ impl Evaluator<'_> {
         &mut self,
         what: &str,
         candidates: Vec<Candidate>,
+        object: Option<&Value>,
         arguments: &[Value],
     ) -> Result<Candidate, Stop> {
         let is_single = candidates.len() == 1;
@@ -69,6 +70,13 @@ impl Evaluator<'_> {
         let least = fitting.iter().map(|(distances, _)| distances.iter().sum::<u32>()).min();
         let (mut best, _): (Vec<_>, Vec<_>) =
             fitting.into_iter().partition(|(distances, _)| Some(distances.iter().sum::<u32>()) == least);
+        if let Some(object) = object.filter(|_| best.len() > 1) {
+            // `data() const` is for those that cannot be changed, `data()` for all others.
+            let is_const = self.is_const(object.type_id);
+            if best.iter().any(|(_, candidate)| self.has_const_this(candidate) == is_const) {
+                best.retain(|(_, candidate)| self.has_const_this(candidate) == is_const);
+            }
+        }
         match (best.pop(), best.is_empty()) {
             (None, _) => error(format!("Cannot resolve {what} to any overloaded instance")),
             (Some((_, candidate)), true) => Ok(candidate),
@@ -156,6 +164,29 @@ impl Evaluator<'_> {
             return Some(POINTER_CONVERSION);
         }
         matches!(&*to_type, Type::Void).then_some(POINTER_CONVERSION.saturating_add(1))
+    }
+
+    fn is_const(&mut self, type_id: TypeId) -> bool {
+        let mut at = type_id;
+        for _ in 0..64 {
+            at = match &*self.target.describe(at) {
+                Type::Const(_) => return true,
+                Type::Volatile(to) | Type::Typedef { to, .. } | Type::Reference { to, .. } => *to,
+                _ => return false,
+            };
+        }
+        false
+    }
+
+    /// Whether a method's object is one that it does not change.
+    fn has_const_this(&mut self, candidate: &Candidate) -> bool {
+        let (_, described) = self.stripped(candidate.type_id);
+        let Type::Function(function) = &*described else { return false };
+        let this = function.parameters.first().filter(|_| candidate.has_this);
+        this.is_some_and(|this| match &*self.stripped(*this).1 {
+            Type::Pointer(to) => self.is_const(*to),
+            _ => false,
+        })
     }
 
     /// Whether `base` is a base class of `class`.

@@ -81,7 +81,7 @@ impl Evaluator<'_> {
         let (_, described) = self.stripped(value.type_id);
         match &*described {
             Type::Pointer(to) => {
-                if matches!(&*self.stripped(*to).1, Type::Void) {
+                if matches!(&*self.stripped(*to).1, Type::Void) && !self.types_only {
                     return error(GENERIC);
                 }
                 let address = self.word(&value)?;

@@ -1,9 +1,11 @@
 //! Rust's types, as its debug information describes them: boxes and slices are records with a pointer.
 
+use super::classes::path_of;
 use super::{Evaluator, error};
 use crate::access::{integer, is_signed, member};
-use crate::target::Stop;
-use crate::types::{Language, MemberLocation, Record, Type, TypeId, VariantPart};
+use crate::ast::{Builtin, Segment};
+use crate::target::{Found, Stop};
+use crate::types::{Base, Encoding, Language, MemberLocation, Record, Type, TypeId, VariantPart};
 use crate::value::Value;
 
 /// The members that lead to the pointer in `Box<[T]>`, `&[T]`, `NonNull<T>`, `Unique<T>`, `Rc<T>`.
@@ -43,6 +45,32 @@ impl Evaluator<'_> {
             return error(format!("the index {index} is outside of the slice, which has {length} elements"));
         }
         self.element(&pointer, index).map(Some)
+    }
+
+    /// The function that is an object's method, and the object as it takes it. Types do not tell of their methods.
+    pub(super) fn rust_method(&mut self, object: &Value, name: &str) -> Result<Option<(u64, TypeId, Value)>, Stop> {
+        let (_, described) = self.stripped(object.type_id);
+        let own = match &*described {
+            Type::Record(record) => record.name.clone(),
+            Type::Enumeration(enumeration) => enumeration.name.clone(),
+            _ => None,
+        };
+        let Some(own) = own else { return Ok(None) };
+        let mut path = path_of(&own);
+        path.segments.push(Segment { text: name.to_owned(), quoted: false });
+        let Found::Function { address, type_id, .. } = self.target.find(&path)? else { return Ok(None) };
+        let (_, function) = self.stripped(type_id);
+        let Type::Function(function) = &*function else { return Ok(None) };
+        let Some(receiver) = function.parameters.first() else { return Ok(None) };
+        let (_, wanted) = self.stripped(*receiver);
+        let receiver = match &*wanted {
+            Type::Pointer(_) => {
+                let address = self.standing(object)?;
+                Value::new(*receiver, address.to_le_bytes().to_vec())
+            }
+            _ => object.clone(),
+        };
+        Ok(Some((address, type_id, receiver)))
     }
 
     /// The member of exactly this name that is a part of the record.
@@ -87,4 +115,46 @@ impl Evaluator<'_> {
         self.target.check()?;
         Ok(member(value, location, type_id, self.target))
     }
+}
+
+/// The type of Rust's that a number of this kind has, as a suffix (`1u8`) or a result says it.
+pub(super) fn base_of(builtin: Builtin) -> Option<Base> {
+    primitive(match builtin {
+        Builtin::SignedChar => "i8",
+        Builtin::UnsignedChar => "u8",
+        Builtin::Short => "i16",
+        Builtin::UnsignedShort => "u16",
+        Builtin::Int => "i32",
+        Builtin::Unsigned => "u32",
+        Builtin::Long | Builtin::LongLong => "i64",
+        Builtin::UnsignedLong | Builtin::UnsignedLongLong => "u64",
+        Builtin::Int128 => "i128",
+        Builtin::UnsignedInt128 => "u128",
+        Builtin::Float => "f32",
+        Builtin::Double => "f64",
+        _ => return None,
+    })
+}
+
+/// A type that Rust itself has.
+pub(super) fn primitive(name: &str) -> Option<Base> {
+    use Encoding::{Boolean, Float, Signed, Unsigned, Utf};
+    let (size, encoding) = match name {
+        "bool" => (1, Boolean),
+        "char" => (4, Utf),
+        "i8" => (1, Signed),
+        "u8" => (1, Unsigned),
+        "i16" => (2, Signed),
+        "u16" => (2, Unsigned),
+        "i32" => (4, Signed),
+        "u32" => (4, Unsigned),
+        "i64" | "isize" => (8, Signed),
+        "u64" | "usize" => (8, Unsigned),
+        "i128" => (16, Signed),
+        "u128" => (16, Unsigned),
+        "f32" => (4, Float),
+        "f64" => (8, Float),
+        _ => return None,
+    };
+    Some(Base { name: name.to_owned(), size, encoding })
 }

@@ -122,6 +122,29 @@ impl Parser<'_, '_> {
         Ok(Some(TypeName { base, derivations }))
     }
 
+    /// The type behind Rust's `as`: pointers stand before it, and what follows is an operator.
+    #[inline(never)]
+    pub(super) fn type_of_rust(&mut self) -> Result<TypeName, String> {
+        let mut pointers = 0_usize;
+        while self.is("*")
+            && matches!(self.peek_at(1), Some(Token::Name(word)) if matches!(word.as_str(), "const" | "mut"))
+        {
+            self.at += 2;
+            pointers = pointers.saturating_add(1);
+        }
+        if pointers > DERIVATIONS {
+            return Err(format!("a type is made in more than {DERIVATIONS} steps"));
+        }
+        let mut derivations = Vec::new();
+        let base = match self.type_base(&mut derivations)? {
+            Some(base) => base,
+            None if self.starts_name() => TypeBase::Named(self.path()?),
+            None => return Err(format!("a type is expected behind as, at {}", self.rest())),
+        };
+        derivations.resize(derivations.len().saturating_add(pointers), Derivation::Pointer);
+        Ok(TypeName { base, derivations })
+    }
+
     /// The words before the declarator, in any order.
     #[inline(never)]
     pub(super) fn type_base(&mut self, derivations: &mut Vec<Derivation>) -> Result<Option<TypeBase>, String> {
@@ -338,10 +361,6 @@ impl Parser<'_, '_> {
                 self.expect(")")?;
                 break;
             }
-        }
-        let is_void = |name: &TypeName| name.base == TypeBase::Builtin(Builtin::Void) && name.derivations.is_empty();
-        if parameters.len() == 1 && parameters.iter().all(is_void) {
-            parameters.clear();
         }
         if parameters.len() > DERIVATIONS {
             return Err(format!("a function has more than {DERIVATIONS} parameters, before {}", self.rest()));

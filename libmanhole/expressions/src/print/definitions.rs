@@ -34,7 +34,7 @@ fn needs_sections(record: &Record) -> bool {
 }
 
 /// The last segment of a class's name without the arguments of its template.
-fn short_name(name: &str) -> &str {
+pub(crate) fn short_name(name: &str) -> &str {
     let head = name.split('<').next().unwrap_or(name);
     head.rsplit("::").next().unwrap_or(head)
 }
@@ -68,8 +68,12 @@ impl Speller<'_> {
         let outer = self.substitutions.clone();
         self.template_arguments(record);
         if let Some(name) = &record.name {
-            let typedefs = record.nested.iter().map(|(short, _)| (format!("{name}::{short}"), short.clone()));
-            self.substitutions.extend(typedefs);
+            // As gdb has it: typedefs go by their own names, classes inside by their whole ones.
+            for (short, type_id) in &record.nested {
+                if matches!(&*self.target.describe(*type_id), Type::Typedef { .. }) {
+                    self.substitutions.push((format!("{name}::{short}"), short.clone()));
+                }
+            }
         }
         self.bases(record);
         self.put("{\n");
@@ -199,7 +203,7 @@ impl Speller<'_> {
         }
         self.put(&method.name);
         // A destructor's parameter is the compiler's.
-        let hidden = if method.name.starts_with('~') { usize::MAX } else { usize::from(!method.is_static) };
+        let hidden = if method.name.starts_with('~') { usize::MAX } else { method.hidden };
         self.parameters(function, hidden);
         if method.is_static {
             return;

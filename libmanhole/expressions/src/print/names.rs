@@ -226,7 +226,7 @@ impl Speller<'_> {
                         let name = self.substituted(name);
                         self.put(&name);
                     }
-                    Type::Unknown(what) => self.put(&format!("<{what}>")),
+                    Type::Unknown(what) => self.put(&unknown(what)),
                     _ => {}
                 }
             }
@@ -427,4 +427,9 @@ pub(super) fn keyword(kind: RecordKind) -> &'static str {
         RecordKind::Union => "union",
         RecordKind::Class => "class",
     }
+}
+
+/// How a type is spelled that is none: in brackets, which those without debug information have.
+pub(super) fn unknown(what: &str) -> String {
+    if what.starts_with('<') { what.to_owned() } else { format!("<{what}>") }
 }

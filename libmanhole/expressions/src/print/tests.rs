@@ -17,7 +17,7 @@ use crate::evaluate::Variables;
 use crate::target::Found;
 use crate::testing::Fake;
 use crate::types::{
-    Access, Base, Enumeration, Function, Member, MemberLocation, Method, RecordKind, TemplateArgument, Variant,
+    Access, Base, Copies, Enumeration, Function, Member, MemberLocation, Method, RecordKind, TemplateArgument, Variant,
     VariantPart,
 };
 use crate::value::Value;
@@ -103,6 +103,7 @@ fn describe(fields: &[&str]) -> Type {
             returns: id(fields[1]),
             is_variadic: fields[2] == "1",
             is_prototyped: fields[3] == "1",
+            is_of_rust: false,
             parameters: fields[4].split(',').filter(|text| !text.is_empty()).map(id).collect(),
         }),
         "enum" => Type::Enumeration(Enumeration {
@@ -129,6 +130,8 @@ fn describe(fields: &[&str]) -> Type {
             template_arguments: Vec::new(),
             nested: Vec::new(),
             variants: None,
+            copies: Copies::AsMembers,
+            copying: Copies::AsMembers,
         }),
         other => Type::Unknown(other.to_owned()),
     }
@@ -146,6 +149,7 @@ fn extend(type_: &mut Type, fields: &[&str]) {
                 type_id: id(fields[1]),
                 is_static: fields[2] == "1",
                 is_artificial: fields[3] == "1",
+                hidden: usize::from(fields[2] != "1"),
                 is_virtual: fields[4] != "-",
                 virtual_slot: fields[4].parse().ok(),
                 access: access(fields[5]),

@@ -13,12 +13,23 @@ const HEADER: u64 = 24;
 
 /// `std::string` and its like, of the ABI since C++11 (`is_new`) and of the one before.
 pub(super) fn string(value: &Value, is_new: bool, view: &mut View<'_>) -> Option<Shape> {
-    let pointer = view.way(value, &["_M_dataplus", "_M_p"])?;
-    let element = view.pointee(pointer.type_id)?;
-    let address = view.word(&pointer)?;
+    let (address, element) = characters(value, view)?;
     let length =
         if is_new { view.number(value, &["_M_string_length"])? } else { view.load(address.checked_sub(HEADER)?)? };
     Some(Shape::TextAt { address, length, element: Some(element) })
+}
+
+/// Where the characters are, and of which type.
+fn characters(value: &Value, view: &mut View<'_>) -> Option<(u64, crate::types::TypeId)> {
+    if let Some(pointer) = view.way(value, &["_M_dataplus", "_M_p"]) {
+        let element = view.pointee(pointer.type_id)?;
+        return Some((view.word(&pointer)?, element));
+    }
+    // clang leaves the description of the part with the pointer, which stands first, to the library's debug information.
+    let buffer = view.field(value, "_M_local_buf")?;
+    let Type::Array { of, .. } = *view.described(buffer.type_id).1 else { return None };
+    let bytes = access::bytes(value, view.target).ok()?.ok()?;
+    Some((access::integer(bytes.get(..8)?, false) as u64, of))
 }
 
 /// `std::string` and its like, of libc++.

@@ -6,7 +6,8 @@ use crate::print::{self, Options};
 use crate::target::Target;
 use crate::testing::Fake;
 use crate::types::{
-    Access, Base, Encoding, Language, Member, MemberLocation, Record, RecordKind, TemplateArgument, Type, TypeId,
+    Access, Base, Copies, Encoding, Language, Member, MemberLocation, Record, RecordKind, TemplateArgument, Type,
+    TypeId,
 };
 use crate::value::Value;
 
@@ -43,6 +44,8 @@ fn record(fake: &mut Fake, name: &str, size: u64, members: Vec<Member>, argument
         template_arguments: arguments.collect(),
         nested: Vec::new(),
         variants: None,
+        copies: Copies::AsMembers,
+        copying: Copies::AsMembers,
     }))
 }
 

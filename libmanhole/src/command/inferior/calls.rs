@@ -56,10 +56,16 @@ impl Inferior<'_, '_> {
     }
 
     /// The function that an indirect one stands for (`STT_GNU_IFUNC`): its symbol is a function that gives the address.
-    fn resolved(&mut self, resolver: u64) -> Result<u64, Stop> {
+    pub(super) fn resolved(&mut self, resolver: u64) -> Result<u64, Stop> {
         let void = self.intern(Type::Void);
         let pointer = self.intern(Type::Pointer(void));
-        let function = Function { returns: pointer, parameters: Vec::new(), is_variadic: false, is_prototyped: true };
+        let function = Function {
+            returns: pointer,
+            parameters: Vec::new(),
+            is_variadic: false,
+            is_prototyped: true,
+            is_of_rust: false,
+        };
         let type_id = self.intern(Type::Function(function));
         let value = self.call_directly(resolver, type_id, &[])?;
         match value.content {
@@ -71,6 +77,7 @@ impl Inferior<'_, '_> {
     fn call_directly(&mut self, function: u64, type_id: TypeId, arguments: &[Value]) -> Result<Value, Stop> {
         // What making it ready asks is asked each time, so that the journal stays in step.
         let call = Call::new(next::in_place_of(function as usize) as u64, type_id, arguments, self)?;
+        self.check_room(call.object_size())?;
         match self.session.journal.next() {
             Some(Entry::Called(result)) => return result.clone(),
             Some(_) => return Err(journal::astray()),

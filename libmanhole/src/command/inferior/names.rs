@@ -13,6 +13,8 @@ use manhole_expressions::value::{Missing, Value};
 use super::{Inferior, prototypes};
 use crate::debug::{FoundFunction, FoundVariable, Look, Match, Storage};
 use crate::modules::Modules;
+use crate::symbols::Symbol;
+use crate::sys::process;
 
 /// Things of one name that are listed.
 const LISTED: usize = 20;
@@ -32,9 +34,23 @@ impl Inferior<'_, '_> {
         // A name of the frame's own module hides those of others, as does the program's those of its libraries. What is some other unit's own
         // there hides nothing: a program that waits in the C library means its own names.
         let mut others_own = None;
-        for (distance, near) in self.session.nearness(self.interrupted).iter().enumerate() {
+        let groups = self.session.nearness(self.interrupted);
+        for (distance, near) in groups.iter().enumerate() {
+            let is_last = distance + 1 == groups.len();
+            // The program's symbols hide what libraries describe.
+            if is_last
+                && others_own.is_none()
+                && let Some(found) = self.symbol_of_program(path)
+            {
+                return Ok(found);
+            }
             match self.global(path, near)? {
                 Some((found, Reach::OtherUnit)) if distance == 0 => others_own = Some(found),
+                // What all can use, but nobody describes, is more than what is some unit's own.
+                Some((found, Reach::OtherUnit)) if is_last => {
+                    let symbol = self.symbol(path, true);
+                    others_own.get_or_insert(if symbol == Found::Nothing { found } else { symbol });
+                }
                 Some((found, _)) => return Ok(found),
                 None => {}
             }
@@ -44,7 +60,7 @@ impl Inferior<'_, '_> {
         }
         let (_, debug, _) = self.session.all_parts();
         let gave_up = debug.take_gave_up();
-        match self.symbol(path) {
+        match self.symbol(path, false) {
             Found::Nothing if gave_up => {
                 Err(Stop::Error(format!("{path} was not found: the search took too long, or was interrupted")))
             }
@@ -154,14 +170,53 @@ impl Inferior<'_, '_> {
         super::thread_local::block(symbols, world, tid, module).map_err(Stop::Error)
     }
 
-    /// What only the symbol tables know.
-    fn symbol(&mut self, path: &Path) -> Found {
+    /// The function that debug information describes at the beginning of its code.
+    pub(super) fn function_of(&mut self, address: u64) -> Option<FoundFunction> {
+        let (symbols, debug, world) = self.session.all_parts();
+        let files = RefCell::new(symbols);
+        let look = Look { modules: &world.modules, memory: &world.memory, files: &files, stop: self.interrupted };
+        debug.function_of(look, address)
+    }
+
+    /// What the program's symbol table knows, and other modules can use.
+    fn symbol_of_program(&mut self, path: &Path) -> Option<Found> {
+        let name = path.to_string();
+        let name = name.trim_start_matches("::");
+        let program = Modules::of(self.session.modules(), process::program_entry())?;
+        let (symbols, _, world) = self.session.all_parts();
+        let found = symbols.find(&program, &world.memory, name);
+        if let Some(symbol) = found.first().filter(|symbol| symbol.is_external) {
+            return Some(self.of_symbol(symbol));
+        }
+        match self.thread_local_symbol(name, Some(&program)) {
+            Found::Nothing => None,
+            found => Some(found),
+        }
+    }
+
+    /// What only the symbol tables know. `for_all`: no thread-local one, and none that is some unit's own.
+    fn symbol(&mut self, path: &Path, for_all: bool) -> Found {
         let name = path.to_string();
         let name = name.trim_start_matches("::");
         let found = self.session.find(name);
-        let Some(symbol) = found.first() else { return self.thread_local_symbol(name) };
+        match found.first().filter(|symbol| symbol.is_external || !for_all) {
+            Some(symbol) => self.of_symbol(symbol),
+            None if for_all => Found::Nothing,
+            None => self.thread_local_symbol(name, None),
+        }
+    }
+
+    fn of_symbol(&mut self, symbol: &Symbol) -> Found {
+        // An alias of a function that is described has its type; one of ours, that of the function in whose place it stands.
+        if symbol.is_function && !symbol.is_indirect {
+            let others = if self.is_ours(symbol.address) { self.session.find(&symbol.name) } else { Vec::new() };
+            let mut all = core::iter::once(symbol).chain(&others);
+            if let Some(function) = all.find_map(|symbol| self.function_of(symbol.address)) {
+                return Found::Function { address: symbol.address, type_id: function.type_id, name: symbol.shown() };
+            }
+        }
         let (shown, address, size, is_function) = (symbol.shown(), symbol.address, symbol.size, symbol.is_function);
-        let text = match self.is_of_c_library(address) {
+        let text = match self.is_of_c_library(address) || self.is_ours(address) {
             false => None,
             true if is_function => prototypes::of(&symbol.name),
             true => prototypes::of_variable(&symbol.name),
@@ -171,9 +226,10 @@ impl Inferior<'_, '_> {
     }
 
     /// A thread-local variable that only the symbol tables know; `errno` above all.
-    fn thread_local_symbol(&mut self, name: &str) -> Found {
+    fn thread_local_symbol(&mut self, name: &str, among: Option<&Modules>) -> Found {
         let (symbols, _, world) = self.session.all_parts();
-        let Some((module, offset, size)) = symbols.find_thread_local(&world.modules, &world.memory, name) else {
+        let among = among.unwrap_or(&world.modules);
+        let Some((module, offset, size)) = symbols.find_thread_local(among, &world.memory, name) else {
             return Found::Nothing;
         };
         let Ok(block) = self.thread_local(module) else { return Found::Nothing };
@@ -181,6 +237,12 @@ impl Inferior<'_, '_> {
         let type_id = text.and_then(|text| self.type_of(text));
         let address = block.wrapping_add(offset);
         Found::Symbol { name: name.to_owned(), address, size, is_function: false, type_id }
+    }
+
+    /// Whether the address is in this library, which stands before some functions of the C library's.
+    fn is_ours(&mut self, address: u64) -> bool {
+        let own = file_name as *const () as u64;
+        self.session.modules().module(address).is_some_and(|module| (module.start..module.end).contains(&own))
     }
 
     fn is_of_c_library(&mut self, address: u64) -> bool {

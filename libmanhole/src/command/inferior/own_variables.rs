@@ -4,7 +4,7 @@
 
 use manhole_expressions::Target;
 use manhole_expressions::ast::Builtin;
-use manhole_expressions::types::{Access, Language, Member, MemberLocation, Record, RecordKind, Type, TypeId};
+use manhole_expressions::types::{Access, Copies, Language, Member, MemberLocation, Record, RecordKind, Type, TypeId};
 use manhole_expressions::value::{Missing, Value};
 
 use super::Inferior;
@@ -112,5 +112,7 @@ fn of_members(kind: RecordKind, name: Option<String>, size: u64, members: &[(&st
         template_arguments: Vec::new(),
         nested: Vec::new(),
         variants: None,
+        copies: Copies::AsMembers,
+        copying: Copies::AsMembers,
     })
 }

@@ -31,8 +31,13 @@ impl Inferior<'_, '_> {
         let void = self.intern(Type::Void);
         match number {
             RIP => {
-                let function =
-                    Function { returns: void, parameters: Vec::new(), is_variadic: false, is_prototyped: false };
+                let function = Function {
+                    returns: void,
+                    parameters: Vec::new(),
+                    is_variadic: false,
+                    is_prototyped: false,
+                    is_of_rust: false,
+                };
                 let function = self.intern(Type::Function(function));
                 self.intern(Type::Pointer(function))
             }

@@ -154,13 +154,16 @@ fn stops(text: &str) -> (Vec<Stop>, u64) {
     (stops, main)
 }
 
-struct Stack<'a>(&'a (u64, Vec<u8>));
+/// The stack as it was, and what the program's file has mapped: of that the code stands in it as in memory.
+struct Stack<'a>(&'a (u64, Vec<u8>), &'a [(u64, Vec<u8>)]);
 
 impl Surroundings for Stack<'_> {
     fn read(&mut self, address: u64, buffer: &mut [u8]) -> bool {
-        let start = address.checked_sub(self.0.0).map(|offset| offset as usize);
-        let bytes = start.and_then(|start| self.0.1.get(start..start + buffer.len()));
-        bytes.map(|bytes| buffer.copy_from_slice(bytes)).is_some()
+        core::iter::once(self.0).chain(self.1).any(|(start, bytes)| {
+            let start = address.checked_sub(*start).map(|offset| offset as usize);
+            let bytes = start.and_then(|start| bytes.get(start..start.checked_add(buffer.len())?));
+            bytes.map(|bytes| buffer.copy_from_slice(bytes)).is_some()
+        })
     }
 
     fn thread_local(&mut self, _module: u64, _offset: u64) -> Option<u64> {
@@ -190,6 +193,7 @@ fn compare(program: &mut Program, functions: &[&str], steps: usize) -> Tally {
     let module = &mut program.modules.modules[0];
     module.end = module.end - module.bias + bias;
     (module.bias, module.start) = (bias, bias);
+    let code = program.segments(bias);
     let symbols = symbols_in(&store);
     let look = program.look(&symbols);
     let mut tally = Tally::default();
@@ -241,7 +245,7 @@ fn compare(program: &mut Program, functions: &[&str], steps: usize) -> Tally {
                     assert_eq!(names.len(), theirs.len(), "{pc:#x} {names:?} {theirs:?}");
                     for local in &ours.locals {
                         let expected = &known[&(local.name.as_str(), local.declared.line.unwrap_or(0))];
-                        let value = debug.value(local, &frame, &mut Stack(&stop.stack));
+                        let value = debug.value(local, &frame, &mut Stack(&stop.stack, &code));
                         let mut is_same =
                             expected.iter().any(|expected| same(&mut debug, &value, expected, &mut tally));
                         // What a reference refers to.
@@ -250,7 +254,7 @@ fn compare(program: &mut Program, functions: &[&str], steps: usize) -> Tally {
                         {
                             let mut word = [0; 8];
                             match (&value.place, &value.content) {
-                                (Where::Memory(at), _) => is_same = Stack(&stop.stack).read(*at, &mut word),
+                                (Where::Memory(at), _) => is_same = Stack(&stop.stack, &code).read(*at, &mut word),
                                 (_, Content::Bytes(bytes)) => word.copy_from_slice(bytes),
                                 _ => {}
                             }

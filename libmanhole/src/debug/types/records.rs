@@ -6,9 +6,10 @@ use core::ops::ControlFlow;
 
 use gimli::{AttributeValue, Operation};
 use manhole_expressions::types::{
-    Access, Language, Member, MemberLocation, Method, Record, RecordKind, TemplateArgument, Type,
+    Access, Copies, Language, Member, MemberLocation, Method, Record, RecordKind, TemplateArgument, Type,
 };
 
+use super::copies::Special;
 use super::{Debug, Image, scalar};
 use crate::debug::entry::{Entry, constant, constant_bytes};
 
@@ -32,15 +33,22 @@ impl<'s> Debug<'s> {
             template_arguments: Vec::new(),
             nested: Vec::new(),
             variants: None,
+            copies: Copies::AsMembers,
+            copying: Copies::AsMembers,
         };
-        let mut bases = Vec::new();
+        let (mut bases, mut special) = (Vec::new(), Special::default());
         let mut read = |child: Entry<'s>| {
             match child.tag {
                 gimli::DW_TAG_member | gimli::DW_TAG_variable => {
                     record.members.extend(self.read_member(image, &child, kind, language));
                 }
                 gimli::DW_TAG_inheritance => bases.push(self.read_base(image, &child, kind, language)),
-                gimli::DW_TAG_subprogram => record.methods.extend(self.read_method(image, &child, kind, language)),
+                gimli::DW_TAG_subprogram => {
+                    if language == Language::Cpp {
+                        special.add(image, chain, &child);
+                    }
+                    record.methods.extend(self.read_method(image, &child, kind, language));
+                }
                 gimli::DW_TAG_variant_part if record.variants.is_none() => {
                     record.variants = Some(Box::new(self.read_variants(image, &child)));
                 }
@@ -72,6 +80,10 @@ impl<'s> Debug<'s> {
         image.children(entry.place, &mut read);
         bases.append(&mut record.members);
         record.members = bases;
+        if language == Language::Cpp {
+            record.copies = special.said(entry);
+            record.copying = special.said_of_copying();
+        }
         Type::Record(record)
     }
 
@@ -129,11 +141,13 @@ impl<'s> Debug<'s> {
     ) -> Option<Method> {
         let chain = core::slice::from_ref(entry);
         let name = image.string(entry, gimli::DW_AT_name)?;
-        let mut first_is_this = false;
+        let mut hidden = 0;
         image.children(entry.place, |child| {
             if child.tag == gimli::DW_TAG_formal_parameter {
-                first_is_this = child.flag(gimli::DW_AT_artificial);
-                return ControlFlow::Break(());
+                if !child.flag(gimli::DW_AT_artificial) {
+                    return ControlFlow::Break(());
+                }
+                hidden += 1;
             }
             ControlFlow::Continue(())
         });
@@ -153,8 +167,9 @@ impl<'s> Debug<'s> {
             name,
             linkage: image.linkage(chain),
             type_id: self.number(entry.place),
-            is_static: !entry.has(gimli::DW_AT_object_pointer) && !first_is_this,
+            is_static: !entry.has(gimli::DW_AT_object_pointer) && hidden == 0,
             is_artificial: entry.flag(gimli::DW_AT_artificial),
+            hidden,
             virtual_slot,
             is_virtual: matches!(
                 entry.get(gimli::DW_AT_virtuality),

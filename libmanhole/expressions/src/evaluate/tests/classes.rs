@@ -17,6 +17,7 @@ fn method(name: &str, type_id: TypeId, linkage: &str) -> Method {
         type_id,
         is_static: false,
         is_artificial: false,
+        hidden: 1,
         virtual_slot: None,
         is_virtual: false,
         access: Access::Public,
@@ -402,5 +403,8 @@ fn rusts_types() {
         ("option.Some.0", "int 12"),
         ("option.None", "There is no member named None."),
         ("1==1", "bool 1"),
+        ("1", "i32 1"),
+        ("!5", "i32 -6"),
+        ("!(1==1)", "bool 0"),
     ]);
 }

@@ -111,6 +111,7 @@ pub(super) fn world() -> World {
         parameters: vec![char_pointer],
         is_variadic: true,
         is_prototyped: true,
+        is_of_rust: false,
     }));
     world.code("printf", printf, 0x4040);
     for (name, address, is_function) in [("nodebug", 0x1040, false), ("sqrt", 0x4050, true)] {
@@ -296,8 +297,9 @@ fn casts() {
         ("(char)65.7", "char 65"),
         ("(int)-3.9", "int -3"),
         ("(unsigned)-1.5", "unsigned int 4294967295"),
-        ("(bool)5", "bool 1"),
-        ("(bool)0.5", "bool 0"),
+        ("(bool)5", "_Bool 1"),
+        ("(bool)0.5", "_Bool 0"),
+        ("sizeof(*vp)", "int 1"),
         ("(enum color)5", "color 5"),
         ("(int*)-1", "int* 0xffffffffffffffff"),
         ("(int*)(char)-1", "int* 0xffffffffffffffff"),

@@ -9,7 +9,7 @@ use crate::evaluate::{Variables, evaluate, type_of};
 use crate::target::{Found, Stop, Target};
 use crate::testing::Fake;
 use crate::types::{
-    Access, Encoding, Enumeration, Function, Language, Member, MemberLocation, Record, RecordKind, Type, TypeId,
+    Access, Copies, Encoding, Enumeration, Function, Language, Member, MemberLocation, Record, RecordKind, Type, TypeId,
 };
 use crate::value::Value;
 
@@ -51,6 +51,7 @@ impl World {
             parameters: parameters.to_vec(),
             is_variadic: false,
             is_prototyped: true,
+            is_of_rust: false,
         }))
     }
 
@@ -212,5 +213,7 @@ pub(super) fn record(name: &str, size: u64, language: Language, members: Vec<Mem
         template_arguments: Vec::new(),
         nested: Vec::new(),
         variants: None,
+        copies: Copies::AsMembers,
+        copying: Copies::AsMembers,
     }
 }

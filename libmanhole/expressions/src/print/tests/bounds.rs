@@ -34,6 +34,8 @@ fn structure(name: &str, members: &[(&str, TypeId, u64)], size: u64) -> Type {
         template_arguments: Vec::new(),
         nested: Vec::new(),
         variants: None,
+        copies: Copies::AsMembers,
+        copying: Copies::AsMembers,
     })
 }
 
@@ -83,7 +85,13 @@ fn depth_and_length_are_bounded() {
         assert!(printed.len() < (1 << 20) + 100 && printed.ends_with("... <the rest is not shown>"));
         // A function whose parameters are the function itself.
         let own = TypeId(u32::try_from(fake.types.len()).unwrap());
-        let function = Function { returns: int, parameters: vec![own, own], is_variadic: false, is_prototyped: true };
+        let function = Function {
+            returns: int,
+            parameters: vec![own, own],
+            is_variadic: false,
+            is_prototyped: true,
+            is_of_rust: false,
+        };
         assert_eq!(fake.intern(Type::Function(function)), own);
         assert!(name(own, &mut fake).len() <= (1 << 20) + 64);
         let reference = TypeId(u32::try_from(fake.types.len()).unwrap());
