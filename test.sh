@@ -7,6 +7,7 @@
 # installs it; the tests that need it then say "skipped" (with CI=true they fail).
 # MANHOLE_TEST_PYTHONS=PATH:... names the interpreters that the tests of Python's prompt and stacks run over, instead of all that are here.
 # MANHOLE_TEST_DUMPS=N sets how many dumps the witnesses of disturbance go through (1000 with CI=true, else 200).
+# MANHOLE_TEST_LONG=1 has the tests that do something very often, or much of it, do all of it.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -31,6 +32,10 @@ if ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; then
 fi
 if ! [[ -e $(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])' 2>/dev/null)/Python.h ]]; then
   missing+=(python3-dev)
+fi
+# Python's own tests, which tests/transparency runs.
+if ! [[ -e $(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_paths()["stdlib"])' 2>/dev/null)/test/test_os.py ]]; then
+  missing+=(libpython3-testsuite)
 fi
 if ((${#missing[@]})); then
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
