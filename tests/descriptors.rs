@@ -97,6 +97,8 @@ fn for_the_host_our_number_is_not_open() {
     let _turn = turn::shared();
     let script = "import ctypes, fcntl, os, sys
 libc = ctypes.CDLL(None)
+stat = ctypes.create_string_buffer(1000)
+def look(n, function, *version): return n if function(*version, n, stat) == 0 else -1
 def opened(act):
     found = []
     for n in range(3, 1000):
@@ -109,7 +111,8 @@ os.closerange(3, 1000)
 print('sockets', len([n for n in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}') and int(n) > 2]))
 for name, act in dict(getfd=lambda n: libc.fcntl(n, fcntl.F_GETFD), copy=lambda n: libc.fcntl(n, fcntl.F_DUPFD, 300),
         fcntl64=lambda n: libc.fcntl64(n, fcntl.F_GETFL), dup=libc.dup, dup2=lambda n: libc.dup2(n, 1001),
-        dup3=lambda n: libc.dup3(n, 1002, 0), itself=lambda n: libc.dup2(n, n)).items(): print(name, opened(act))
+        dup3=lambda n: libc.dup3(n, 1002, 0), fstat=lambda n: look(n, libc.fstat), fstat64=lambda n: look(n, libc.fstat64),
+        fxstat=lambda n: look(n, libc.__fxstat, 1), fxstat64=lambda n: look(n, libc.__fxstat64, 1), itself=lambda n: libc.dup2(n, n)).items(): print(name, opened(act))
 print('ready', flush=True)
 sys.stdin.readline()";
     let start = |host: Host| host.args(["-I", "-c", script]).ready();

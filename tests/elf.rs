@@ -76,7 +76,7 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
 }
 
 /// What takes the place of the C library's: processes, threads, descriptors, signals, credentials, namespaces.
-const INTERPOSED: [&str; 56] = [
+const INTERPOSED: [&str; 60] = [
     "fork",
     "forkpty",
     "daemon",
@@ -104,6 +104,10 @@ const INTERPOSED: [&str; 56] = [
     "close",
     "fcntl",
     "fcntl64",
+    "fstat",
+    "fstat64",
+    "__fxstat",
+    "__fxstat64",
     "dup",
     "dup2",
     "dup3",

@@ -5,22 +5,25 @@
 //! what a program says: the scripts print no process ids, times or addresses, so that there is nothing that a rule could hide.
 //!
 //! Where other people's tests are run (Python's own, stress-ng), single results are compared. These measure time on a machine that is shared, so
-//! what differs is run again by itself, with and without us in turn: it counts if it fails each time with us and not each time without
-//! ([`Way`]'s `differs_again`).
+//! what differs is run again by itself, with and without us in turn: it counts if it differs each time.
 //!
 //! `MANHOLE_TEST_LONG=1` runs the long form: more modules, more operations, more ways.
 
+mod cancellation;
 mod git;
 mod make;
+mod python;
 mod run;
+mod servers;
+mod runtimes;
 mod shells;
 mod sqlite;
+mod stress;
 mod visits;
 
 use std::path::Path;
 use std::process::Command;
 
-use manhole_tests::place;
 use manhole_tests::requires::is_long;
 
 /// How a program is run.
@@ -48,13 +51,13 @@ const ALONE: Way = Way::new("without manholes in children, visited", "children=F
 const AT_ONCE: Way = Way::new("with manholes in children at once, visited", "reinstall_delay=0", true);
 
 /// Prepares a command for a way of running it; the sockets of what is visited are in `sockets`, each named by its pid.
-fn prepare(command: &mut Command, way: Way, sockets: &Path) {
+fn prepare(command: &mut Command, way: Way, library: &Path, sockets: &Path) {
     for name in ["LD_PRELOAD", "MANHOLE", "PYTHONMANHOLE", "PYTHONUNBUFFERED", "MAKEFLAGS", "CARGO_MAKEFLAGS"] {
         command.env_remove(name);
     }
     command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
     let Some(options) = way.options else { return };
-    command.env("LD_PRELOAD", place::library());
+    command.env("LD_PRELOAD", library);
     let at = if way.is_visited { format!("socket_path='{}/{{pid}}'", sockets.display()) } else { String::new() };
     let separator = if at.is_empty() || options.is_empty() { "" } else { ", " };
     command.env("MANHOLE", format!("{at}{separator}{options}"));

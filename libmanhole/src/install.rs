@@ -381,7 +381,9 @@ pub(crate) fn credentials_have_changed(number: i64, arguments: [usize; 3]) {
     if signal::undisturbed(open, || credentials::ask(change, wake::is_awake)) {
         return;
     }
-    log::problem(format_args!("The manhole's thread cannot follow the change of the user: it ends."));
+    log::event(format_args!(
+        "The manhole's thread cannot follow the change of the user: it ends, another one takes its place."
+    ));
     // Also amid a session: a thread that has the old user's rights may not be there when the host's call returns.
     let _ = end_thread(Duration::from_secs(1));
     // What it has closed is opened again, by one of the threads of the host that may be here at once.
@@ -556,9 +558,19 @@ pub(crate) fn thread_ends(code: i32) {
     }
 }
 
+/// How long a change of the user waits for the socket of a thread that has just begun.
+const BINDS_SOON: Duration = Duration::from_millis(100);
+
 /// The host is about to become user `uid`, who may not open the socket of the old one.
 pub(crate) fn user_will_be(uid: u32) -> Option<GivenAway> {
-    if state::is_on_here() { listener::give_away(uid) } else { None }
+    if !state::is_on_here() {
+        return None;
+    }
+    // A thread that has just begun is about to bind: the socket would be the old user's, and in the new one's way.
+    if wake::is_awake() && opens_at_once(state::settings()) {
+        listener::wait_until_bound(BINDS_SOON);
+    }
+    listener::give_away(uid)
 }
 
 /// How long `exit` waits for the client without a word: of one that is about to leave nothing is said, standard error is the host's.

@@ -1,6 +1,7 @@
 //! Hosts that change their user from many places at once, in handlers, and only in part.
 
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 
 use manhole_tests::other_user::ForAll;
 use manhole_tests::victim::{Host, Victim};
@@ -71,6 +72,32 @@ fn only_the_socket_itself_is_given_to_the_new_user() {
     let program = all.program(&victims::c("users"));
     let mut victim = Host::new(&program).library(&all.library).options("patch_fork=False").ready();
     assert_eq!(victim.ask("exchange"), "exchange failed=20000 taken=0 lost=0", "{}", victim.log());
+}
+
+/// A thread that has just begun has no socket yet: what it binds while the user changes was the old user's.
+#[test]
+fn the_user_changes_as_the_agents_thread_begins() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else {
+        return;
+    };
+    for _ in 0..60 {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "/bin/sh",
+            "-c",
+            "stat -c %u /tmp/manhole-$$",
+        ]);
+        command.env("LD_PRELOAD", &all.library).env("MANHOLE", "thread=True");
+        let output = command.output().unwrap();
+        // The shell is another program in the same process: it has replaced the socket of the one before, which it could not of another user.
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "65534\n");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert!(output.status.success());
+    }
 }
 
 /// A right that the host did not have when our thread began: our thread cannot follow, ends, and is there again as the new user.

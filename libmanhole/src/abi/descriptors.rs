@@ -4,7 +4,7 @@
 //! Context: any thread, signal handlers included; each is one comparison more than the C library's, as long as the host does
 //! not mean our descriptor.
 
-use core::ffi::{c_int, c_uint};
+use core::ffi::{c_int, c_uint, c_void};
 
 use crate::dormant;
 use crate::sys::next::function as next;
@@ -47,6 +47,28 @@ macro_rules! controls {
 }
 
 controls!(fcntl fcntl64);
+
+/// The forms of fstat(2), with what stands before the descriptor: by it a program learns which numbers are open.
+macro_rules! looks {
+    ($($name:ident($($version:ident)?))*) => {
+        $(
+            /// fstat(2).
+            ///
+            /// # Safety
+            /// As the C library's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name($($version: c_int,)? fd: c_int, into: *mut c_void) -> c_int {
+                if dormant::owns(fd) {
+                    return not_open();
+                }
+                // SAFETY: the caller's arguments, passed on as they are.
+                unsafe { next::$name($($version,)? fd, into) }
+            }
+        )*
+    };
+}
+
+looks!(fstat() fstat64() __fxstat(version) __fxstat64(version));
 
 /// dup(2).
 #[unsafe(no_mangle)]

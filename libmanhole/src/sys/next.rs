@@ -131,6 +131,10 @@ functions! {
     close(fd: c_int) -> c_int;
     fcntl(fd: c_int, command: c_int, argument: usize) -> c_int;
     fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int;
+    fstat(fd: c_int, into: *mut c_void) -> c_int;
+    fstat64(fd: c_int, into: *mut c_void) -> c_int;
+    __fxstat(version: c_int, fd: c_int, into: *mut c_void) -> c_int;
+    __fxstat64(version: c_int, fd: c_int, into: *mut c_void) -> c_int;
     dup(fd: c_int) -> c_int;
     dup2(from: c_int, to: c_int) -> c_int;
     dup3(from: c_int, to: c_int, flags: c_int) -> c_int;
