@@ -75,6 +75,18 @@ fn abbreviations_are_those_of_gdb() {
 }
 
 #[test]
+fn a_variable_may_be_called_as_several_commands_begin() {
+    let _turn = turn::shared();
+    let victim = Host::new(victims::c_with("optimized", &["-O0", "-g"])).ready();
+    let mut client = victim.structured();
+    assert!(client.run("s").message.contains("ambiguous command \"s\": set, show"));
+    super::expressions::select(&mut client, "main");
+    assert_eq!(client.run("s").text, "$1 = 42\n");
+    assert_eq!(client.run("s + 1").text, "$2 = 43\n");
+    assert!(client.run("s nothing").message.contains("ambiguous command \"s\": set, show"));
+}
+
+#[test]
 fn python_words_get_a_helpful_answer() {
     let _turn = turn::shared();
     let victim = pool();
