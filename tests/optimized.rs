@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use manhole_tests::victim::Host;
 use manhole_tests::{StructuredClient, turn, victims};
 
-use super::expressions::comparable;
+use super::expressions::{comparable, select};
 
 fn answer(client: &mut StructuredClient, line: &str) -> String {
     let reply = client.run(line);
@@ -81,5 +81,25 @@ fn rust() {
         assert_eq!(answer(&mut client, "print optimized::DISCARDED"), "<optimized out>", "{version}");
         drop(client);
         assert_eq!(victim.finish().1.code(), Some(0));
+    }
+}
+
+#[test]
+fn values_at_the_entry_of_a_function() {
+    let _turn = turn::shared();
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        for flag in ["-pie", "-no-pie"] {
+            let program = victims::c_with("entered", &["-O2", version, flag]);
+            // The last call of the function that main has called is a jump: 6 is what main has passed to that one.
+            for (argument, b) in [(None, "5"), (Some("jump"), "<optimized out>")] {
+                let host = Host::new(&program);
+                let mut victim = argument.into_iter().fold(host, Host::arg).ready();
+                let mut client = victim.structured();
+                select(&mut client, "waits");
+                assert_eq!(answer(&mut client, "print b"), b, "{version} {flag} {argument:?}");
+                drop(client);
+                assert_eq!(victim.finish().1.code(), Some(0));
+            }
+        }
     }
 }
