@@ -13,7 +13,7 @@ cd "$(dirname "$0")"
 # program or file, and the Debian package that has it
 needs=(
   gdb:gdb nginx:nginx-light redis-server:redis-server eu-stack:elfutils g++:g++ nc:netcat-openbsd socat:socat
-  psql:postgresql node:nodejs setpriv:util-linux dwz:dwz clang:clang llvm-dwp:llvm xz:xz-utils dpkg-source:dpkg-dev make:make tclsh:tcl /usr/lib/debug/.build-id:libc6-dbg /usr/bin/python3:python3
+  psql:postgresql node:nodejs setpriv:util-linux dwz:dwz clang:clang llvm-dwp:llvm xz:xz-utils dpkg-source:dpkg-dev make:make tclsh:tcl git:git sqlite3:sqlite3 /usr/lib/debug/.build-id:libc6-dbg /usr/bin/python3:python3
   /usr/include/c++/v1/vector:libc++-dev /usr/lib/x86_64-linux-gnu/libc++abi.so:libc++abi-dev
 )
 missing=()

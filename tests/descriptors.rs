@@ -75,6 +75,53 @@ fn exec_three() {
     survives("exec3", 9);
 }
 
+/// A shell asks about the number that a script wants, saves what it finds there, and puts it back.
+#[test]
+fn a_script_gets_the_number_that_it_wants() {
+    let _turn = turn::shared();
+    // 200 is where the manhole listens, and the next ones are where it goes when it has to make room.
+    let script = "for n in 200 201 202 203; do eval \"exec $n>&1; echo in $n >&$n; exec 3>&$n; exec $n>&-; echo in 3 >&3\"; done
+                  exec 200>&1; exec 201>&200; echo once more >&201; exec 200>&- 201>&-; (exec 4>&200) 2>/dev/null || echo closed
+                  echo ready; read line; echo $line";
+    let start = |host: Host| host.args(["-c", script]).ready();
+    let mut bare = start(Host::without_manhole("bash"));
+    let mut victim = start(Host::new("bash").options(""));
+    assert_eq!(victim.said(), bare.said(), "{}", victim.log());
+    victim.answers();
+    assert_eq!(victim.ask("done"), bare.ask("done"));
+    assert_eq!(victim.log(), bare.log());
+}
+
+#[test]
+fn for_the_host_our_number_is_not_open() {
+    let _turn = turn::shared();
+    let script = "import ctypes, fcntl, os, sys
+libc = ctypes.CDLL(None)
+def opened(act):
+    found = []
+    for n in range(3, 1000):
+        copy = act(n)
+        if copy >= 0: found.append(n)
+        if copy >= 3 and copy != n: libc.close(copy)
+    return found
+# What the tests themselves were started with.
+os.closerange(3, 1000)
+print('sockets', len([n for n in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}') and int(n) > 2]))
+for name, act in dict(getfd=lambda n: libc.fcntl(n, fcntl.F_GETFD), copy=lambda n: libc.fcntl(n, fcntl.F_DUPFD, 300),
+        fcntl64=lambda n: libc.fcntl64(n, fcntl.F_GETFL), dup=libc.dup, dup2=lambda n: libc.dup2(n, 1001),
+        dup3=lambda n: libc.dup3(n, 1002, 0), itself=lambda n: libc.dup2(n, n)).items(): print(name, opened(act))
+print('ready', flush=True)
+sys.stdin.readline()";
+    let start = |host: Host| host.args(["-I", "-c", script]).ready();
+    let bare = start(Host::without_manhole("/usr/bin/python3"));
+    let victim = start(Host::new("/usr/bin/python3").options("prompt='native'"));
+    assert_eq!(bare.said()[0], "sockets 0");
+    assert_eq!(victim.said()[0], "sockets 1", "it is there all the same");
+    assert_eq!(victim.said()[1..], bare.said()[1..]);
+    assert_eq!(victim.said()[1], "getfd []");
+    victim.answers();
+}
+
 #[test]
 fn a_limit_lowered_later() {
     let _turn = turn::shared();

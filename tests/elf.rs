@@ -76,7 +76,7 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
 }
 
 /// What takes the place of the C library's: processes, threads, descriptors, signals, credentials, namespaces.
-const INTERPOSED: [&str; 53] = [
+const INTERPOSED: [&str; 56] = [
     "fork",
     "forkpty",
     "daemon",
@@ -102,6 +102,9 @@ const INTERPOSED: [&str; 53] = [
     "prctl",
     "chroot",
     "close",
+    "fcntl",
+    "fcntl64",
+    "dup",
     "dup2",
     "dup3",
     "closefrom",

@@ -1,17 +1,21 @@
 //! The manhole opens when everything else is stuck: every lock of libc and the loader held for ever by some thread.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use manhole_tests::structured::StructuredClient;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{TextClient, text, turn, victims};
+use manhole_tests::{TextClient, place, requires, text, turn, victims};
 
 /// Dump and prompt within a second, with these locks held.
 fn opens(glibc: bool, which: &[&str]) {
-    let victim = Host::new(victims::locks(glibc)).args(which).ready();
+    opens_in(&Host::new(victims::locks(glibc)).args(which).ready(), which);
+}
+
+fn opens_in(victim: &Victim, which: &[&str]) {
     // More than once: the end of a session must not need the locks either. And other tests run beside this one, so
     // that the quickest of three sessions is judged.
-    let quickest = (0..3).map(|_| session(&victim, which)).min().unwrap();
+    let quickest = (0..3).map(|_| session(victim, which)).min().unwrap();
     assert!(quickest < Duration::from_secs(1), "{which:?}: a greeting and some commands take {quickest:?}");
 }
 
@@ -63,6 +67,30 @@ held! {
     fork_handlers: true, &["atfork"];
     all_at_once: false, &["all"];
     all_at_once_with_glibc_malloc: true, &["all"];
+}
+
+/// An allocator that is preloaded, before us and after us, and how it is told to have one lock for all threads.
+fn preloaded(library: &str, package: &str, settings: &str) {
+    let _turn = turn::shared();
+    let path = format!("/usr/lib/x86_64-linux-gnu/{library}");
+    if !requires::installed_file(&path, package) {
+        return;
+    }
+    for order in [format!("{path}:{}", place::library().display()), format!("{}:{path}", place::library().display())] {
+        let host = Host::new(victims::locks(true)).library(Path::new(&order)).env("MALLOC_CONF", settings);
+        let victim = host.arg("preloaded").ready();
+        opens_in(&victim, &[&order]);
+    }
+}
+
+#[test]
+fn jemalloc() {
+    preloaded("libjemalloc.so.2", "libjemalloc2", "narenas:1,tcache:false");
+}
+
+#[test]
+fn tcmalloc() {
+    preloaded("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4", "");
 }
 
 /// Not even for a moment: a lock that nobody holds now may be held next time.

@@ -50,5 +50,6 @@ mod run_cli;
 mod storms_of_signals;
 mod thread_call;
 mod thread_free;
+mod transparency;
 mod truth;
 mod undisturbed;

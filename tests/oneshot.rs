@@ -312,6 +312,7 @@ fn visit(victim: &Victim) -> Option<String> {
             Ok(0) => return None,
             Ok(count) => got.extend(&bytes[..count]),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => panic!("{error} after {:?}: {}", String::from_utf8_lossy(&got), victim.log()),
         }
     }

@@ -53,7 +53,12 @@ impl Bytes {
     fn read(&mut self, patience: Duration) -> Option<usize> {
         self.stream.set_read_timeout(Some(patience)).unwrap();
         let mut piece = vec![0; 1 << 16];
-        let count = self.stream.read(&mut piece).ok()?;
+        let count = loop {
+            match self.stream.read(&mut piece) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                other => break other.ok()?,
+            }
+        };
         self.got.extend_from_slice(&piece[..count]);
         Some(count)
     }
@@ -561,4 +566,26 @@ fn the_manhole_fails() {
     before.is_again();
     act(&mut victim, "say its own");
     assert_eq!(victim.line(), "its own");
+}
+
+/// Each gives its place at the client up, and takes it again.
+#[test]
+fn programs_that_are_not_there() {
+    let _turn = turn::shared();
+    let script = "import os, sys
+def miss(count):
+    for _ in range(count):
+        try: os.execv('/nonexistent', ['nonexistent'])
+        except FileNotFoundError: pass
+    return count
+print('ready', flush=True)
+for line in sys.stdin: sys.stderr.write(str(miss(int(line))) + '\\n')";
+    let mut victim = Host::new("/usr/bin/python3").options("prompt='native'").args(["-I", "-c", script]).ready();
+    let mut client = victim.text().0;
+    client.run("redirect on");
+    // At a tenth of a second each it would take longer than anybody waits here.
+    victim.say("400");
+    client.until("400\n");
+    client.end();
+    assert!(victim.finish().1.success(), "{}", victim.log());
 }

@@ -16,6 +16,7 @@ mod interface;
 mod namespaces;
 mod preload;
 mod programs;
+mod room;
 mod roots;
 mod signals;
 mod threads;

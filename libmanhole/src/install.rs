@@ -15,9 +15,9 @@ use crate::memory::Memory;
 use crate::modules::Modules;
 use crate::python::Api;
 use crate::settings::{Destination, Locals, Settings};
-use crate::state::Call;
+use crate::state::{Call, Wait};
 use crate::sys::lock::Lock;
-use crate::sys::made::MADE;
+use crate::sys::made::{ESSENTIAL, MADE};
 use crate::sys::signal::{self, Set};
 use crate::sys::{self, fd, own_image, proc_root, process, thread};
 use crate::wake::{handlers, stacks};
@@ -149,7 +149,7 @@ pub(crate) fn wait_until_open() -> Result<(), Failure> {
     if !opens_at_once(settings) || listener::wait_until_bound(settings.start_timeout) {
         return Ok(());
     }
-    log::late_start(settings.start_timeout);
+    log::late_start(log::problem, settings.start_timeout);
     Err(Failure::NotOpen)
 }
 
@@ -168,7 +168,7 @@ fn release() -> Result<(), Failure> {
     handlers::give_all_back(state::settings());
     dormant::retire();
     let ended = end_thread(TO_AN_END);
-    dormant::close_all();
+    dormant::close();
     listener::unlink_own();
     ended
 }
@@ -408,6 +408,16 @@ pub(crate) fn stand_aside() -> bool {
     if !wake::is_awake() || !state::is_on_here() || state::has_session() {
         return false;
     }
+    // One that has only just been called to listen would see both calls at once, and stay.
+    let was_called = state::withdraw_call(Call::Listen);
+    let has_gone = goes_aside();
+    if was_called && !has_gone {
+        wake::stay(format_args!(""));
+    }
+    has_gone
+}
+
+fn goes_aside() -> bool {
     let tid = state::agent();
     let _ = wake::call(Call::StandAside);
     if wake::wait_until_asleep(tid, Duration::from_millis(200)) {
@@ -419,6 +429,15 @@ pub(crate) fn stand_aside() -> bool {
     }
     // It comes to its end now, unless it had a client.
     wake::wait_until_asleep(tid, Duration::from_secs(1)) || !state::has_session()
+}
+
+/// The host was refused a thread or a process, for as many are there as may be: ours goes, unless a client is there, and from here on it comes for clients only.
+/// Whether it has gone.
+pub(crate) fn make_room() -> bool {
+    stand_aside() && {
+        wake::leave_room();
+        true
+    }
 }
 
 /// The host is about to do what no thread can begin after: ours begins, and stays.
@@ -441,28 +460,34 @@ pub(crate) fn come_back() {
     }
 }
 
-/// The host is about to go to another root, which may have no proc(5): our thread keeps what it needs, and so do we as long as there is none.
+/// The host is about to go to another root, which may have no proc(5): our thread, if there is one, keeps what it needs.
 pub(crate) fn root_will_change() {
-    if !state::is_on_here() {
-        return;
+    if wake::is_awake() && state::is_on_here() && wake::call(Call::KeepProc).is_ok() {
+        proc_root::wait_for(proc_root::KEPT, ROOT_PATIENCE);
     }
-    if dormant::descriptor() >= 0 || dormant::is_pending() || !opens_at_once(state::settings()) {
-        dormant::keep_proc();
+}
+
+/// After [`root_will_change`]: where the root has its own, our thread lets go of the other, which the host may want to unmount.
+pub(crate) fn root_has_changed() {
+    if wake::is_awake() && state::is_on_here() && wake::call(Call::LookForProc).is_ok() {
+        proc_root::wait_for(proc_root::LOOKED, ROOT_PATIENCE);
     }
-    if wake::is_awake() && wake::call(Call::KeepProc).is_ok() {
-        proc_root::wait_until_open(Duration::from_millis(200));
-    }
+}
+
+/// How long a change of the root waits for our thread.
+const ROOT_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Whether there is a manhole that a filter could harm.
+pub(crate) fn may_leave_for_filter() -> bool {
+    state::is_on_here()
 }
 
 /// The host is about to filter the system calls of the calling thread or of all, by a program or, without one, by the strict mode: the manhole goes if
 /// one of its own could be answered by more than an error. Whether it has gone.
 pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
-    if !state::is_on_here() {
-        return false;
-    }
     let harmed = match program {
         None => Some(libc::SYS_openat),
-        Some(program) => filters::harmed(program, MADE),
+        Some(program) => filters::harmed(program, MADE, &ESSENTIAL),
     };
     let Some(number) = harmed else { return false };
     let name = render::arch::system_call(number as u64).unwrap_or("a call");
@@ -473,7 +498,8 @@ pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
     if uninstall() == Err(Failure::Busy) {
         let _ = end_thread(TO_THE_VERY_END);
     }
-    // From here on not even the own process is asked who it is.
+    // From here on not even the own process is asked who it is, and what a line still runs ends with its thread.
+    worker::abandon();
     state::disown();
     true
 }
@@ -481,6 +507,7 @@ pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
 /// After [`leave_for_filter`]: the kernel has refused the filter.
 pub(crate) fn come_back_from_filter() {
     let Some(_one) = INSTALLING.try_lock() else { return };
+    worker::come_back();
     let settings = state::settings();
     if handlers::take(settings).is_ok() {
         state::turn_on();
@@ -534,6 +561,9 @@ pub(crate) fn user_will_be(uid: u32) -> Option<GivenAway> {
     if state::is_on_here() { listener::give_away(uid) } else { None }
 }
 
+/// How long `exit` waits for the client without a word: of one that is about to leave nothing is said, standard error is the host's.
+const SILENT_WAIT: Duration = Duration::from_secs(5);
+
 /// In `exit`: the socket goes, and a connected client is waited for unless the options say otherwise.
 pub(crate) fn process_exits() {
     if !state::is_of_this_process() || state::on_agent_thread() {
@@ -547,11 +577,15 @@ pub(crate) fn process_exits() {
     // What those threads have of the interpreter is gone: one that wakes up meanwhile would fall over it.
     let has_left_threads = || python::has_left_threads(worker::count());
     if state::has_session() && !has_left_threads() {
-        log::problem(format_args!("The process exits; it waits for the connected client to leave."));
         state::client_is_waited_for();
         state::poke();
     }
-    if !state::wait_for_session(has_left_threads) {
+    let mut wait = state::wait_for_session(has_left_threads, Some(SILENT_WAIT));
+    if wait == Wait::GoesOn {
+        log::problem(format_args!("The process exits; it waits for the connected client to leave."));
+        wait = state::wait_for_session(has_left_threads, None);
+    }
+    if wait == Wait::InVain {
         log::problem(format_args!(
             "The process exits; it does not wait for the connected client: its Python has ended, and other threads are there."
         ));

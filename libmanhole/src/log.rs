@@ -24,9 +24,9 @@ pub(crate) fn event(message: Arguments<'_>) {
     }
 }
 
-/// Says that the manhole is not open yet, `waited` after its start.
-pub(crate) fn late_start(waited: Duration) {
-    line(format_args!("WARNING: Waited {} seconds but Manhole thread didn't start yet :(", Seconds(waited)));
+/// Says, by [`problem`] or [`event`], that the manhole is not open yet, `waited` after its start.
+pub(crate) fn late_start(say: fn(Arguments<'_>), waited: Duration) {
+    say(format_args!("WARNING: Waited {} seconds but Manhole thread didn't start yet :(", Seconds(waited)));
 }
 
 /// Says that the manhole opens only after `delay`.

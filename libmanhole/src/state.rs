@@ -128,6 +128,8 @@ pub(crate) enum Call {
     LogDump = 64,
     /// Keep the file system of proc(5): the host is about to go to another root.
     KeepProc = 256,
+    /// Look whether the new root has it too.
+    LookForProc = 512,
     /// Close everything and end: the manhole is taken out.
     Close = 16,
     /// End for a moment if no client is there: the host is about to do what a process of several threads may not.
@@ -307,15 +309,31 @@ pub(crate) fn has_session() -> bool {
     SESSION.load(Ordering::Acquire) != 0
 }
 
-/// Waits until no client has the prompt, or there is a reason to wait no more. True when none has. For an exiting process only.
-pub(crate) fn wait_for_session(is_in_vain: impl Fn() -> bool) -> bool {
+/// How waiting for the session's end has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// No client has the prompt.
+    Over,
+    /// There is a reason to wait no more.
+    InVain,
+    /// The client is still there.
+    GoesOn,
+}
+
+/// Waits until no client has the prompt, or it is in vain, or for as long as `limit`. For an exiting process only.
+pub(crate) fn wait_for_session(is_in_vain: impl Fn() -> bool, limit: Option<Duration>) -> Wait {
+    let start = process::monotonic();
     while has_session() {
         if is_in_vain() {
-            return false;
+            return Wait::InVain;
         }
-        lock::wait(&SESSION, 1, None);
+        let left = limit.map(|limit| limit.saturating_sub(process::monotonic().saturating_sub(start)));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Wait::GoesOn;
+        }
+        lock::wait(&SESSION, 1, left);
     }
-    true
+    Wait::Over
 }
 
 /// Whoever waits for the session's end looks once more at whether that is in vain.

@@ -18,7 +18,6 @@ use crate::dormant::Obstacle;
 use crate::listener::Listener;
 use crate::serve::Server;
 use crate::state::{self, Call};
-use crate::sys::fd::Fd;
 use crate::sys::signal::{Set, Silence};
 use crate::sys::{self, fd, lock, proc_root, process, signal, thread};
 use crate::{arena, credentials, dormant, hand, held, log};
@@ -37,15 +36,18 @@ static PHASE: AtomicU32 = AtomicU32::new(ASLEEP);
 /// 1 while there is a thread that has a descriptor table of its own.
 static SETTLED: AtomicU32 = AtomicU32::new(0);
 
+/// Whether the process has met the limit of its threads: then ours is there only for clients.
+static IS_TIGHT: AtomicBool = AtomicBool::new(false);
+
 /// When the thread was created, on the monotonic clock in nanoseconds.
 static CALLED_AT: AtomicU64 = AtomicU64::new(0);
 
-/// Says so when the thread has come late.
+/// Says so when the thread has come late, which on a busy machine is no failure.
 fn say_if_late() {
     let called = Duration::from_nanos(CALLED_AT.load(Ordering::SeqCst));
     let waited = process::monotonic().saturating_sub(called);
     if waited > state::settings().start_timeout {
-        log::late_start(waited);
+        log::late_start(log::event, waited);
     }
 }
 
@@ -106,6 +108,7 @@ pub(crate) fn forget() {
     PHASE.store(ASLEEP, Ordering::SeqCst);
     SETTLED.store(0, Ordering::SeqCst);
     IS_EXHAUSTED.store(false, Ordering::Relaxed);
+    IS_TIGHT.store(false, Ordering::Relaxed);
     proc_root::forget();
     held::forget();
 }
@@ -141,7 +144,7 @@ pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
 /// Opens the manhole as the options say: a thread that listens, or none until a client comes. Nothing opens before the time
 /// of [`state::open_after`]. `blocked` is what the calling thread blocks, or, in a handler, the code that it has interrupted.
 pub(crate) fn open(blocked: Set) {
-    if state::settings().thread == Thread::Always {
+    if state::settings().thread == Thread::Always && !IS_TIGHT.load(Ordering::Relaxed) {
         return stay(format_args!(""));
     }
     let delay = state::time_to_opening();
@@ -201,9 +204,18 @@ pub(crate) fn rung(blocked: Set) {
     }
 }
 
+/// The process has met the limit of its threads.
+pub(crate) fn leave_room() {
+    if !IS_TIGHT.swap(true, Ordering::Relaxed) {
+        log::event(format_args!(
+            "No more threads or processes are allowed: the manhole's thread leaves until a client comes."
+        ));
+    }
+}
+
 /// A host that is about to have threads gets ours along: it costs no more now, and needs no signal.
 pub(crate) fn host_has_threads() {
-    if !is_awake() && (dormant::descriptor() >= 0 || dormant::is_pending()) {
+    if !is_awake() && !IS_TIGHT.load(Ordering::Relaxed) && (dormant::descriptor() >= 0 || dormant::is_pending()) {
         stay(format_args!(""));
     }
 }
@@ -244,9 +256,9 @@ extern "C" fn run() -> ! {
     if mask != u64::MAX {
         signal::exchange_mask(Set(mask | needed_by_others().0));
     }
-    let [socket, proc] = offered;
-    proc_root::look_in(proc.map(Fd::adopt));
-    let mut server = Server::new(dormant::adopt(socket));
+    proc_root::forget();
+    proc_root::look();
+    let mut server = Server::new(dormant::adopt(offered));
     loop {
         server.serve();
         PHASE.store(LEAVING, Ordering::SeqCst);
@@ -306,13 +318,25 @@ pub(crate) fn stop() -> ! {
     state::turn_off();
     held::release();
     let _ = hand::put_back();
+    state::session_ends();
     rest()
 }
 
-/// Closes everything. The thread stays, asleep: whoever is about to signal it must find one that blocks the signal.
+/// Closes everything and ends: a thread that stayed would keep the rights that the host gives up later.
 fn rest() -> ! {
     fd::abandon();
     loop {
-        process::sleep(Duration::from_secs(1 << 30));
+        let silence = Silence::begin();
+        held::release();
+        PHASE.store(LEAVING, Ordering::SeqCst);
+        if state::agent_leaves() {
+            SETTLED.store(0, Ordering::SeqCst);
+            credentials::follow();
+            thread::leave(&PHASE, LEAVING, ASLEEP);
+            state::agent_starts();
+        }
+        drop(silence);
+        // Somebody has called, or is about to signal it.
+        process::sleep(Duration::from_millis(10));
     }
 }

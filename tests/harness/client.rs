@@ -118,6 +118,8 @@ impl TextClient {
             match self.stream.read(&mut byte) {
                 Ok(1) => got.extend(byte),
                 Ok(_) => panic!("the connection ended after {:?}", tail(&got)),
+                // A read with a time limit is not begun anew after this process was stopped for a moment (signal(7)).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => panic!("no {text:?} in time ({error}); got {:?}", tail(&got)),
             }
         }

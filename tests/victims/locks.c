@@ -1,10 +1,11 @@
 // Holds the locks of libc and the loader for ever, each in a thread that is stopped in the middle of an ordinary call.
 //
-//   locks NAME...      NAME: malloc stdio loader phdr env atfork, or `all`
+//   locks NAME...      NAME: malloc stdio loader phdr env atfork, or `all`; or `preloaded`, the lock of an allocator that is preloaded
 //
 // Built three ways from this file:
 //   locks          with a malloc of its own (a mutex around a static heap): `malloc` stops inside it
-//   locks_glibc    -DGLIBC_MALLOC: glibc's malloc; `malloc` stops a thread at its brk system call, main_arena locked
+//   locks_glibc    -DGLIBC_MALLOC: glibc's malloc, or the one that is preloaded; `malloc` stops a thread at its brk system call, main_arena
+//                  locked; `preloaded` stops threads at random in calls of malloc, until one of them has the lock
 //   locks_plugin.so  -DPLUGIN: the shared object whose constructor does not return (for `loader`)
 //
 // Prints `ready pid=N threads=N` with write(2), as stdio may be locked, and ends at the end of stdin with _exit.
@@ -185,10 +186,62 @@ static void *hold_malloc(void *n) {
 #endif
 }
 
+#ifdef GLIBC_MALLOC
+enum { STOPPED = 60 };
+static int gates[STOPPED][2];
+static volatile int is_stopped;
+static volatile unsigned long allocations; // of the thread that tells whether the lock is free
+
+static void stops(int signal) {
+    char byte;
+    (void)signal;
+    __atomic_add_fetch(&is_stopped, 1, __ATOMIC_SEQ_CST);
+    for (;;) (void)!read(never[0], &byte, 1);
+}
+static void use_memory(size_t size) { // of sizes that no thread keeps for itself
+    char *block = malloc(size);
+    if (!block) _exit(6);
+    *(volatile char *)block = 1;
+    free(block);
+}
+static void *allocate(void *gate) {
+    char byte;
+    if (read(*(int *)gate, &byte, 1) != 1) _exit(3);
+    for (size_t size = 300000;; size = size * 5 / 4 % 3000000 + 300000) use_memory(size);
+}
+static void *tell(void *n) {
+    (void)n;
+    for (;; allocations++) use_memory(300000 + allocations % 7 * 100000);
+}
+static void *hold_preloaded(void *n) {
+    struct sigaction action = {.sa_handler = stops};
+    pthread_t threads[STOPPED], teller;
+    sigaction(SIGUSR1, &action, NULL);
+    // All threads begin now: that needs memory too.
+    for (int i = 0; i < STOPPED; i++)
+        if (pipe(gates[i]) || pthread_create(&threads[i], NULL, allocate, &gates[i][0])) _exit(3);
+    if (pthread_create(&teller, NULL, tell, NULL)) _exit(3);
+    wait_for_turn((intptr_t)n);
+    for (int i = 0; i < STOPPED; i++) {
+        if (write(gates[i][1], "x", 1) != 1) _exit(3);
+        usleep(1000 + i * 37);
+        pthread_kill(threads[i], SIGUSR1);
+        while (is_stopped <= i) usleep(100);
+        unsigned long before = allocations;
+        for (int tries = 0; tries < 500 && allocations == before; tries++) usleep(1000);
+        if (allocations == before) locks_block();
+    }
+    _exit(7); // no thread was stopped with the lock
+}
+#endif
+
 // Malloc last: the others may need it on their way.
 static const struct { const char *name; void *(*hold)(void *); } holders[] = {
     {"loader", hold_loader}, {"phdr", hold_phdr}, {"env", hold_env},      {"stdio", hold_stdio},
     {"stdio", hold_stdio_list}, {"atfork", hold_atfork}, {"malloc", hold_malloc},
+#ifdef GLIBC_MALLOC
+    {"preloaded", hold_preloaded},
+#endif
 };
 enum { HOLDERS = sizeof holders / sizeof *holders };
 
@@ -211,7 +264,7 @@ int main(int argc, char **argv) {
     int chosen[HOLDERS] = {0};
     for (int i = 0; i < HOLDERS; i++) {
         for (int a = 1; a < argc; a++) chosen[i] |= !strcmp(argv[a], holders[i].name);
-        chosen[i] |= all;
+        chosen[i] |= all && strcmp(holders[i].name, "preloaded");
 #ifdef GLIBC_MALLOC
         if (!strcmp(holders[i].name, "env")) chosen[i] = 0;
 #endif

@@ -1,4 +1,5 @@
-//! The interposed functions that close descriptors: while the manhole listens without a thread, its socket is in the host's table.
+//! The interposed functions that close, copy and ask about descriptors: while the manhole listens without a thread, its socket is in the host's
+//! table. For the host its number is free: a shell that is to put a file there would save what it finds, and put it back.
 //!
 //! Context: any thread, signal handlers included; each is one comparison more than the C library's, as long as the host does
 //! not mean our descriptor.
@@ -8,21 +9,61 @@ use core::ffi::{c_int, c_uint};
 use crate::dormant;
 use crate::sys::next::function as next;
 
-/// close(2): the host has not opened what is ours, so it is not open for it.
+/// The host has not opened what is ours, so it is not open for it.
+fn not_open() -> c_int {
+    // SAFETY: the calling thread's errno.
+    unsafe { *libc::__errno_location() = libc::EBADF };
+    -1
+}
+
+/// close(2).
 #[unsafe(no_mangle)]
 pub extern "C" fn close(fd: c_int) -> c_int {
     if dormant::owns(fd) {
-        // SAFETY: the calling thread's errno.
-        unsafe { *libc::__errno_location() = libc::EBADF };
-        return -1;
+        return not_open();
     }
     // SAFETY: a number.
     unsafe { next::close(fd) }
 }
 
+/// The forms of fcntl(2), all of whose arguments are words: they come and go in the same registers whether or not the list is variable.
+macro_rules! controls {
+    ($($name:ident)*) => {
+        $(
+            /// fcntl(2).
+            ///
+            /// # Safety
+            /// As the C library's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name(fd: c_int, command: c_int, argument: usize) -> c_int {
+                if dormant::owns(fd) {
+                    return not_open();
+                }
+                // SAFETY: the caller's arguments, passed on as they are.
+                unsafe { next::$name(fd, command, argument) }
+            }
+        )*
+    };
+}
+
+controls!(fcntl fcntl64);
+
+/// dup(2).
+#[unsafe(no_mangle)]
+pub extern "C" fn dup(fd: c_int) -> c_int {
+    if dormant::owns(fd) {
+        return not_open();
+    }
+    // SAFETY: a number.
+    unsafe { next::dup(fd) }
+}
+
 /// dup2(2): a host that wants our number gets it.
 #[unsafe(no_mangle)]
 pub extern "C" fn dup2(from: c_int, to: c_int) -> c_int {
+    if dormant::owns(from) {
+        return not_open();
+    }
     if from != to {
         dormant::make_room(to);
     }
@@ -33,6 +74,9 @@ pub extern "C" fn dup2(from: c_int, to: c_int) -> c_int {
 /// dup3(2).
 #[unsafe(no_mangle)]
 pub extern "C" fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
+    if dormant::owns(from) {
+        return not_open();
+    }
     if from != to {
         dormant::make_room(to);
     }
@@ -40,43 +84,37 @@ pub extern "C" fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
     unsafe { next::dup3(from, to, flags) }
 }
 
-/// What is ours in this range, in ascending order.
-fn ours_within(first: c_uint, last: c_uint) -> impl Iterator<Item = c_uint> {
-    let mut ours = dormant::numbers();
-    ours.sort_unstable();
-    let within =
-        move |fd: &c_int| u32::try_from(*fd).is_ok_and(|fd| (first..=last).contains(&fd)) && dormant::owns(*fd);
-    ours.into_iter().filter(within).map(|fd| fd as c_uint)
-}
-
 /// closefrom(3): everything but ours.
 #[unsafe(no_mangle)]
 pub extern "C" fn closefrom(lowest: c_int) {
-    let mut next_one = lowest.max(0) as c_uint;
-    for ours in ours_within(next_one, c_uint::MAX) {
-        for fd in next_one..ours {
-            // SAFETY: a number; an error is one that closefrom ignores as well.
-            unsafe { next::close(fd as c_int) };
-        }
-        next_one = ours + 1;
+    let ours = dormant::descriptor();
+    if ours < lowest.max(0) || !dormant::owns(ours) {
+        // SAFETY: a number.
+        return unsafe { next::closefrom(lowest) };
     }
-    let rest = if next_one == lowest.max(0) as c_uint { lowest } else { next_one as c_int };
+    for fd in lowest.max(0)..ours {
+        // SAFETY: a number; an error is one that closefrom ignores as well.
+        unsafe { next::close(fd) };
+    }
     // SAFETY: a number.
-    unsafe { next::closefrom(rest) }
+    unsafe { next::closefrom(ours + 1) }
 }
 
 /// close_range(2): everything but ours. With `CLOSE_RANGE_CLOEXEC` nothing is closed now, and ours is closed on exec anyway.
 #[unsafe(no_mangle)]
 pub extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
-    let mut next_one = first;
-    for ours in ours_within(first, last) {
+    let ours = dormant::descriptor();
+    let is_meant = u32::try_from(ours).is_ok_and(|ours| (first..=last).contains(&ours)) && dormant::owns(ours);
+    if !is_meant {
         // SAFETY: numbers.
-        let result = if next_one < ours { unsafe { next::close_range(next_one, ours - 1, flags) } } else { 0 };
-        if result != 0 || ours == last {
-            return result;
-        }
-        next_one = ours + 1;
+        return unsafe { next::close_range(first, last, flags) };
+    }
+    let ours = ours as c_uint;
+    // SAFETY: numbers.
+    let below = if first < ours { unsafe { next::close_range(first, ours - 1, flags) } } else { 0 };
+    if below != 0 || last == ours {
+        return below;
     }
     // SAFETY: numbers.
-    unsafe { next::close_range(next_one, last, flags) }
+    unsafe { next::close_range(ours + 1, last, flags) }
 }

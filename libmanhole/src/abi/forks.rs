@@ -4,7 +4,7 @@
 
 use core::ffi::{c_char, c_int};
 
-use super::guarded;
+use super::{guarded, room};
 use crate::sys::signal::{self, Set};
 use crate::sys::{next, own_image, process};
 use crate::{install, worker};
@@ -23,9 +23,9 @@ pub(super) fn follow_without_interposition() {
 }
 
 /// Forks, after which parent and child are told.
-fn followed(name: &str, fork: impl FnOnce() -> libc::pid_t) -> libc::pid_t {
+fn followed(name: &str, fork: impl Fn() -> libc::pid_t) -> libc::pid_t {
     let mask = worker::host_mask().inspect(|_| worker::note_start());
-    let pid = fork();
+    let pid = room::with_room(fork, |pid| room::by_errno(*pid < 0));
     match pid {
         0 => guarded(name, || born(mask)),
         1.. => guarded(name, || install::child_is_born(pid)),

@@ -8,6 +8,7 @@
 use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;
 
+use super::room;
 use crate::sys::next::function as next;
 use crate::sys::signal::{self, Set};
 use crate::{hand, redirect, state, worker};
@@ -62,7 +63,8 @@ pub unsafe extern "C" fn posix_spawn(
 ) -> c_int {
     let Some(mask) = mask_to_start_with() else {
         // SAFETY: the caller's arguments, passed on as they are.
-        return unsafe { next::posix_spawn(pid, path, actions, attributes, arguments, environment) };
+        let spawn = || unsafe { next::posix_spawn(pid, path, actions, attributes, arguments, environment) };
+        return room::with_room(spawn, room::by_result);
     };
     // SAFETY: as above, with attributes like the caller's.
     unsafe { next::posix_spawn(pid, path, actions, &with_mask(attributes, mask), arguments, environment) }
@@ -83,7 +85,8 @@ pub unsafe extern "C" fn posix_spawnp(
 ) -> c_int {
     let Some(mask) = mask_to_start_with() else {
         // SAFETY: the caller's arguments, passed on as they are.
-        return unsafe { next::posix_spawnp(pid, file, actions, attributes, arguments, environment) };
+        let spawn = || unsafe { next::posix_spawnp(pid, file, actions, attributes, arguments, environment) };
+        return room::with_room(spawn, room::by_result);
     };
     // SAFETY: as above, with attributes like the caller's.
     unsafe { next::posix_spawnp(pid, file, actions, &with_mask(attributes, mask), arguments, environment) }
@@ -100,8 +103,7 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     }
     let mask = mask_to_start_with();
     let Some(mask) = mask.filter(|_| !command.is_null()) else {
-        // SAFETY: the caller's argument, passed on as it is.
-        return unsafe { next::system(command) };
+        return run(command);
     };
     let arguments = [c"sh".as_ptr().cast_mut(), c"-c".as_ptr().cast_mut(), command.cast_mut(), core::ptr::null_mut()];
     let (mut pid, mut status) = (0, 0);
@@ -111,8 +113,7 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
         next::posix_spawn(&mut pid, c"/bin/sh".as_ptr(), core::ptr::null(), &attributes, arguments.as_ptr(), environ)
     };
     if error != 0 {
-        // As of a shell that could not be executed (system(3)).
-        return 127 << 8;
+        return NOT_EXECUTED;
     }
     loop {
         // SAFETY: the status is ours; errno is the calling thread's.
@@ -125,6 +126,25 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     }
 }
 
+/// As of a shell that could not be executed (system(3)).
+const NOT_EXECUTED: c_int = 127 << 8;
+
+/// The C library's system(3). A shell of which there is none says the same as one that ends with 127: only errno, which a shell leaves alone, tells them apart.
+fn run(command: *const c_char) -> c_int {
+    // SAFETY: the calling thread's errno.
+    let before = unsafe { core::mem::replace(&mut *libc::__errno_location(), 0) };
+    // SAFETY: the caller's argument, passed on as it is.
+    let system = || unsafe { next::system(command) };
+    let status = room::with_room(system, |status| room::by_errno(matches!(*status, NOT_EXECUTED | -1)));
+    // SAFETY: as above.
+    unsafe {
+        if *libc::__errno_location() == 0 {
+            *libc::__errno_location() = before;
+        }
+    }
+    status
+}
+
 /// popen(3). On a worker the signals are open for the moment of the start: the C library keeps what pclose(3) needs to itself.
 ///
 /// # Safety
@@ -133,7 +153,8 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
 pub unsafe extern "C" fn popen(command: *const c_char, mode: *const c_char) -> *mut libc::FILE {
     let before = mask_to_start_with().map(signal::exchange_mask);
     // SAFETY: the caller's arguments, passed on as they are.
-    let stream = unsafe { next::popen(command, mode) };
+    let popen = || unsafe { next::popen(command, mode) };
+    let stream = room::with_room(popen, |stream| room::by_errno(stream.is_null()));
     if let Some(before) = before {
         signal::exchange_mask(before);
     }

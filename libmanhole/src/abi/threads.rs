@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::births::{self, Birth};
-use super::{filters, guarded, roots};
+use super::{filters, guarded, room, roots};
 use crate::sys::next::function as next;
 use crate::sys::signal;
 use crate::{install, interrupted, sys, worker};
@@ -23,7 +23,9 @@ pub unsafe extern "C" fn pthread_create(
     argument: *mut c_void,
 ) -> c_int {
     // SAFETY: the caller's arguments, passed on as they are but for the function.
-    create(start, argument, |start, argument| unsafe { next::pthread_create(thread, attributes, start, argument) })
+    create(start, argument, room::by_result, |start, argument| unsafe {
+        next::pthread_create(thread, attributes, start, argument)
+    })
 }
 
 /// thrd_create(3), C11's: it makes its threads inside the C library.
@@ -33,18 +35,33 @@ pub unsafe extern "C" fn pthread_create(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn thrd_create(thread: *mut libc::pthread_t, start: *mut c_void, argument: *mut c_void) -> c_int {
     // SAFETY: as above; the C library calls both kinds of functions alike.
-    create(start, argument, |start, argument| unsafe { next::thrd_create(thread, start, argument) })
+    create(
+        start,
+        argument,
+        |result| *result == THRD_ERROR,
+        |start, argument| unsafe { next::thrd_create(thread, start, argument) },
+    )
 }
 
+/// What glibc's thrd_create(3) makes of EAGAIN (threads.h).
+const THRD_ERROR: c_int = 2;
+
 /// Creates a thread by `create`, which gets the function and the argument that the C library is to be given.
-fn create(start: *mut c_void, argument: *mut c_void, create: impl FnOnce(*mut c_void, *mut c_void) -> c_int) -> c_int {
+fn create(
+    start: *mut c_void,
+    argument: *mut c_void,
+    was_refused: impl Fn(&c_int) -> bool,
+    create: impl Fn(*mut c_void, *mut c_void) -> c_int,
+) -> c_int {
     guarded("pthread_create", install::host_has_threads);
     let mask = worker::host_mask();
     let birth = Birth { function: start as usize, argument: argument as usize, mask };
     let is_ours = mask.is_some() || install::wants_stacks();
-    let Some(birth) = is_ours.then(|| births::keep(&birth)).flatten() else { return create(start, argument) };
+    let Some(birth) = is_ours.then(|| births::keep(&birth)).flatten() else {
+        return room::with_room(|| create(start, argument), was_refused);
+    };
     // The new thread finds the caller's function and argument in what was kept.
-    let result = create(begin as *const () as *mut c_void, birth as *mut c_void);
+    let result = room::with_room(|| create(begin as *const () as *mut c_void, birth as *mut c_void), was_refused);
     if result != 0 {
         births::take(birth);
     }

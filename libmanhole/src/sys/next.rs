@@ -129,6 +129,9 @@ functions! {
     execveat(directory: c_int, path: *const c_char, arguments: *const *mut c_char, environment: *const *mut c_char, flags: c_int) -> c_int;
     thrd_create(thread: *mut libc::pthread_t, start: *mut c_void, argument: *mut c_void) -> c_int;
     close(fd: c_int) -> c_int;
+    fcntl(fd: c_int, command: c_int, argument: usize) -> c_int;
+    fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int;
+    dup(fd: c_int) -> c_int;
     dup2(from: c_int, to: c_int) -> c_int;
     dup3(from: c_int, to: c_int, flags: c_int) -> c_int;
     closefrom(lowest: c_int) -> ();

@@ -1,0 +1,60 @@
+//! A limit of threads and processes that is exactly what the host needs (RLIMIT_NPROC): our thread is never the one too many.
+
+use std::path::Path;
+
+use manhole_tests::other_user::ForAll;
+use manhole_tests::text::value;
+use manhole_tests::victim::Host;
+use manhole_tests::{PATIENCE, turn, victims, wait_for};
+
+/// Nobody else's: the limit counts all that a user runs.
+const USER: &str = "61917";
+
+const WAYS: [&str; 9] = ["pthread", "thrd", "fork", "_Fork", "forkpty", "spawn", "spawnp", "system", "popen"];
+
+fn host(options: Option<&str>, program: &Path, all: &ForAll, most: &str) -> Host {
+    let host = match options {
+        None => Host::without_manhole(program),
+        Some(options) => Host::new(program).library(&all.library).options(format!("verbose=True, {options}")),
+    };
+    host.args([most, USER])
+}
+
+#[test]
+fn one_more_is_made_as_without_us() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else { return };
+    let program = all.program(&victims::c_with("room", &["-O1", "-g", "-std=gnu11"]));
+    for way in WAYS {
+        for options in [None, Some(""), Some("thread=True"), Some("oneshot_on='SEGV'")] {
+            let mut victim = host(options, &program, &all, "2").ready();
+            if options == Some("thread=True") {
+                victim.log_with("Waiting for new connection");
+            }
+            assert_eq!(victim.ask(way), format!("{way} result=0"), "{options:?}: {}", victim.log());
+            // Processes have ended by now, and a client finds room for our thread.
+            if options.is_some() && !matches!(way, "pthread" | "thrd") && options != Some("oneshot_on='SEGV'") {
+                victim.answers();
+                // It leaves when the host needs its room; what a client is connected to stays.
+                wait_for("the end of the session", PATIENCE, || victim.log().contains("Cleaned up.").then_some(()));
+                assert_eq!(victim.ask(way), format!("{way} result=0"), "{options:?}, again: {}", victim.log());
+            }
+            assert!(victim.finish().1.success(), "{way}, {options:?}");
+        }
+    }
+}
+
+#[test]
+fn the_last_thread_is_the_hosts() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else { return };
+    let program = all.program(&victims::c_with("room", &["-O1", "-g", "-std=gnu11"]));
+    for options in [None, Some(""), Some("thread=True")] {
+        let mut victim = host(options, &program, &all, "5").ready();
+        let results: Vec<_> = (0..6).map(|_| value(&victim.ask("pthread"), "result").unwrap()).collect();
+        let refused = i64::from(libc::EAGAIN);
+        assert_eq!(results, [0, 0, 0, 0, refused, refused], "{options:?}: {}", victim.log());
+        assert_eq!(victim.ask("fork"), format!("fork result={refused}"));
+        assert!(victim.finish().1.success(), "{options:?}");
+    }
+}
