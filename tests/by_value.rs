@@ -162,6 +162,9 @@ const OF_RUST: &[(&str, &str)] = &[
     ("print in_some(none())", "77"),
     ("print in_tuple(tuple())", "12.5"),
     ("print in_text(1, g_text)", "4"),
+    ("print in_text(1, \"four\")", "5"),
+    // As long as a &str is itself.
+    ("print in_text(1, \"fifteen letters\")", "16"),
     ("print in_many(1, 2.0, g_text, 4, 5, g_text, g_pair)", "2135433"),
     ("print g_large.sum(2)", "12"),
     ("print in_string(g_string)", "error: still belongs to the program"),

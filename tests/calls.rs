@@ -27,6 +27,17 @@ fn interrupt(client: &mut StructuredClient, id: u64) -> Reply {
     client.answer(id)
 }
 
+#[test]
+fn errno_of_a_call_and_of_the_selected_thread() {
+    let _turn = turn::shared();
+    let victim = served("timeout=5");
+    let mut client = victim.structured();
+    assert_eq!(value(&mut client, "print errno = 7"), "7");
+    assert_eq!(value(&mut client, "open(\"/nothing is here\", 0)"), "-1");
+    assert_eq!(value(&mut client, "*__errno_location()"), nix::libc::ENOENT.to_string());
+    assert_eq!(value(&mut client, "errno"), "7");
+}
+
 /// The thread that runs is always inside the allocator, of which nothing tells but that it is the program's: it is not asked to create a thread.
 #[test]
 fn an_allocator_of_the_program_s_own() {

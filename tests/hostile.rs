@@ -1,12 +1,14 @@
 //! Hosts with habits that a preloaded agent must not disturb, each while dumps go on.
 
 mod clients;
+mod company;
 mod ends;
 mod failures;
 mod filters;
 mod handler_stacks;
 mod moves;
 mod room;
+mod shortage;
 mod users;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -33,6 +33,7 @@ mod locks;
 mod log_lines;
 mod names;
 mod oneshot;
+mod optimized;
 mod post_mortem;
 mod prompt;
 mod python_console;

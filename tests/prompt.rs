@@ -75,6 +75,36 @@ fn abbreviations_are_those_of_gdb() {
 }
 
 #[test]
+fn a_variable_may_be_called_as_several_commands_begin() {
+    let _turn = turn::shared();
+    let victim = Host::new(victims::c_with("optimized", &["-O0", "-g"])).ready();
+    let mut client = victim.structured();
+    assert!(client.run("s").message.contains("ambiguous command \"s\": set, show"));
+    super::expressions::select(&mut client, "main");
+    assert_eq!(client.run("s").text, "$1 = 42\n");
+    assert_eq!(client.run("s + 1").text, "$2 = 43\n");
+    assert!(client.run("s nothing").message.contains("ambiguous command \"s\": set, show"));
+}
+
+#[test]
+fn registers_have_parts() {
+    let _turn = turn::shared();
+    let victim = Host::new(victims::c_with("optimized", &["-O0", "-g"])).ready();
+    let mut client = victim.structured();
+    for (line, answer) in [
+        ("print $esp == (int)$sp", "$1 = 1\n"),
+        ("print $spl == (signed char)$sp", "$2 = 1\n"),
+        ("whatis $r8w", "type = int16_t\n"),
+        ("whatis $ah", "type = int8_t\n"),
+        ("print $xmm0", "$3 = <not captured>\n"),
+        ("print $eflags", "$4 = <not captured>\n"),
+        ("print $xmm99", "void\n"),
+    ] {
+        assert_eq!(client.run(line).text, answer, "{line}");
+    }
+}
+
+#[test]
 fn python_words_get_a_helpful_answer() {
     let _turn = turn::shared();
     let victim = pool();

@@ -567,3 +567,25 @@ fn the_manhole_fails() {
     act(&mut victim, "say its own");
     assert_eq!(victim.line(), "its own");
 }
+
+/// Each gives its place at the client up, and takes it again.
+#[test]
+fn programs_that_are_not_there() {
+    let _turn = turn::shared();
+    let script = "import os, sys
+def miss(count):
+    for _ in range(count):
+        try: os.execv('/nonexistent', ['nonexistent'])
+        except FileNotFoundError: pass
+    return count
+print('ready', flush=True)
+for line in sys.stdin: sys.stderr.write(str(miss(int(line))) + '\\n')";
+    let mut victim = Host::new("/usr/bin/python3").options("prompt='native'").args(["-I", "-c", script]).ready();
+    let mut client = victim.text().0;
+    client.run("redirect on");
+    // At a tenth of a second each it would take longer than anybody waits here.
+    victim.say("400");
+    client.until("400\n");
+    client.end();
+    assert!(victim.finish().1.success(), "{}", victim.log());
+}

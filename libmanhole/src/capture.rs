@@ -22,7 +22,7 @@ use task::{Identity, Look, Position, Task};
 
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Chain, Method, RSP, Registers, Snapshot, StackCopy, State, Thread};
-use crate::sys::{directory, process, thread};
+use crate::sys::{directory, proc_root, process, thread};
 use crate::{held, paused, state};
 
 /// Which threads to look at.
@@ -51,7 +51,11 @@ pub(crate) fn snapshot(modules: &Modules, wanted: Wanted, insist: bool, chains: 
     let tids = match wanted {
         Wanted::One(tid) => vec![tid],
         Wanted::All | Wanted::Except(_) => directory::numbers(c"/proc/self/task").unwrap_or_else(|error| {
-            snapshot.problems.push(format!("cannot list the threads: {error}"));
+            let why = match proc_root::is_of_others() {
+                true => "the ids in /proc are those of another namespace (pid_namespaces(7))".to_owned(),
+                false => format!("/proc: {error}"),
+            };
+            snapshot.problems.push(format!("cannot list the threads: {why}"));
             Vec::new()
         }),
     };

@@ -16,15 +16,12 @@ use core::time::Duration;
 use crate::listener::{Failure, Listener};
 use crate::sys::fd::Fd;
 use crate::sys::signal::{self, Action, Set, Silence};
-use crate::sys::{host_fd, proc_root, socket, timer};
+use crate::sys::{host_fd, socket, timer};
 use crate::{interrupted, state};
 use kept::Kept;
 
 /// The listening socket.
 static SOCKET: Kept = Kept::none();
-
-/// The file system of proc(5), for a process that has gone to a root which may have none.
-static PROC: Kept = Kept::none();
 
 /// The signal that wakes the manhole; 0 while it has none.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
@@ -150,20 +147,9 @@ pub(crate) fn descriptor() -> i32 {
     SOCKET.number()
 }
 
-/// The numbers of all that is ours in the host's table; -1 for none.
-pub(crate) fn numbers() -> [i32; 2] {
-    [SOCKET.number(), PROC.number()]
-}
-
-/// Which of ours `fd` is in the table of the calling thread, which may be inside vfork.
-fn owned(fd: i32) -> Option<&'static Kept> {
-    let kept = [&SOCKET, &PROC].into_iter().find(|kept| fd >= 0 && kept.number() == fd)?;
-    (state::is_of_this_process() && kept.intact().is_some()).then_some(kept)
-}
-
-/// Whether `fd` is ours.
+/// Whether `fd` is our socket in the table of the calling thread, which may be inside vfork.
 pub(crate) fn owns(fd: i32) -> bool {
-    owned(fd).is_some()
+    fd >= 0 && fd == SOCKET.number() && state::is_of_this_process() && SOCKET.intact().is_some()
 }
 
 /// Whether the socket and its name are there; asked when a signal has come without a client.
@@ -176,28 +162,16 @@ pub(crate) fn has_client() -> bool {
     SOCKET.intact().is_some_and(|fd| socket::has_connection(fd).unwrap_or(true))
 }
 
-/// Moves what is ours to another number: the host wants this one for itself.
+/// Moves the socket to another number: the host wants this one for itself.
 pub(crate) fn make_room(wanted: i32) {
-    if let Some(kept) = owned(wanted) {
-        kept.make_room(wanted);
+    if owns(wanted) {
+        SOCKET.make_room(wanted);
     }
 }
 
-/// The host is about to go to another root: keeps the file system of proc(5), which may not be there.
-pub(crate) fn keep_proc() {
-    if PROC.intact().is_some() {
-        return;
-    }
-    let Ok(fd) = proc_root::open() else { return };
-    let fd = Kept::out_of_the_way(fd);
-    if PROC.know(&fd).is_ok() {
-        PROC.keep(fd);
-    }
-}
-
-/// For the agent's thread, which has the host's table still: the descriptors to keep in its own, the socket first.
-pub(crate) fn offered() -> [Option<i32>; 2] {
-    [SOCKET.intact(), PROC.intact()]
+/// For the agent's thread, which has the host's table still: the descriptor to keep in its own.
+pub(crate) fn offered() -> Option<i32> {
+    SOCKET.intact()
 }
 
 /// The listener of the agent's thread from what it has kept, if that is the socket; it calls no more while the thread is there.
@@ -214,12 +188,6 @@ pub(crate) fn adopt(kept: Option<i32>) -> Option<Listener> {
 /// Closes the socket in the host's table, where the calling thread must be: it listens elsewhere, or not at all.
 pub(crate) fn close() {
     SOCKET.close();
-}
-
-/// Closes what else is ours there: the manhole is taken out.
-pub(crate) fn close_all() {
-    SOCKET.close();
-    PROC.close();
 }
 
 /// Wakes up no more: the agent's thread listens from now on, and stays.

@@ -34,12 +34,18 @@ struct Way {
     index: Option<u32>,
 }
 
-/// The first of these calls that the filter may answer otherwise than by letting it through or by an error.
-pub(crate) fn harmed(program: &[Instruction], numbers: &[libc::c_long]) -> Option<libc::c_long> {
-    numbers.iter().copied().find(|&number| !spares(program, number as u32))
+/// The first of the calls `made` that the filter may answer otherwise than by letting it through or by an error, or of those that are `essential` that
+/// it does not let through.
+pub(crate) fn harmed(
+    program: &[Instruction],
+    made: &[libc::c_long],
+    essential: &[libc::c_long],
+) -> Option<libc::c_long> {
+    let is_harmed = |&number: &libc::c_long| !spares(program, number as u32, !essential.contains(&number));
+    made.iter().copied().find(is_harmed)
 }
 
-fn spares(program: &[Instruction], number: u32) -> bool {
+fn spares(program: &[Instruction], number: u32, may_fail: bool) -> bool {
     let mut ways = [Way { at: 0, accumulator: Some(0), index: Some(0) }; WAYS];
     let mut open = 1usize;
     for _ in 0..STEPS {
@@ -57,7 +63,8 @@ fn spares(program: &[Instruction], number: u32) -> bool {
                 open += 1;
             }
             Step::Ends(action) => match action.map(|action| action & ACTION) {
-                Some(ALLOW | LOG | ERRNO) => open -= 1,
+                Some(ALLOW | LOG) => open -= 1,
+                Some(ERRNO) if may_fail => open -= 1,
                 _ => return false,
             },
         }

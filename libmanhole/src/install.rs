@@ -17,7 +17,7 @@ use crate::python::Api;
 use crate::settings::{Destination, Locals, Settings};
 use crate::state::{Call, Wait};
 use crate::sys::lock::Lock;
-use crate::sys::made::MADE;
+use crate::sys::made::{ESSENTIAL, MADE};
 use crate::sys::signal::{self, Set};
 use crate::sys::{self, fd, own_image, proc_root, process, thread};
 use crate::wake::{handlers, stacks};
@@ -168,7 +168,7 @@ fn release() -> Result<(), Failure> {
     handlers::give_all_back(state::settings());
     dormant::retire();
     let ended = end_thread(TO_AN_END);
-    dormant::close_all();
+    dormant::close();
     listener::unlink_own();
     ended
 }
@@ -462,28 +462,34 @@ pub(crate) fn come_back() {
     }
 }
 
-/// The host is about to go to another root, which may have no proc(5): our thread keeps what it needs, and so do we as long as there is none.
+/// The host is about to go to another root, which may have no proc(5): our thread, if there is one, keeps what it needs.
 pub(crate) fn root_will_change() {
-    if !state::is_on_here() {
-        return;
+    if wake::is_awake() && state::is_on_here() && wake::call(Call::KeepProc).is_ok() {
+        proc_root::wait_for(proc_root::KEPT, ROOT_PATIENCE);
     }
-    if dormant::descriptor() >= 0 || dormant::is_pending() || !opens_at_once(state::settings()) {
-        dormant::keep_proc();
+}
+
+/// After [`root_will_change`]: where the root has its own, our thread lets go of the other, which the host may want to unmount.
+pub(crate) fn root_has_changed() {
+    if wake::is_awake() && state::is_on_here() && wake::call(Call::LookForProc).is_ok() {
+        proc_root::wait_for(proc_root::LOOKED, ROOT_PATIENCE);
     }
-    if wake::is_awake() && wake::call(Call::KeepProc).is_ok() {
-        proc_root::wait_until_open(Duration::from_millis(200));
-    }
+}
+
+/// How long a change of the root waits for our thread.
+const ROOT_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Whether there is a manhole that a filter could harm.
+pub(crate) fn may_leave_for_filter() -> bool {
+    state::is_on_here()
 }
 
 /// The host is about to filter the system calls of the calling thread or of all, by a program or, without one, by the strict mode: the manhole goes if
 /// one of its own could be answered by more than an error. Whether it has gone.
 pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
-    if !state::is_on_here() {
-        return false;
-    }
     let harmed = match program {
         None => Some(libc::SYS_openat),
-        Some(program) => filters::harmed(program, MADE),
+        Some(program) => filters::harmed(program, MADE, &ESSENTIAL),
     };
     let Some(number) = harmed else { return false };
     let name = render::arch::system_call(number as u64).unwrap_or("a call");
@@ -494,7 +500,8 @@ pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
     if uninstall() == Err(Failure::Busy) {
         let _ = end_thread(TO_THE_VERY_END);
     }
-    // From here on not even the own process is asked who it is.
+    // From here on not even the own process is asked who it is, and what a line still runs ends with its thread.
+    worker::abandon();
     state::disown();
     true
 }
@@ -502,6 +509,7 @@ pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
 /// After [`leave_for_filter`]: the kernel has refused the filter.
 pub(crate) fn come_back_from_filter() {
     let Some(_one) = INSTALLING.try_lock() else { return };
+    worker::come_back();
     let settings = state::settings();
     if handlers::take(settings).is_ok() {
         state::turn_on();

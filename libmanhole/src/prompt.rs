@@ -218,8 +218,16 @@ fn obey_native(context: &mut Context<'_, '_>, line: &str, pending: &mut Option<P
             Ok(())
         }
         Found::Incomplete(first, rest) => Err(find::incomplete(first, rest)),
-        Found::Ambiguous(_) if context.session.has_name(word) => print::bare(context, line),
-        Found::Ambiguous(word) => Err(find::ambiguous(word)),
+        // It is no command, so it may be a variable: of the selected frame too, which the symbol tables do not know.
+        Found::Ambiguous(several) if several == word => print::bare(context, line).map_err(|error| {
+            let is_no_name = error.starts_with(&format!("No symbol \"{word}\""));
+            let has_words = line.trim() != word && line::looks_like_a_command(line);
+            match (is_no_name || has_words) && !context.session.has_name(word) {
+                true => find::ambiguous(word),
+                false => error,
+            }
+        }),
+        Found::Ambiguous(several) => Err(find::ambiguous(several)),
         Found::Unknown => print::bare(context, line).map_err(|error| match line::looks_like_a_command(line) {
             true if !context.session.has_name(word) => find::unknown(line),
             _ => error,

@@ -233,6 +233,10 @@ impl Server {
         if calls.has(Call::KeepProc) {
             proc_root::keep();
         }
+        if calls.has(Call::LookForProc) {
+            proc_root::look();
+            proc_root::tell(proc_root::LOOKED);
+        }
         if calls.has(Call::Dump) {
             dump::answer();
         }
@@ -398,12 +402,12 @@ impl Server {
             }
         }
         self.queue.retain(|waiting| !waiting.client.is_gone());
-        redirect::pump();
-        redirect::take_last_words(active.as_deref_mut());
         if bell != 0 {
             self.answer_bell();
         }
         // After the bell: what is asked for from now on rings it again.
+        redirect::pump();
+        redirect::take_last_words(active.as_deref_mut());
         credentials::follow();
         if self.ending.is_some() || (nothing_came && active.is_some()) {
             self.look_for_the_end(active.is_some());

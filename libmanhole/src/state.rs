@@ -128,6 +128,8 @@ pub(crate) enum Call {
     LogDump = 64,
     /// Keep the file system of proc(5): the host is about to go to another root.
     KeepProc = 256,
+    /// Look whether the new root has it too.
+    LookForProc = 512,
     /// Close everything and end: the manhole is taken out.
     Close = 16,
     /// End for a moment if no client is there: the host is about to do what a process of several threads may not.

@@ -18,7 +18,6 @@ use crate::dormant::Obstacle;
 use crate::listener::Listener;
 use crate::serve::Server;
 use crate::state::{self, Call};
-use crate::sys::fd::Fd;
 use crate::sys::signal::{Set, Silence};
 use crate::sys::{self, fd, lock, proc_root, process, signal, thread};
 use crate::{arena, credentials, dormant, hand, held, log};
@@ -208,7 +207,9 @@ pub(crate) fn rung(blocked: Set) {
 /// The process has met the limit of its threads.
 pub(crate) fn leave_room() {
     if !IS_TIGHT.swap(true, Ordering::Relaxed) {
-        log::event(format_args!("No more threads or processes are allowed: the manhole's thread leaves until a client comes."));
+        log::event(format_args!(
+            "No more threads or processes are allowed: the manhole's thread leaves until a client comes."
+        ));
     }
 }
 
@@ -255,9 +256,9 @@ extern "C" fn run() -> ! {
     if mask != u64::MAX {
         signal::exchange_mask(Set(mask | needed_by_others().0));
     }
-    let [socket, proc] = offered;
-    proc_root::look_in(proc.map(Fd::adopt));
-    let mut server = Server::new(dormant::adopt(socket));
+    proc_root::forget();
+    proc_root::look();
+    let mut server = Server::new(dormant::adopt(offered));
     loop {
         server.serve();
         PHASE.store(LEAVING, Ordering::SeqCst);
@@ -317,13 +318,25 @@ pub(crate) fn stop() -> ! {
     state::turn_off();
     held::release();
     let _ = hand::put_back();
+    state::session_ends();
     rest()
 }
 
-/// Closes everything. The thread stays, asleep: whoever is about to signal it must find one that blocks the signal.
+/// Closes everything and ends: a thread that stayed would keep the rights that the host gives up later.
 fn rest() -> ! {
     fd::abandon();
     loop {
-        process::sleep(Duration::from_secs(1 << 30));
+        let silence = Silence::begin();
+        held::release();
+        PHASE.store(LEAVING, Ordering::SeqCst);
+        if state::agent_leaves() {
+            SETTLED.store(0, Ordering::SeqCst);
+            credentials::follow();
+            thread::leave(&PHASE, LEAVING, ASLEEP);
+            state::agent_starts();
+        }
+        drop(silence);
+        // Somebody has called, or is about to signal it.
+        process::sleep(Duration::from_millis(10));
     }
 }

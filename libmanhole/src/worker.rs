@@ -261,9 +261,29 @@ pub(crate) fn host_mask() -> Option<Set> {
     here().map(|worker| Set(worker.mask.load(SeqCst))).or_else(visits::host_mask)
 }
 
+/// Whether the workers are left to themselves: a filter of system calls has come.
+static ARE_ABANDONED: AtomicBool = AtomicBool::new(false);
+
+/// The host filters its system calls from now on: a worker whose line comes back ends at once, by the one call that any filter lets threads make.
+pub(crate) fn abandon() {
+    ARE_ABANDONED.store(true, SeqCst);
+}
+
+/// After [`abandon`]: there is no filter.
+pub(crate) fn come_back() {
+    ARE_ABANDONED.store(false, SeqCst);
+}
+
+/// On a worker whose line has come back.
+fn end_if_abandoned() {
+    if ARE_ABANDONED.load(SeqCst) {
+        thread::end(0);
+    }
+}
+
 /// The worker that the calling thread is.
 fn here() -> Option<&'static Worker> {
-    if WORKERS.iter().all(|worker| worker.state.load(SeqCst) == NONE) {
+    if ARE_ABANDONED.load(SeqCst) || WORKERS.iter().all(|worker| worker.state.load(SeqCst) == NONE) {
         return None;
     }
     let own = process::tid();
@@ -329,13 +349,13 @@ pub(crate) fn forget_starts() {
 /// be the child of a vfork(2), which has the worker's stack, or the child of a fork that has put back the mask that it has found before.
 pub(crate) fn mask_of_program() -> Option<Set> {
     let host = HOST_MASK.load(SeqCst);
-    if host == NO_MASK || signal::mask() != at_work() {
-        return None;
-    }
-    match below() {
+    // All other threads make no call here: a filter of theirs may kill for it.
+    let mask = match below() {
+        _ if host == NO_MASK => None,
         Some(worker) => Some(Set(worker.mask.load(SeqCst))),
         None => IS_JOBS_CHILD.load(SeqCst).then_some(Set(host)),
-    }
+    };
+    mask.filter(|_| signal::mask() == at_work())
 }
 
 /// As [`mask_of_program`], for a thread that may also be one of the host's that has a visit.
@@ -390,6 +410,7 @@ impl Worker {
         let input = redirect::input::before_line();
         // SAFETY: the caller's word.
         let done = unsafe { work.run(slot) };
+        end_if_abandoned();
         if process::pid() != process {
             return false;
         }
@@ -500,6 +521,7 @@ impl Work {
                     let mask = (*call).opens_signals.then(|| signal::exchange_mask(Set(HOST_MASK.load(SeqCst))));
                     guard::begin(slot, (*call).gate());
                     (*call).pass();
+                    end_if_abandoned();
                     guard::end(slot);
                     mask.map(signal::exchange_mask);
                     if (*call).is_abandoned() {

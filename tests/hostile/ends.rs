@@ -179,3 +179,22 @@ fn at_every_phase() {
         drop(open);
     }
 }
+
+/// At each moment there is a thread, and no list of them has it for sure.
+#[test]
+fn a_process_that_lives_in_a_chain_of_threads() {
+    let _turn = turn::shared();
+    for options in ["verbose=True", "verbose=True, daemon_connection=True"] {
+        let mut victim = Host::new(victims::c_with("chain", &["-O1", "-g", "-pthread"])).options(options).ready();
+        let mut client = victim.text().0;
+        for n in 1..=200 {
+            assert_eq!(client.run("print 6*7"), format!("${n} = 42\n"), "{}", victim.log());
+        }
+        client.end();
+        for _ in 0..20 {
+            victim.text().0.end();
+        }
+        victim.closes_stdin();
+        assert_eq!(victim.ended().code(), Some(9), "{}", victim.log());
+    }
+}

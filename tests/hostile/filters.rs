@@ -126,3 +126,81 @@ fn a_filter_that_the_kernel_does_not_take() {
         assert!(!victim.socket().exists());
     }
 }
+
+/// Where there is no manhole any more nothing is looked at either.
+#[test]
+fn one_filter_after_another() {
+    let _turn = turn::shared();
+    for options in OPTIONS {
+        let mut victim = host(options).ready();
+        assert_eq!(victim.ask("prctl later"), "set=0 errno=0");
+        is_closed(&victim);
+        for way in ["prctl", "seccomp", "number", "all"] {
+            assert_eq!(victim.ask(&format!("{way} spares")), "set=0 errno=0", "{way}: {}", victim.log());
+        }
+        victim.say("exit");
+        assert_eq!(victim.ended().code(), Some(3), "{}", victim.log());
+    }
+}
+
+/// Nothing that a line has left behind is asked for when the host executes a program.
+#[test]
+fn a_program_is_executed_after_a_line_and_a_filter() {
+    let _turn = turn::shared();
+    let mut victim = host("verbose=True").arg("threads").ready();
+    let mut client = victim.text().0;
+    assert!(client.run("call (int)getppid()").contains(" = "));
+    client.end();
+    assert_eq!(victim.ask("prctl later"), "set=0 errno=0");
+    assert_eq!(victim.ask("execute"), format!("executed errno={}", libc::ENOENT), "{}", victim.log());
+    victim.say("exit");
+    assert_eq!(victim.ended().code(), Some(3), "{}", victim.log());
+}
+
+/// The thread that runs the line cannot be stopped: when the line comes back, it ends and does nothing else.
+#[test]
+fn a_line_that_goes_on_while_a_filter_comes() {
+    let _turn = turn::shared();
+    let mut victim = host("verbose=True").arg("threads").ready();
+    let mut client = victim.text().0;
+    client.send(b"call goes_on()\n").unwrap();
+    let runs = |task: &tasks::Task| task.field("Name") == "Manhole-worker" && task.field("State").starts_with('R');
+    wait_for("the line", PATIENCE, || tasks::of(victim.pid()).iter().any(runs).then_some(()));
+    assert_eq!(victim.ask("all exact"), "set=0 errno=0", "{}", victim.log());
+    assert!(tasks::of(victim.pid()).iter().any(runs), "it runs on: {}", victim.log());
+    assert_eq!(victim.ask("stop"), "stopped");
+    wait_for("the end of our threads", PATIENCE, || {
+        (!tasks::of(victim.pid()).iter().any(tasks::Task::is_ours)).then_some(())
+    });
+    assert_eq!(victim.ask("habits"), "habits");
+    victim.say("exit");
+    assert_eq!(victim.ended().code(), Some(3), "{}", victim.log());
+}
+
+/// A thread of ours that cannot wait would run all the time.
+#[test]
+fn a_filter_by_which_nobody_can_wait() {
+    let _turn = turn::shared();
+    for options in OPTIONS {
+        let mut victim = host(options).ready();
+        victim.answers();
+        assert_eq!(victim.ask("all waits"), "set=0 errno=0");
+        is_closed(&victim);
+        assert!(victim.finish().1.success(), "{}", victim.log());
+    }
+}
+
+/// The kernel says then which thread it is (seccomp(2)).
+#[test]
+fn a_filter_for_all_that_one_thread_cannot_have() {
+    let _turn = turn::shared();
+    for options in OPTIONS {
+        let mut victim = host(options).ready();
+        assert_eq!(victim.ask("own"), "set=0 errno=0");
+        let answer = victim.ask("all later");
+        let result: i32 = answer.trim_start_matches("set=").split(' ').next().unwrap().parse().unwrap();
+        assert!(result > 0, "{answer}");
+        victim.answers();
+        assert!(victim.finish().1.success(), "{}", victim.log());
+    }
+}

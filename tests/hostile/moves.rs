@@ -1,6 +1,7 @@
 //! Hosts that move after their start: to another root, into namespaces, to other rights, under limits, into the background. The manhole stays
 //! reachable where its socket was made, and the host gets every answer that it would get without us.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -108,6 +109,39 @@ fn into_namespaces() {
             moves(&format!("unshare {kind}"));
         }
     }
+}
+
+/// Nothing of ours is in the process's table that leads out of a root.
+#[test]
+fn nobody_gets_out() {
+    let _turn = turn::shared();
+    if !is_root() {
+        return;
+    }
+    let root = empty_root();
+    let line = format!("jail {}", root.path().display());
+    let mut bare = Host::without_manhole(victims::c("moves")).ready();
+    assert_eq!(bare.ask(&line), "jail found=0 out=0");
+    for options in OPTIONS {
+        let mut victim = host(options).ready();
+        assert_eq!(victim.ask(&line), "jail found=0 out=0", "{options:?}");
+        // Where nothing is left to tell of the threads, that is said, and the rest goes on.
+        let mut client = TextClient::connect(&victim.socket());
+        let answers = client.until_prompt() + &client.run("bt all") + &client.run("print 6*7");
+        let is_told = answers.contains("cannot list the threads") || answers.contains(" in main ");
+        assert!(is_told && answers.contains("$1 = 42"), "{options:?}: {answers} {}", victim.log());
+        assert_eq!(answers.contains(" in main "), options == "thread=True", "{answers}");
+    }
+}
+
+#[test]
+fn the_old_file_system_can_be_unmounted() {
+    let _turn = turn::shared();
+    if !is_root() {
+        return;
+    }
+    let root = empty_root();
+    moves(&format!("unmount {}", root.path().display()));
 }
 
 /// What was open goes on, and what is asked for later is where it was.
@@ -275,4 +309,41 @@ fn root_with(root: &Path, program: &str) -> PathBuf {
         std::fs::copy(file, place).unwrap();
     }
     PathBuf::from(program)
+}
+
+/// A namespace of process ids whose `/proc` is that of another one: the ids there are not those of the process's threads.
+#[test]
+fn a_proc_of_another_namespace() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else { return };
+    let program = all.program(&victims::c_with("company", &["-O1", "-g"]));
+    let directory = program.parent().unwrap().to_owned();
+    let option = format!("socket_path='{}/{{pid}}', verbose=True, reinstall_delay=0", directory.display());
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let inside = |user: &[&str]| {
+        let environment = format!("MANHOLE={option}");
+        let preload = format!("LD_PRELOAD={}", all.library.display());
+        let host = Host::without_manhole("unshare").args(["--pid", "--fork", "--kill-child"]).args(user);
+        let mut victim = host.args(["env", &environment, &preload]).arg(&program).args(["coroutine", "8192"]).ready();
+        let socket = directory.join("1");
+        wait_for("the manhole", PATIENCE, || UnixStream::connect(&socket).ok());
+        let mut client = TextClient::connect(&socket);
+        let answers = client.until_prompt() + &client.run("bt all") + &client.run("print 6*7");
+        client.end();
+        assert!(victim.ask("how much").ends_with("wrong=0"));
+        let log = victim.log();
+        assert!(victim.finish().1.success(), "{log}");
+        let _ = std::fs::remove_file(socket);
+        (answers, log)
+    };
+    // Who may mount one has one.
+    let (answers, log) = inside(&[]);
+    for part in ["ProcessID=1, ThreadID=1,", " in counts ", "Thread 1 (LWP 1)", "\"Manhole\" (manhole)", "$1 = 42"] {
+        assert!(answers.contains(part), "{part}: {answers} {log}");
+    }
+    // Nobody else is shown the stack of one thread as that of another.
+    let (answers, _) = inside(&["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all"]);
+    let why = "cannot list the threads: the ids in /proc are those of another namespace";
+    assert!(answers.contains(why) && answers.contains("$1 = 42"), "{answers}");
+    assert!(!answers.contains(" in counts "), "{answers}");
 }

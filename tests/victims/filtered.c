@@ -9,12 +9,17 @@
 //     exact    kills for all calls but those that the rest of this program makes
 //     spares   kills for reboot(2) alone
 //     errors   gives EPERM for process_vm_readv(2) and ptrace(2), and lets all else through
+//     waits    gives EPERM for ppoll(2), nanosleep(2) and clock_gettime(2), and lets all else through
+//     later    kills for process_vm_readv(2) and rt_sigprocmask(2), and lets all else through
 //     argument kills for a clone(2) whose first argument is 12345
 //     broken   a program that the kernel does not take: it ends without an answer
 //     nothing  a null pointer for the program
 //
 //   fork         the child prints `child` and ends by _exit; then `forked status=S`
 //   habits       uses what is interposed and harmless in any process: `habits`
+//   execute      executes a program that is not there: `executed errno=E`
+//   own          a thread sets the filter `spares` for itself alone, so that there is none for all any more: `own`
+//   stop         lets goes_on() come to its end: `stopped`
 //   exit         ends by exit(3), status 3
 //   _exit        ends by _exit(2), status 4
 //
@@ -62,11 +67,22 @@ static struct sock_filter argument[] = {
     ANSWER(SECCOMP_RET_ALLOW),
 };
 static struct sock_filter broken[] = {NUMBER};
+static struct sock_filter waits[] = {
+    NUMBER,
+    FOR(SYS_ppoll, SECCOMP_RET_ERRNO | EPERM), FOR(SYS_nanosleep, SECCOMP_RET_ERRNO | EPERM),
+    FOR(SYS_clock_gettime, SECCOMP_RET_ERRNO | EPERM),
+    ANSWER(SECCOMP_RET_ALLOW),
+};
+static struct sock_filter later[] = {
+    NUMBER,
+    FOR(SYS_process_vm_readv, SECCOMP_RET_KILL_PROCESS), FOR(SYS_rt_sigprocmask, SECCOMP_RET_KILL_PROCESS),
+    ANSWER(SECCOMP_RET_ALLOW),
+};
 
 #define PROGRAM(of) {sizeof of / sizeof *of, of}
 static struct { const char *name; struct sock_fprog program; } programs[] = {
     {"exact", PROGRAM(exact)}, {"spares", PROGRAM(spares)}, {"errors", PROGRAM(errors)},
-    {"argument", PROGRAM(argument)}, {"broken", PROGRAM(broken)},
+    {"argument", PROGRAM(argument)}, {"broken", PROGRAM(broken)}, {"waits", PROGRAM(waits)}, {"later", PROGRAM(later)},
 };
 
 static void set(const char *way, const char *how) {
@@ -91,6 +107,17 @@ static void *rests(void *unused) {
     int ends[2];
     if (pipe(ends) == 0 && read(ends[0], &byte, 1) == 0) return unused;
     return NULL;
+}
+
+static void *filters_itself(void *unused) {
+    set("prctl", "spares");
+    return rests(unused);
+}
+
+static volatile int is_stopped;
+int goes_on(void) {
+    while (!is_stopped) {}
+    return 42;
 }
 
 static void ignore(int signal) { (void)signal; }
@@ -134,6 +161,15 @@ int main(int count, char **arguments) {
             close(77);
             close(200);
             if (write(1, "habits\n", 7) != 7) _exit(9);
+        } else if (!strcmp(line, "execute")) {
+            execl("/nonexistent", "nonexistent", NULL);
+            length = snprintf(line, sizeof line, "executed errno=%d\n", errno);
+            if (write(1, line, length) < 0) _exit(9);
+        } else if (!strcmp(line, "own")) {
+            if (pthread_create(&thread, NULL, filters_itself, NULL)) _exit(9);
+        } else if (!strcmp(line, "stop")) {
+            is_stopped = 1;
+            if (write(1, "stopped\n", 8) != 8) _exit(9);
         } else if (!strcmp(line, "exit")) {
             exit(3);
         } else if (!strcmp(line, "_exit")) {

@@ -2,6 +2,8 @@
 // and answers in one line.
 //
 //   root DIR          chroot(2) to DIR and to its /                             `root result=R`
+//   jail DIR          goes there as another user, and tries to get out by each descriptor   `jail found=N out=N`
+//   unmount DIR       pivot_root(2) to DIR, where proc(5) is mounted; then umount(2) of the old root's   `unmount result=E`
 //   pivot DIR         a mount namespace in which DIR is a mount and the root     `pivot result=R`
 //   unshare WHAT      user, mount, pid, net, ipc or uts, by unshare(2)           `unshare result=R`
 //   rights            in every order: PR_SET_KEEPCAPS, securebits, setgroups, setresgid, setresuid (to 65534), capset; each order in a child
@@ -26,6 +28,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +39,28 @@ static int pivot(const char *directory) {
     // The old root lies over the new one, and goes (pivot_root(2)).
     if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH)) return -1;
     return chdir("/");
+}
+
+// Goes there as another user, and looks how many descriptors are directories, and how many of those lead out of the root.
+static void jail(const char *directory) {
+    int found = 0, out = 0;
+    if (chdir(directory) || chroot(".") || chdir("/") || setgroups(0, NULL) || setgid(65534) || setuid(65534)) _exit(99);
+    for (int n = 3; n < 1024; n++) {
+        if (fchdir(n)) continue;
+        found++;
+        out += chdir("..") == 0 && access("etc/passwd", F_OK) == 0;
+        if (chdir("/")) _exit(98);
+    }
+    printf("jail found=%d out=%d\n", found, out);
+}
+
+// To a root that has its /proc, with the old one below it, whose /proc is to be unmounted then.
+static int unmounts(const char *directory) {
+    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)) return -1;
+    if (mount(directory, directory, NULL, MS_BIND | MS_REC, NULL) || chdir(directory)) return -2;
+    if ((mkdir("old", 0755) && errno != EEXIST) || (mkdir("proc", 0755) && errno != EEXIST)) return -3;
+    if (mount("proc", "proc", "proc", 0, NULL) || syscall(SYS_pivot_root, ".", "old") || chdir("/")) return -4;
+    return umount2("/old/proc", 0) ? errno : 0;
 }
 
 static int capabilities(void) {
@@ -100,6 +125,10 @@ int main(int count, char **arguments) {
         if (!strcmp(line, "root")) {
             int result = chroot(what) || chdir("/");
             printf("root result=%d\n", result);
+        } else if (!strcmp(line, "jail")) {
+            jail(what);
+        } else if (!strcmp(line, "unmount")) {
+            printf("unmount result=%d\n", unmounts(what));
         } else if (!strcmp(line, "pivot")) {
             int result = pivot(what);
             printf("pivot result=%d\n", result);

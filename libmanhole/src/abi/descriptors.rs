@@ -106,43 +106,37 @@ pub extern "C" fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
     unsafe { next::dup3(from, to, flags) }
 }
 
-/// What is ours in this range, in ascending order.
-fn ours_within(first: c_uint, last: c_uint) -> impl Iterator<Item = c_uint> {
-    let mut ours = dormant::numbers();
-    ours.sort_unstable();
-    let within =
-        move |fd: &c_int| u32::try_from(*fd).is_ok_and(|fd| (first..=last).contains(&fd)) && dormant::owns(*fd);
-    ours.into_iter().filter(within).map(|fd| fd as c_uint)
-}
-
 /// closefrom(3): everything but ours.
 #[unsafe(no_mangle)]
 pub extern "C" fn closefrom(lowest: c_int) {
-    let mut next_one = lowest.max(0) as c_uint;
-    for ours in ours_within(next_one, c_uint::MAX) {
-        for fd in next_one..ours {
-            // SAFETY: a number; an error is one that closefrom ignores as well.
-            unsafe { next::close(fd as c_int) };
-        }
-        next_one = ours + 1;
+    let ours = dormant::descriptor();
+    if ours < lowest.max(0) || !dormant::owns(ours) {
+        // SAFETY: a number.
+        return unsafe { next::closefrom(lowest) };
     }
-    let rest = if next_one == lowest.max(0) as c_uint { lowest } else { next_one as c_int };
+    for fd in lowest.max(0)..ours {
+        // SAFETY: a number; an error is one that closefrom ignores as well.
+        unsafe { next::close(fd) };
+    }
     // SAFETY: a number.
-    unsafe { next::closefrom(rest) }
+    unsafe { next::closefrom(ours + 1) }
 }
 
 /// close_range(2): everything but ours. With `CLOSE_RANGE_CLOEXEC` nothing is closed now, and ours is closed on exec anyway.
 #[unsafe(no_mangle)]
 pub extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
-    let mut next_one = first;
-    for ours in ours_within(first, last) {
+    let ours = dormant::descriptor();
+    let is_meant = u32::try_from(ours).is_ok_and(|ours| (first..=last).contains(&ours)) && dormant::owns(ours);
+    if !is_meant {
         // SAFETY: numbers.
-        let result = if next_one < ours { unsafe { next::close_range(next_one, ours - 1, flags) } } else { 0 };
-        if result != 0 || ours == last {
-            return result;
-        }
-        next_one = ours + 1;
+        return unsafe { next::close_range(first, last, flags) };
+    }
+    let ours = ours as c_uint;
+    // SAFETY: numbers.
+    let below = if first < ours { unsafe { next::close_range(first, ours - 1, flags) } } else { 0 };
+    if below != 0 || last == ours {
+        return below;
     }
     // SAFETY: numbers.
-    unsafe { next::close_range(next_one, last, flags) }
+    unsafe { next::close_range(ours + 1, last, flags) }
 }

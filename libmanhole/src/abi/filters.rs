@@ -10,10 +10,14 @@ use crate::install;
 use crate::sys::next::{self as sys_next, function as next};
 use crate::sys::sock_fprog;
 
-/// Calls `filter`, with the manhole out of the way of the program that the structure at `program` describes; 0 is the strict mode.
-fn filtering<R: PartialEq>(program: usize, failed: R, filter: impl FnOnce() -> R) -> R {
+/// Calls `filter`, with the manhole out of the way of the program that the structure at `program` describes; 0 is the strict mode. Where there is
+/// no manhole no call is made: a filter that is there already may kill for it.
+fn filtering<R>(program: usize, has_failed: impl FnOnce(&R) -> bool, filter: impl FnOnce() -> R) -> R {
     let mut has_left = false;
     guarded("seccomp", || {
+        if !install::may_leave_for_filter() {
+            return;
+        }
         has_left = match (program, sock_fprog::copied(program)) {
             (0, _) => install::leave_for_filter(None),
             (_, Some(program)) => install::leave_for_filter(Some(&program)),
@@ -22,7 +26,7 @@ fn filtering<R: PartialEq>(program: usize, failed: R, filter: impl FnOnce() -> R
         };
     });
     let result = filter();
-    if has_left && result == failed {
+    if has_left && has_failed(&result) {
         // SAFETY: the calling thread's errno, which is the answer of the call.
         let errno = unsafe { *libc::__errno_location() };
         guarded("seccomp", install::come_back_from_filter);
@@ -41,8 +45,10 @@ pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong
     // SAFETY: the caller's arguments; the C library hands on as many.
     let act = || unsafe { next::prctl(option, a, b, c, d) };
     match (option, a as u32) {
-        (libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) => filtering(0, -1, act),
-        (libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER) if b != 0 => filtering(b as usize, -1, act),
+        (libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) => filtering(0, |result| *result != 0, act),
+        (libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER) if b != 0 => {
+            filtering(b as usize, |result| *result != 0, act)
+        }
         _ => act(),
     }
 }
@@ -56,10 +62,13 @@ pub(super) extern "C" fn by_number(number: c_long, a: usize, b: usize, c: usize,
         _ if a as c_int == libc::PR_SET_SECCOMP => (b as u32, libc::SECCOMP_MODE_STRICT, libc::SECCOMP_MODE_FILTER, c),
         _ => return act(),
     };
+    // A filter for all threads that one of them cannot have is answered by that one's id; one with a listener by a descriptor (seccomp(2)).
+    let has_listener = number == libc::SYS_seccomp && b & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as usize != 0;
+    let has_failed = |result: &c_long| *result < 0 || (*result > 0 && !has_listener);
     if operation == strict {
-        filtering(0, -1, act)
+        filtering(0, has_failed, act)
     } else if operation == filter && program != 0 {
-        filtering(program, -1, act)
+        filtering(program, has_failed, act)
     } else {
         act()
     }

@@ -6,6 +6,7 @@ use core::ffi::c_int;
 
 use super::guarded;
 use crate::install;
+use crate::sys::fd;
 use crate::sys::next::function as next;
 
 /// Runs `act`, with our thread out of the way when `is_wanted`.
@@ -37,8 +38,14 @@ pub extern "C" fn unshare(flags: c_int) -> c_int {
 }
 
 /// setns(2): a user namespace is only for processes of one thread, a mount namespace for those that share their root with no one.
+/// After one of process ids no thread can begin.
 #[unsafe(no_mangle)]
-pub extern "C" fn setns(fd: c_int, kind: c_int) -> c_int {
+pub extern "C" fn setns(number: c_int, kind: c_int) -> c_int {
+    if kind == libc::CLONE_NEWPID || (kind == 0 && fd::namespace_of(number) == Ok(libc::CLONE_NEWPID)) {
+        guarded("setns", install::no_thread_can_begin);
+        // SAFETY: numbers.
+        return unsafe { next::setns(number, kind) };
+    }
     // SAFETY: numbers.
-    alone(true, || unsafe { next::setns(fd, kind) })
+    alone(true, || unsafe { next::setns(number, kind) })
 }

@@ -35,9 +35,12 @@ pub unsafe extern "C" fn pthread_create(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn thrd_create(thread: *mut libc::pthread_t, start: *mut c_void, argument: *mut c_void) -> c_int {
     // SAFETY: as above; the C library calls both kinds of functions alike.
-    create(start, argument, |result| *result == THRD_ERROR, |start, argument| unsafe {
-        next::thrd_create(thread, start, argument)
-    })
+    create(
+        start,
+        argument,
+        |result| *result == THRD_ERROR,
+        |start, argument| unsafe { next::thrd_create(thread, start, argument) },
+    )
 }
 
 /// What glibc's thrd_create(3) makes of EAGAIN (threads.h).

@@ -24,8 +24,9 @@ pub(crate) struct Call {
     pub(super) gate: Box<Gate>,
     /// The words of the stack; an even number.
     pub(super) stack: Vec<u64>,
-    /// The memory for the result, where it is not in registers.
+    /// The memory for the result, where it is not in registers, and where in it the result is.
     room: Option<Box<[u8]>>,
+    place: u64,
     /// Copies of arguments that travel by their addresses.
     copies: Vec<Vec<u64>>,
     returns: TypeId,
@@ -61,6 +62,7 @@ impl Call {
             gate: Box::new(Gate::of(address)),
             stack: Vec::new(),
             room: None,
+            place: 0,
             copies: Vec::new(),
             returns,
             result,
@@ -74,6 +76,7 @@ impl Call {
                 let room = vec![0; result_size.saturating_add(ALIGNMENT)].into_boxed_slice();
                 let place = (room.as_ptr() as u64).next_multiple_of(ALIGNMENT as u64);
                 registers.integer(&mut call.gate, place);
+                call.place = place;
                 call.room = Some(room);
             }
             Passing::ComplexX87 => call.gate.x87_results = 2,
@@ -201,12 +204,12 @@ impl Call {
                     place.zip(word.to_le_bytes()).for_each(|(slot, byte)| *slot = byte);
                 }
             }
-            // It is the function's duty to give back the address that it was given.
-            Passing::Reference => return Ok(Value::at(self.returns, gate.rax)),
+            // C's functions give back the address that they were given, Rust's need not.
+            Passing::Reference => return Ok(Value::at(self.returns, self.place)),
             Passing::Memory => {
                 bytes.resize(self.result_size, 0);
-                if target.read(gate.rax, &mut bytes).is_err() {
-                    return Err(access::cannot_access(gate.rax));
+                if target.read(self.place, &mut bytes).is_err() {
+                    return Err(access::cannot_access(self.place));
                 }
             }
             Passing::ComplexX87 => gate.st.iter().flatten().for_each(|word| bytes.extend(word.to_le_bytes())),

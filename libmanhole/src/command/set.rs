@@ -111,7 +111,8 @@ fn meant(name: &str) -> Result<&'static str, String> {
 
 fn change(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
     if let Some((_, number)) = numbers(options).into_iter().find(|(known, _)| *known == name) {
-        *number = count(value)?;
+        // No element at all would be of no use, no depth is.
+        *number = if name == "max-depth" && value == "0" { Some(0) } else { count(value)? };
     } else if let Some((_, flag)) = flags(options).into_iter().find(|(known, _)| *known == name) {
         *flag = truth(value)?;
     }
@@ -148,7 +149,7 @@ pub(super) fn for_one_value<'t>(text: &'t str, options: &mut Options) -> Result<
     }
 }
 
-/// A number; 0 and `unlimited` are no limit, as in gdb.
+/// A number; 0 and `unlimited` are no limit, as gdb has it of elements and repeats.
 fn count(text: &str) -> Result<Option<u64>, String> {
     match text {
         "" | "unlimited" | "-1" => Ok(None),

@@ -2,6 +2,9 @@
 //!
 //! Context: the agent's thread.
 
+use core::ops::ControlFlow;
+
+use gimli::AttributeValue;
 use manhole_expressions::ast::Path;
 use manhole_expressions::types::{Language, TypeId};
 
@@ -110,6 +113,30 @@ impl<'s> Debug<'s> {
         begins.then(|| self.function(&Candidate { image, place, kind, matched: Match::Exact, is_here: false }))?
     }
 
+    /// What the compiler has done to the function whose code begins at an address, if it is not called as it is declared.
+    pub(crate) fn changed(&mut self, look: Look<'_, 's>, address: u64) -> Option<String> {
+        let image = self.image_at(look, address)?;
+        let (_, place) = image.function_at(address.wrapping_sub(image.bias))?;
+        let entry = image.entry(place)?;
+        let chain = image.chain(place);
+        let convention = chain.iter().find_map(|entry| entry.get(gimli::DW_AT_calling_convention));
+        if matches!(convention, Some(AttributeValue::CallingConvention(gimli::DW_CC_nocall))) {
+            return Some("the compiler has given it a convention of its own".to_owned());
+        }
+        // What other units use keeps its parameters; what one is always is not passed.
+        if entry_address(&image, &entry) != Some(address) || chain.iter().any(|it| it.flag(gimli::DW_AT_external)) {
+            return None;
+        }
+        let mut left_out = None;
+        image.children(place, |child| {
+            if child.tag == gimli::DW_TAG_formal_parameter && child.has(gimli::DW_AT_const_value) {
+                left_out = image.name(&image.chain(child.place));
+            }
+            if left_out.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        left_out.map(|name| format!("the compiler has made its parameter {name} a constant"))
+    }
+
     /// Of assembly nothing is said but where it is.
     fn function(&mut self, candidate: &Candidate<'s>) -> Option<FoundFunction> {
         let image = &candidate.image;
@@ -141,7 +168,7 @@ impl<'s> Debug<'s> {
 pub(super) fn entry_address<'s>(image: &Image<'s>, entry: &Entry<'s>) -> Option<u64> {
     let unit = image.unit(entry.place.unit)?;
     let address = |name| match entry.get(name)? {
-        value @ (gimli::AttributeValue::Addr(_) | gimli::AttributeValue::DebugAddrIndex(_)) => address_of(unit, value),
+        value @ (AttributeValue::Addr(_) | AttributeValue::DebugAddrIndex(_)) => address_of(unit, value),
         _ => None,
     };
     let mut first = None;
@@ -157,7 +184,7 @@ pub(super) fn entry_address<'s>(image: &Image<'s>, entry: &Entry<'s>) -> Option<
 
 fn address_of<'s>(
     unit: gimli::UnitRef<'_, super::source::Reader<'s>>,
-    value: gimli::AttributeValue<super::source::Reader<'s>>,
+    value: AttributeValue<super::source::Reader<'s>>,
 ) -> Option<u64> {
     unit.attr_address(value).ok().flatten()
 }

@@ -152,12 +152,12 @@ impl<'s> Context<'_, 's> {
                     }
                 }
                 EvaluationResult::RequiresRelocatedAddress(address) => {
-                    evaluation.resume_with_relocated_address(address.wrapping_add(self.image.bias))?
+                    evaluation.resume_with_relocated_address(self.relocated(address)?)?
                 }
                 EvaluationResult::RequiresIndexedAddress { index, relocate } => {
                     let address = unit.address(index)?;
-                    let bias = if relocate { self.image.bias } else { 0 };
-                    evaluation.resume_with_indexed_address(address.wrapping_add(bias))?
+                    let address = if relocate { self.relocated(address)? } else { address };
+                    evaluation.resume_with_indexed_address(address)?
                 }
                 EvaluationResult::RequiresBaseType(offset) => {
                     evaluation.resume_with_base_type(value_type(unit, offset)?)?
@@ -170,6 +170,14 @@ impl<'s> Context<'_, 's> {
             };
         }
         Err(Failure::Corrupt)
+    }
+
+    /// Where in memory something stands, by its address in the file.
+    fn relocated(&self, address: u64) -> Result<u64, Failure> {
+        match self.image.source.is_discarded(address) {
+            true => Err(Failure::Missing(Missing::OptimizedOut)),
+            false => Ok(address.wrapping_add(self.image.bias)),
+        }
     }
 
     pub(super) fn register(&self, register: gimli::Register) -> Result<u64, Failure> {

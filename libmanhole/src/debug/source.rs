@@ -29,6 +29,8 @@ pub(super) struct Source<'s> {
     split_signatures: RefCell<BTreeMap<(usize, u64), Option<usize>>>,
     /// The addresses in the file between which code can be.
     pub(super) code: Range<u64>,
+    /// The lowest address in the file that something stands at.
+    lowest: u64,
 }
 
 struct SplitUnit<'s> {
@@ -50,7 +52,7 @@ impl<'s> Source<'s> {
         let main = len(Part::Main);
         let types = main.saturating_add(len(Part::Types));
         let shared = types.saturating_add(len(Part::Shared));
-        let code = dwarf.code.clone();
+        let (code, lowest) = (dwarf.code.clone(), dwarf.lowest);
         Source {
             dwarf,
             parts: [(Part::Main, 0..main), (Part::Types, main..types), (Part::Shared, types..shared)],
@@ -59,7 +61,13 @@ impl<'s> Source<'s> {
             used: Cell::new(0),
             split_signatures: RefCell::default(),
             code,
+            lowest,
         }
+    }
+
+    /// Whether linkers write this address of the file where they have discarded what stood there: 0, or the last two.
+    pub(super) fn is_discarded(&self, address: u64) -> bool {
+        address < self.lowest || address >= u64::MAX - 1
     }
 
     /// How many units there are, but for types that were split off; they are numbered from 0.

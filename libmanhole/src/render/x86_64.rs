@@ -40,6 +40,60 @@ pub(crate) fn register(name: &str) -> Option<u16> {
     REGISTERS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
+/// A part of a general register that has its own name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) whole: String,
+    /// In bytes.
+    pub(crate) from: usize,
+    pub(crate) size: u64,
+    /// As gdb has it.
+    pub(crate) type_name: &'static str,
+}
+
+/// `eax`, `ax`, `al`, `ah`, `r8d`, `r8w`, `r8l` and their like.
+pub(crate) fn part(name: &str) -> Option<Part> {
+    const INT: (u64, &str) = (4, "int");
+    const WORD: (u64, &str) = (2, "int16_t");
+    const BYTE: (u64, &str) = (1, "int8_t");
+    let numbered = name.strip_prefix('r').and_then(|rest| rest.split_at_checked(rest.len().checked_sub(1)?));
+    let letter = |suffix: &str| name.strip_suffix(suffix).filter(|rest| matches!(*rest, "a" | "b" | "c" | "d"));
+    let (whole, from, (size, type_name)) = if let Some(rest) = name.strip_prefix('e').filter(|rest| rest.len() == 2) {
+        (format!("r{rest}"), 0, INT)
+    } else if let Some((number, suffix)) = numbered.filter(|(number, _)| number.parse::<u8>().is_ok()) {
+        let kind = match suffix {
+            "d" => INT,
+            "w" => WORD,
+            "l" => BYTE,
+            _ => return None,
+        };
+        (format!("r{number}"), 0, kind)
+    } else if let Some(low) = letter("l") {
+        (format!("r{low}x"), 0, BYTE)
+    } else if let Some(high) = letter("h") {
+        (format!("r{high}x"), 1, BYTE)
+    } else if let Some(low) = name.strip_suffix('l').filter(|rest| rest.len() == 2) {
+        (format!("r{low}"), 0, BYTE)
+    } else if name.len() == 2 {
+        (format!("r{name}"), 0, WORD)
+    } else {
+        return None;
+    };
+    // Nobody calls a part of the program counter by its own name.
+    register(&whole).filter(|number| *number < 16).map(|_| Part { whole, from, size, type_name })
+}
+
+/// Whether gdb has a register of this name that is not among the general ones.
+pub(crate) fn is_never_captured(name: &str) -> bool {
+    const NAMES: [&str; 13] =
+        ["eflags", "cs", "ss", "ds", "es", "fs", "gs", "fs_base", "gs_base", "mxcsr", "fctrl", "fstat", "ftag"];
+    let is_one_of = |prefix: &str, count: u8| {
+        let number = name.strip_prefix(prefix).filter(|digits| !digits.starts_with('0') || digits.len() == 1);
+        number.and_then(|digits| digits.parse::<u8>().ok()).is_some_and(|number| number < count)
+    };
+    NAMES.contains(&name) || is_one_of("st", 8) || ["xmm", "ymm", "zmm"].iter().any(|prefix| is_one_of(prefix, 32))
+}
+
 #[rustfmt::skip]
 const CALLS: &[(libc::c_long, &str)] = &[
     (libc::SYS__sysctl, "_sysctl"),
@@ -421,5 +475,43 @@ mod tests {
         assert_eq!(register("pc"), Some(16));
         assert_eq!(register("rsp"), register("sp"));
         assert_eq!(register("xmm0"), None);
+    }
+}
+
+#[cfg(test)]
+mod register_tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_registers() {
+        for (name, whole, from, size) in [
+            ("eax", "rax", 0, 4),
+            ("esp", "rsp", 0, 4),
+            ("r8d", "r8", 0, 4),
+            ("r15w", "r15", 0, 2),
+            ("r9l", "r9", 0, 1),
+            ("ax", "rax", 0, 2),
+            ("di", "rdi", 0, 2),
+            ("al", "rax", 0, 1),
+            ("dh", "rdx", 1, 1),
+            ("sil", "rsi", 0, 1),
+            ("bpl", "rbp", 0, 1),
+        ] {
+            let part = part(name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!((part.whole.as_str(), part.from, part.size), (whole, from, size), "{name}");
+        }
+        for name in ["eip", "ip", "r8", "r16d", "rd", "r8x", "el", "ex", "nothing", "", "é", "count", "sih"] {
+            assert_eq!(part(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn registers_that_are_not_captured() {
+        for name in ["eflags", "xmm0", "ymm31", "st7", "fs_base"] {
+            assert!(is_never_captured(name), "{name}");
+        }
+        for name in ["rax", "xmm32", "xmm", "xmm00", "st8", "count"] {
+            assert!(!is_never_captured(name), "{name}");
+        }
     }
 }

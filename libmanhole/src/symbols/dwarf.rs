@@ -46,6 +46,8 @@ pub(crate) struct Dwarf<'s> {
     pub(crate) shared: Option<Units<'s>>,
     /// The addresses of the file between which code can be; what was discarded stands elsewhere.
     pub(crate) code: Range<u64>,
+    /// The lowest address of the file that something stands at.
+    pub(crate) lowest: u64,
     /// What indexes by name there are.
     pub(super) indexes: Indexes<'s>,
     /// What searches have found out.
@@ -174,6 +176,7 @@ impl<'s> Dwarf<'s> {
             types: Units::new(store, dwarf, true),
             shared,
             code: file.code(),
+            lowest: file.lowest(),
             indexes,
             memo: super::search::Memo::default(),
             ranges: ranges::Ranges::default(),
@@ -196,6 +199,7 @@ impl<'s> Dwarf<'s> {
             types: Units::new(store, dwarf, true),
             shared: None,
             code,
+            lowest: 1,
             indexes: Indexes::default(),
             memo: super::search::Memo::default(),
             ranges: ranges::Ranges::default(),

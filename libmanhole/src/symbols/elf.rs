@@ -219,6 +219,12 @@ impl ElfFile {
         start.max(1)..end
     }
 
+    /// The lowest address that a section is mapped at; 1 where there are no sections. Linkers put what they have discarded below it.
+    pub(super) fn lowest(&self) -> u64 {
+        let mapped = self.sections.iter().filter(|section| section.allocated());
+        mapped.map(|section| section.address).min().unwrap_or(1)
+    }
+
     /// The CRC that `.gnu_debuglink` uses, of the whole file.
     pub(super) fn crc32(&self) -> Result<u32, String> {
         const PIECE: u64 = 256 << 10;

@@ -162,6 +162,13 @@ pub(crate) fn unread_of(number: i32) -> Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
+/// The kind of namespace that descriptor `number` of the calling thread's table stands for, as clone(2) calls it (ioctl_ns(2), NS_GET_NSTYPE).
+pub(crate) fn namespace_of(number: i32) -> Result<i32> {
+    const NS_GET_NSTYPE: usize = 0xb703;
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_ioctl, [number as usize, NS_GET_NSTYPE]) }.map(|kind| kind as i32)
+}
+
 impl Drop for Fd {
     fn drop(&mut self) {
         // SAFETY: the number is ours and is not used again. An error of close leaves nothing to do.
@@ -275,27 +282,22 @@ pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8
 /// The flag of close_range(2) that makes a table of the thread's own before it closes anything (linux/close_range.h).
 const CLOSE_RANGE_UNSHARE: usize = 2;
 
-/// Gives the calling thread a descriptor table of its own with nothing in it but the descriptors `kept` of the host's.
+/// Gives the calling thread a descriptor table of its own with nothing in it but descriptor `kept` of the host's, if any.
 ///
-/// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors (but, before Linux 6.12, those below the first that is
-/// `kept`, for a moment), so no pipe of the host is held open (Linux 5.9). Older kernels copy the table and then close the
+/// close_range(2) with `CLOSE_RANGE_UNSHARE` copies none of the host's descriptors (but, before Linux 6.12, those that `kept`
+/// needs for a moment), so no pipe of the host is held open (Linux 5.9). Older kernels copy the table and then close the
 /// copies. Where neither is allowed there is no place for our descriptors that is safe from the host, nor for the host's
 /// from us.
-pub(crate) fn make_table_private(mut kept: [Option<i32>; 2]) -> Result<()> {
-    kept.sort_unstable();
+pub(crate) fn make_table_private(kept: Option<i32>) -> Result<()> {
     let close_range = |first: usize, last: usize| {
         // SAFETY: closes only descriptors of the calling thread's own table, which the flag makes first.
         unsafe { call(libc::SYS_close_range, [first, last, CLOSE_RANGE_UNSHARE]) }
     };
-    let mut first = 0;
-    let mut done = Ok(0);
-    for kept in kept.into_iter().flatten().map(|kept| kept as usize) {
-        if first < kept {
-            done = done.and_then(|_| close_range(first, kept - 1));
-        }
-        first = kept + 1;
-    }
-    match done.and_then(|_| close_range(first, u32::MAX as usize)) {
+    let done = match kept.map(|kept| kept as usize) {
+        None | Some(0) => close_range(0, u32::MAX as usize),
+        Some(kept) => close_range(0, kept - 1).and_then(|_| close_range(kept + 1, u32::MAX as usize)),
+    };
+    match done {
         Ok(_) => Ok(()),
         // SAFETY: numbers only.
         Err(_) => match unsafe { call(libc::SYS_unshare, [libc::CLONE_FILES as usize]) } {
@@ -312,9 +314,9 @@ pub(crate) fn abandon() {
 }
 
 /// Closes what the calling thread's table holds, but `kept`.
-fn close_all_but(kept: [Option<i32>; 2]) -> Result<()> {
+fn close_all_but(kept: Option<i32>) -> Result<()> {
     let listing = super::directory::numbers(c"/proc/thread-self/fd")?;
-    for fd in listing.into_iter().filter(|&fd| !kept.contains(&Some(fd))) {
+    for fd in listing.into_iter().filter(|&fd| Some(fd) != kept) {
         drop(Fd::from_kernel(fd as usize));
     }
     Ok(())

@@ -118,20 +118,25 @@ pub(crate) fn exit_code_of_leader() -> i32 {
     status.map_or(0, |status| libc::WEXITSTATUS(status))
 }
 
-/// Whether a thread of the host has not ended.
+/// Whether a thread of the host has not ended. What cannot be read says nothing: then one has not.
+///
+/// The first thread stays as a zombie until the last one has ended, the others are gone when they end. So once the first one has ended, the kernel's
+/// count tells, in one look, whatever threads make others and end meanwhile; going through a list would miss those.
 pub(crate) fn has_living_thread() -> bool {
-    let own = process::tid();
-    let lives = |tid: i32| {
-        let mut path = crate::text::Text::<64>::new();
-        path.push_fmt(format_args!("/proc/self/task/{tid}/stat"));
-        let mut buffer = [0; 1024];
-        let stat = fd::read_into(path.as_c_str(), &mut buffer).unwrap_or_default();
-        // The state stands behind the name, which is in parentheses and may hold some itself (proc_pid_stat(5)).
-        let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
-        state.is_some_and(|state| !matches!(state, b'Z' | b'X'))
-    };
+    let mut path = crate::text::Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{}/stat", process::pid()));
+    let mut buffer = [0; 1024];
+    let stat = fd::read_into(path.as_c_str(), &mut buffer).unwrap_or_default();
+    // The state stands behind the name, which is in parentheses and may hold some itself (proc_pid_stat(5)).
+    let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
+    if !matches!(state, Some(b'Z' | b'X')) {
+        return true;
+    }
+    // The directory and its parent have two names, each thread's directory one more.
+    const NO_THREADS: u64 = 2;
+    let Ok(task) = fd::stat_target(c"/proc/self/task") else { return true };
+    // The calling thread and the first one; ours that lends its hand is counted if it is there after the look.
     let hand = thread::hand();
-    let of_host = |tid: &i32| *tid != own && *tid != hand && lives(*tid);
-    directory::find(c"/proc/self/task", |name| directory::number(name).filter(of_host))
-        .is_ok_and(|found| found.is_some())
+    let known = 2 + u64::from(hand != 0 && process::has_thread(hand));
+    task.links != NO_THREADS + known
 }

@@ -51,6 +51,7 @@ pub(crate) const MADE: &[c_long] = &[
     libc::SYS_pread64,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
+    libc::SYS_pselect6,
     libc::SYS_pwrite64,
     libc::SYS_read,
     libc::SYS_readlinkat,
@@ -82,6 +83,22 @@ pub(crate) const MADE: &[c_long] = &[
     libc::SYS_restart_syscall,
     libc::SYS_rseq,
     libc::SYS_set_robust_list,
+];
+
+/// Those of [`MADE`] without which our thread can neither wait nor end, and the threads of the host cannot wait for it.
+pub(crate) const ESSENTIAL: [c_long; 12] = [
+    libc::SYS_clock_gettime,
+    libc::SYS_close,
+    libc::SYS_exit,
+    libc::SYS_futex,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_nanosleep,
+    libc::SYS_ppoll,
+    libc::SYS_read,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_tgkill,
 ];
 
 /// Those that change the user and the groups.

@@ -3,29 +3,32 @@
 //! Context: the agent's thread, whose table the descriptor is in; the other threads' paths stay what they are.
 
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use core::time::Duration;
 
-use super::fd::Fd;
-use super::{Errno, Result, call, lock, process};
+use super::fd::{self, Fd};
+use super::{Errno, Result, call, directory, lock, process};
 
 /// The descriptor, and whose table it is in: the kernel's id of a thread.
 static NUMBER: AtomicI32 = AtomicI32::new(-1);
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-/// 1 when that thread has been asked to keep one.
-static KEPT: AtomicU32 = AtomicU32::new(0);
+/// What that thread has done last of what host threads wait for.
+static DONE: AtomicU32 = AtomicU32::new(0);
+
+/// What [`is_of_others`] says.
+static IS_OF_OTHERS: AtomicBool = AtomicBool::new(false);
+
+/// It has one open.
+pub(crate) const KEPT: u32 = 1;
+/// It has looked whether it needs one.
+pub(crate) const LOOKED: u32 = 2;
 
 /// What the flags of mount_setattr(2) call them (linux/mount.h).
 const MOUNT_ATTR_RDONLY: usize = 1;
 const MOUNT_ATTR_NOSUID: usize = 2;
 const MOUNT_ATTR_NODEV: usize = 4;
 const MOUNT_ATTR_NOEXEC: usize = 8;
-
-/// Opens it where the root has it, for later.
-pub(crate) fn open() -> Result<Fd> {
-    Fd::open(c"/proc", libc::O_PATH | libc::O_DIRECTORY)
-}
 
 /// A file system of the kind that is mounted nowhere: who may mount anything may have one (fsopen(2), Linux 5.2). Not where system calls are
 /// filtered: a filter may kill for these.
@@ -45,38 +48,66 @@ fn mount_nowhere() -> Result<Fd> {
     unsafe { call(libc::SYS_fsmount, [context.number() as usize, CLOEXEC, attributes]) }.map(Fd::from_kernel)
 }
 
-/// For the thread that [`look_in`] is about: keeps it from now on, as the root will not have it any more.
-pub(crate) fn keep() {
-    if NUMBER.load(Ordering::Acquire) < 0 {
-        NUMBER.store(open().map_or(-1, Fd::into_number), Ordering::Release);
-    }
-    KEPT.store(1, Ordering::SeqCst);
-    lock::wake(&KEPT, u32::MAX >> 1);
+/// The id that this process has in `/proc`; `None` where there is no such file system. Where a process was put into a namespace of process ids and
+/// left with the `/proc` of another one (pid_namespaces(7)), it is another than its own, and so are all ids there.
+fn whose() -> Option<i32> {
+    directory::number(fd::read_link(c"/proc/self", &mut [0; 16]).ok()?)
 }
 
-/// On a host thread that has asked for [`keep`]: waits for that, at most `limit`.
-pub(crate) fn wait_until_open(limit: Duration) {
+/// What has no files: better none than those that ids of another namespace name.
+fn nothing() -> Result<Fd> {
+    Fd::open(c"/proc/self/stat", libc::O_PATH)
+}
+
+/// For the thread that [`look`] is about: keeps it from now on, as the root may not have it any more.
+pub(crate) fn keep() {
+    if NUMBER.load(Ordering::Acquire) < 0 && whose() == Some(process::pid()) {
+        let found = Fd::open(c"/proc", libc::O_PATH | libc::O_DIRECTORY);
+        NUMBER.store(found.map_or(-1, Fd::into_number), Ordering::Release);
+    }
+    tell(KEPT);
+}
+
+/// Lets host threads know.
+pub(crate) fn tell(done: u32) {
+    DONE.store(done, Ordering::SeqCst);
+    lock::wake(&DONE, u32::MAX >> 1);
+}
+
+/// On a host thread that has asked for it: waits until it is done, at most `limit`.
+pub(crate) fn wait_for(done: u32, limit: Duration) {
     let start = process::monotonic();
-    while KEPT.load(Ordering::SeqCst) == 0 {
+    loop {
+        let last = DONE.load(Ordering::SeqCst);
         let left = limit.saturating_sub(process::monotonic().saturating_sub(start));
-        if left.is_zero() {
+        if last == done || left.is_zero() {
             return;
         }
-        lock::wait(&KEPT, 0, Some(left));
+        lock::wait(&DONE, last, Some(left));
     }
 }
 
-/// For the calling thread, which has a table of its own: looks there from now on, where the root has none. `kept` is what was opened before.
-pub(crate) fn look_in(kept: Option<Fd>) {
-    let is_there = || super::fd::stat_target(c"/proc/self/task").is_ok();
-    let found = match kept {
-        Some(fd) => Some(fd),
-        None if is_there() => None,
-        None => mount_nowhere().ok(),
+/// For the calling thread, which has a table of its own: looks there from now on, where the root has none, or that of another namespace of process ids;
+/// in what it has kept, or else in one of its own. Where there is only the other namespace's, nothing is found.
+pub(crate) fn look() {
+    let kept = (OWNER.swap(process::tid(), Ordering::AcqRel) == process::tid())
+        .then(|| NUMBER.swap(-1, Ordering::AcqRel))
+        .filter(|&number| number >= 0)
+        .map(Fd::adopt);
+    NUMBER.store(-1, Ordering::Release);
+    let own = whose();
+    let found = match own {
+        Some(own) if own == process::pid() => None,
+        _ => kept.or_else(|| mount_nowhere().ok()),
     };
-    KEPT.store(u32::from(found.is_some()), Ordering::SeqCst);
-    OWNER.store(process::tid(), Ordering::Release);
+    IS_OF_OTHERS.store(found.is_none() && own.is_some_and(|own| own != process::pid()), Ordering::Release);
+    let found = found.or_else(|| is_of_others().then(nothing)?.ok());
     NUMBER.store(found.map_or(-1, Fd::into_number), Ordering::Release);
+}
+
+/// Whether there is no other `/proc` than that of another namespace of process ids.
+pub(crate) fn is_of_others() -> bool {
+    IS_OF_OTHERS.load(Ordering::Acquire)
 }
 
 /// The descriptor of the calling thread's, if it has one.
@@ -101,5 +132,6 @@ pub(super) fn place_of(path: &CStr) -> (i32, &CStr) {
 /// In a freshly forked child, which has no thread of ours.
 pub(crate) fn forget() {
     NUMBER.store(-1, Ordering::Release);
-    KEPT.store(0, Ordering::SeqCst);
+    OWNER.store(0, Ordering::Release);
+    DONE.store(0, Ordering::SeqCst);
 }

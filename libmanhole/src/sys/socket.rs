@@ -179,5 +179,42 @@ pub(crate) fn poll(waited: &mut [Waited], timeout: Option<Duration>) -> Result<u
     let limit = timeout.map(process::timespec);
     let limit_address = limit.as_ref().map_or(0, |limit| core::ptr::from_ref(limit) as usize);
     // SAFETY: the array and the time outlive the call.
-    unsafe { call(libc::SYS_ppoll, [waited.as_mut_ptr() as usize, waited.len(), limit_address, 0, 8]) }
+    match unsafe { call(libc::SYS_ppoll, [waited.as_mut_ptr() as usize, waited.len(), limit_address, 0, 8]) } {
+        // More descriptors than the host's limit allows now (RLIMIT_NOFILE); select(2) does not ask for it.
+        Err(Errno(libc::EINVAL)) => select(waited, timeout),
+        other => other,
+    }
+}
+
+/// [`poll`] by select(2), for descriptors below 1024.
+fn select(waited: &mut [Waited], timeout: Option<Duration>) -> Result<usize> {
+    const WORDS: usize = libc::FD_SETSIZE / 64;
+    let mut sets = [[0u64; WORDS]; 2];
+    let mut end = 0;
+    for one in &mut *waited {
+        one.revents = 0;
+        let Ok(number) = usize::try_from(one.fd) else { continue };
+        for (set, events) in sets.iter_mut().zip([libc::POLLIN, libc::POLLOUT]) {
+            let word = set.get_mut(number / 64).ok_or(Errno(libc::EINVAL))?;
+            *word |= u64::from(one.events & events != 0) << (number % 64);
+        }
+        end = end.max(number + 1);
+    }
+    let [read, write] = &mut sets;
+    let limit = timeout.map(process::timespec);
+    let limit_address = limit.as_ref().map_or(0, |limit| core::ptr::from_ref(limit) as usize);
+    let (read_address, write_address) = (read.as_mut_ptr() as usize, write.as_mut_ptr() as usize);
+    // SAFETY: the sets and the time outlive the call, and the sets are long enough for each number below `end`.
+    unsafe { call(libc::SYS_pselect6, [end, read_address, write_address, 0, limit_address, 0]) }?;
+    let mut count = 0;
+    for one in waited {
+        let Ok(number) = usize::try_from(one.fd) else { continue };
+        for (set, events) in sets.iter().zip([libc::POLLIN, libc::POLLOUT]) {
+            if set.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 != 0) {
+                one.revents |= events;
+            }
+        }
+        count += usize::from(one.revents != 0);
+    }
+    Ok(count)
 }

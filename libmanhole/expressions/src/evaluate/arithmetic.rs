@@ -136,7 +136,8 @@ impl Evaluator<'_> {
         let described = self.stripped(value.type_id).1;
         // Rust has one operator for both.
         let inverts = self.variables.language == Language::Rust && is_integral(&described) && !is_boolean(&described);
-        let operator = if operator == Unary::Not && inverts { Unary::Complement } else { operator };
+        let inverted = operator == Unary::Not && inverts;
+        let operator = if inverted { Unary::Complement } else { operator };
         if operator == Unary::Not {
             let truth = self.truth_for(&value, None)?;
             return Ok(self.truth_value(!truth));
@@ -158,8 +159,8 @@ impl Evaluator<'_> {
                     Unary::Complement => !integer.value,
                     _ => integer.value,
                 };
-                // What is not promoted keeps its type: `~flags` is one of the flags' type.
-                if integer.size >= 4 {
+                // What is not promoted keeps its type: `~flags` is one of the flags' type, and Rust promotes nothing.
+                if integer.size >= 4 || inverted {
                     let (type_id, _) = self.stripped(value.type_id);
                     return Ok(self.integral_value(result, type_id));
                 }

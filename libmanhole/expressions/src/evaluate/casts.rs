@@ -58,6 +58,9 @@ impl Evaluator<'_> {
         {
             return self.cast_to_open_array(*of, value);
         }
+        if let Some(text) = self.cast_to_rust_text(to, &target_type, &value)? {
+            return Ok(text);
+        }
         // As gdb has it: what an array is cast from is a pointer, unless it is an array of this very type.
         let value = self.decayed(value)?;
         let (_, from_type) = self.stripped(value.type_id);

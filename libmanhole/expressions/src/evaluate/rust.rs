@@ -4,9 +4,10 @@ use super::classes::path_of;
 use super::{Evaluator, error};
 use crate::access::{integer, is_signed, member};
 use crate::ast::{Builtin, Segment};
+use crate::printers;
 use crate::target::{Found, Stop};
 use crate::types::{Base, Encoding, Language, MemberLocation, Record, Type, TypeId, VariantPart};
-use crate::value::Value;
+use crate::value::{Place, Value};
 
 /// The members that lead to the pointer in `Box<[T]>`, `&[T]`, `NonNull<T>`, `Unique<T>`, `Rc<T>`.
 const WAY: [&str; 5] = ["data_ptr", "pointer", "ptr", "__0", "__pointer"];
@@ -30,7 +31,7 @@ impl Evaluator<'_> {
         Ok(None)
     }
 
-    /// An element of a slice.
+    /// An element of a slice, of a `Vec` or a `VecDeque`.
     pub(super) fn rust_element(&mut self, value: &Value, index: i128) -> Result<Option<Value>, Stop> {
         let (_, described) = self.stripped(value.type_id);
         let Type::Record(record) = &*described else { return Ok(None) };
@@ -39,12 +40,45 @@ impl Evaluator<'_> {
         }
         let pointer = self.plain_member(value, record, "data_ptr");
         let length = self.plain_member(value, record, "length");
-        let (Some(pointer), Some(length)) = (pointer, length) else { return Ok(None) };
+        let (Some(pointer), Some(length)) = (pointer, length) else {
+            return match printers::rust_element(value, index, self.target) {
+                Some(Ok(element)) => Ok(Some(element)),
+                Some(Err(reason)) if !self.types_only => error(reason),
+                Some(Err(_)) | None => Ok(None),
+            };
+        };
         let length = self.integer(length)?;
         if !(0..length).contains(&index) && !self.types_only {
             return error(format!("the index {index} is outside of the slice, which has {length} elements"));
         }
         self.element(&pointer, index).map(Some)
+    }
+
+    /// A string literal as a `&str`.
+    pub(super) fn cast_to_rust_text(
+        &mut self,
+        to: TypeId,
+        wanted: &Type,
+        value: &Value,
+    ) -> Result<Option<Value>, Stop> {
+        let (_, described) = self.stripped(value.type_id);
+        let (Type::Record(record), Type::Array { count: Some(count), .. }) = (wanted, &*described) else {
+            return Ok(None);
+        };
+        let is_text = record.language == Language::Rust && record.name.as_deref() == Some("&str");
+        if !is_text || value.place != Place::None || self.size_of(value.type_id) != Some(*count) {
+            return Ok(None);
+        }
+        let address = self.standing(value)?;
+        let mut bytes = vec![0; usize::try_from(record.size).unwrap_or(0)];
+        // Without the 0 behind it.
+        for (name, word) in [("data_ptr", address), ("length", count.saturating_sub(1))] {
+            let known = record.members.iter().find(|member| member.name.as_deref() == Some(name));
+            let Some(MemberLocation::Offset(offset)) = known.map(|member| &member.location) else { return Ok(None) };
+            let place = bytes.iter_mut().skip(usize::try_from(*offset).unwrap_or(usize::MAX));
+            place.zip(word.to_le_bytes()).for_each(|(slot, byte)| *slot = byte);
+        }
+        Ok(Some(Value::new(to, bytes)))
     }
 
     /// The function that is an object's method, and the object as it takes it. Types do not tell of their methods.

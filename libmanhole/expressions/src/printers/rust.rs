@@ -3,7 +3,9 @@
 //! Pure. rustc writes whole paths into debug information; which modules lie between the crate and the type changes with its versions.
 
 use super::{View, rust_maps};
+use crate::print::Options;
 use crate::print::pretty::Shape;
+use crate::target::Target;
 use crate::types::{Type, TypeId};
 use crate::value::Value;
 
@@ -76,6 +78,27 @@ pub(super) fn shape(value: &Value, name: &str, view: &mut View<'_>) -> Option<Sh
     }
 }
 
+/// An element of a `Vec` or a `VecDeque`, or why there is none; `None` for what is neither.
+pub(crate) fn rust_element(value: &Value, index: i128, target: &mut dyn Target) -> Option<Result<Value, String>> {
+    let options = Options::default();
+    let view = &mut View::new(None, &options, target);
+    let class = view.name_of(value.type_id)?;
+    let ("alloc", last @ ("Vec" | "VecDeque"), true) = parts(&class)? else { return None };
+    let length = view.number(value, &["len"])?;
+    let Some(at) = u64::try_from(index).ok().filter(|at| *at < length) else {
+        return Some(Err(format!("the index {index} is outside: there are {length} elements")));
+    };
+    let of = view.argument(value.type_id, 0)?;
+    match last {
+        "Vec" => {
+            let start = buffer(value, view)?;
+            let offset = at.checked_mul(view.size_of(of)?)?;
+            Some(Ok(Value::at(of, start.checked_add(offset)?)))
+        }
+        _ => Ring::of(value, view)?.element(at).map(Ok),
+    }
+}
+
 /// The pointer in `Unique`, `NonNull` and what is around them. One with a length or a vtable beside it is not given.
 pub(super) fn thin(value: &Value, view: &mut View<'_>) -> Option<Value> {
     let mut at = value.clone();
@@ -133,26 +156,44 @@ fn vector(value: &Value, view: &mut View<'_>) -> Option<Shape> {
     row(format!("Vec(size={length})"), of, start, length, view)
 }
 
+/// The buffer of a `VecDeque`, whose elements go round.
+struct Ring {
+    of: TypeId,
+    size: u64,
+    start: u64,
+    head: u64,
+    length: u64,
+    capacity: u64,
+}
+
+impl Ring {
+    fn of(value: &Value, view: &mut View<'_>) -> Option<Ring> {
+        let of = view.argument(value.type_id, 0)?;
+        let size = view.size_of(of)?;
+        let (head, length) = (view.number(value, &["head"])?, view.number(value, &["len"])?);
+        let capacity = view.way(value, &["buf", "inner", "cap"]).or_else(|| view.way(value, &["buf", "cap"]))?;
+        let capacity = match &*view.described(capacity.type_id).1 {
+            Type::Record(_) => view.first(&capacity)?,
+            _ => capacity,
+        };
+        let capacity = view.word(&capacity)?;
+        if size > 0 && length > capacity {
+            return None;
+        }
+        Some(Ring { of, size, start: buffer(value, view)?, head, length, capacity })
+    }
+
+    fn element(&self, at: u64) -> Option<Value> {
+        let slot = if self.size == 0 { 0 } else { self.head.wrapping_add(at).checked_rem(self.capacity)? };
+        Some(Value::at(self.of, self.start.wrapping_add(slot.wrapping_mul(self.size))))
+    }
+}
+
 fn deque(value: &Value, view: &mut View<'_>) -> Option<Shape> {
-    let of = view.argument(value.type_id, 0)?;
-    let size = view.size_of(of)?;
-    let (head, length) = (view.number(value, &["head"])?, view.number(value, &["len"])?);
-    let capacity = view.way(value, &["buf", "inner", "cap"]).or_else(|| view.way(value, &["buf", "cap"]))?;
-    let capacity = match &*view.described(capacity.type_id).1 {
-        Type::Record(_) => view.first(&capacity)?,
-        _ => capacity,
-    };
-    let capacity = view.word(&capacity)?;
-    if size > 0 && length > capacity {
-        return None;
-    }
-    let start = buffer(value, view)?;
+    let ring = Ring::of(value, view)?;
+    let length = ring.length;
     let shown = usize::try_from(length).unwrap_or(usize::MAX).min(view.limit);
-    let mut elements = Vec::new();
-    for at in 0..shown as u64 {
-        let slot = if size == 0 { 0 } else { head.wrapping_add(at).checked_rem(capacity)? };
-        elements.push(Value::at(of, start.wrapping_add(slot.wrapping_mul(size))));
-    }
+    let elements = (0..shown as u64).map(|at| ring.element(at)).collect::<Option<Vec<Value>>>()?;
     let summary = Some(format!("VecDeque(size={length})"));
     Some(Shape::Array { summary, elements, has_more: length > shown as u64 })
 }

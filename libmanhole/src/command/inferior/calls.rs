@@ -96,6 +96,11 @@ impl Inferior<'_, '_> {
         {
             return Err(Stop::Error(format!("{reason}; call -f insists")));
         }
+        if !self.insists
+            && let Some(change) = self.changed(function)
+        {
+            return Err(Stop::Error(format!("{name} is not called as it is declared: {change}; call -f insists")));
+        }
         let all_streams = wants_all_streams(&name, arguments);
         if let Some(tid) = self.on {
             return self.start_on(tid, call, &name, all_streams);

@@ -178,6 +178,21 @@ impl Inferior<'_, '_> {
         debug.function_of(look, address)
     }
 
+    /// What the compiler has done to a function, if it is not called as it is declared.
+    pub(super) fn changed(&mut self, function: u64) -> Option<String> {
+        // What compilers put behind the names of variants whose parameters or results differ.
+        const VARIANTS: [&str; 7] =
+            [".constprop.", ".isra.", ".part.", ".specialized.", ".argprom", ".argelim", ".retelim"];
+        let symbol = self.session.symbol_at(function).filter(|symbol| symbol.address == function);
+        if let Some(symbol) = symbol.filter(|symbol| VARIANTS.iter().any(|part| symbol.name.contains(part))) {
+            return Some(format!("the compiler has made {} of it", symbol.name));
+        }
+        let (symbols, debug, world) = self.session.all_parts();
+        let files = RefCell::new(symbols);
+        let look = Look { modules: &world.modules, memory: &world.memory, files: &files, stop: self.interrupted };
+        debug.changed(look, function)
+    }
+
     /// What the program's symbol table knows, and other modules can use.
     fn symbol_of_program(&mut self, path: &Path) -> Option<Found> {
         let name = path.to_string();
