@@ -17,7 +17,7 @@ use crate::sys::fd::Fd;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
-use crate::sys::{Errno, host_fd, proc_root, process, thread};
+use crate::sys::{Errno, host_fd, own_image, proc_root, process, thread};
 use crate::{access, credentials, descendants, dormant, dump, held, log, redirect, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
@@ -135,6 +135,7 @@ impl Server {
             {
                 self.session(client);
                 descendants::clean_up();
+                own_image::let_pages_go();
                 self.last_client = Some(process::monotonic());
                 self.blocked = None;
                 self.end_shot("");

@@ -83,17 +83,19 @@ fn end(
     (said, status, is_left)
 }
 
-/// Reads so many bytes, or up to the end.
+/// Reads so many bytes, or what there is of them.
 fn read(stream: &mut UnixStream, count: u64) {
+    stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let mut left = usize::try_from(count).unwrap();
     let mut piece = [0; 4096];
     while left > 0 {
         let room = left.min(piece.len());
         match stream.read(&mut piece[..room]) {
             Ok(got) if got > 0 => left -= got,
-            _ => return,
+            _ => break,
         }
     }
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
 }
 
 fn until_prompt(stream: &mut UnixStream) {

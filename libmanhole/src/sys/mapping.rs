@@ -78,7 +78,7 @@ pub(crate) unsafe fn protect_none(address: *mut u8, size: usize) -> Result<()> {
     unsafe { call(libc::SYS_mprotect, [address as usize, size, libc::PROT_NONE as usize]) }.map(drop)
 }
 
-/// Lets the kernel take the pages back; they read as zeroes afterwards.
+/// Lets the kernel take the pages back; they read afterwards as zeroes, or as what their file has.
 ///
 /// # Safety
 /// As [`unmap`], but the addresses stay valid.

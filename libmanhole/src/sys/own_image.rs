@@ -4,6 +4,8 @@
 
 use core::ptr::NonNull;
 
+use super::mapping::{self, PAGE};
+
 /// The initial image of this library's thread-local storage, its size with the zeroes behind, and its alignment; `None`
 /// when it has none.
 pub(crate) fn thread_local_storage() -> Option<(&'static [u8], usize, usize)> {
@@ -22,6 +24,17 @@ pub(crate) fn contains(address: usize) -> bool {
         let start = base + header.p_vaddr as usize;
         (start..start + header.p_memsz as usize).contains(&address)
     })
+}
+
+/// Lets go of the pages of code and constants, which stay in their file: what is used again comes back from there. A session goes through most of them.
+pub(crate) fn let_pages_go() {
+    let (base, headers) = program_headers();
+    for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0) {
+        let start = (base + header.p_vaddr as usize) & !(PAGE - 1);
+        let end = (base + (header.p_vaddr + header.p_memsz) as usize).next_multiple_of(PAGE);
+        // SAFETY: nothing writes there, so that the file has all of it; whoever reads or executes it meanwhile reads it anew.
+        unsafe { mapping::discard(start as *mut u8, end - start) };
+    }
 }
 
 /// Where the library is mapped.
