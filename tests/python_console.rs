@@ -260,10 +260,12 @@ fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
         assert_eq!(victim.ask("stuck"), "stuck");
         // No more than one worker waits, however many sessions there are, and lines in one.
         for _ in 0..10 {
-            let mut client = victim.structured();
-            let id = client.ask(json!({"greet": true}));
-            let text = client.answer(id).text;
-            assert!(text.contains("has not come within") || text.contains("cannot be called now"), "{what}: {text}");
+            wait_for("a session that says why there is no console", PATIENCE, || {
+                let mut client = victim.structured();
+                let id = client.ask(json!({"greet": true}));
+                let text = client.answer(id).text;
+                (text.contains("has not come within") || text.contains("cannot be called now")).then_some(())
+            });
         }
         let workers = tasks::of(victim.pid()).into_iter().filter(|task| task.field("Name") == "Manhole-worker").count();
         assert!(workers <= 1, "{what}: {workers}");

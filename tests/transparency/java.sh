@@ -9,13 +9,13 @@ java -Xcheck:jni -Xmx256m Work 2>&1; echo "checked: $?"
 
 # Looked at while it hangs.
 mkfifo door; java -Xmx64m Work wait <door >said 2>dump & virtual=$!; exec 5>door
-until grep -q ready said; do sleep 0.05; done
+until grep -qs ready said; do sleep 0.05; done
 # Both are on their way to the second lock.
 until [ "$(jstack $virtual | grep -c 'waiting to lock')" -ge 4 ]; do sleep 0.05; done
 jstack -l $virtual >stacks; echo "jstack: $?"; grep -c '^"' stacks >/dev/null; grep -E '^"(locks a|locks b|sleeper|main)"|Found .* deadlock|State: ' stacks | sed -E 's/ (cpu|elapsed|tid|nid|os_prio|prio)=[^ ]*//g; s/#[0-9]+ //; s/\[[^]]*\]//g; s/0x[0-9a-f]+//g' | sort | uniq -c
 grep -A3 '"sleeper"' stacks | tail -n 2
 jcmd $virtual Thread.print >/dev/null; echo "jcmd: $?"; jcmd $virtual GC.run | tail -n 1; jcmd $virtual VM.flags >/dev/null; echo "flags: $?"; jcmd $virtual GC.heap_dump -all "$PWD/heap" | tail -n 1 | sed 's/\[.*//'
-kill -QUIT $virtual; until grep -q 'Found 1 deadlock' said; do sleep 0.05; done; grep -c 'waiting to lock' said
+kill -QUIT $virtual; until grep -qs 'Found 1 deadlock' said; do sleep 0.05; done; grep -c 'waiting to lock' said
 echo >&5; wait $virtual; echo "ended: $?"; cat dump
-java -Xmx64m Work wait <door >said & virtual=$!; until grep -q ready said; do sleep 0.05; done; kill -TERM $virtual; wait $virtual; echo "terminated: $?"
+java -Xmx64m Work wait <door >said & virtual=$!; until grep -qs ready said; do sleep 0.05; done; kill -TERM $virtual; wait $virtual; echo "terminated: $?"
 rm -f heap said stacks ./*.class; ls

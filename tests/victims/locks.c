@@ -187,8 +187,8 @@ static void *hold_malloc(void *n) {
 }
 
 #ifdef GLIBC_MALLOC
-enum { STOPPED = 60 };
-static int gates[STOPPED][2];
+enum { ALLOCATING = 4, TRIES = 3000 };
+static int gates[ALLOCATING][2], on[2];
 static volatile int is_stopped;
 static volatile unsigned long allocations; // of the thread that tells whether the lock is free
 
@@ -196,7 +196,7 @@ static void stops(int signal) {
     char byte;
     (void)signal;
     __atomic_add_fetch(&is_stopped, 1, __ATOMIC_SEQ_CST);
-    for (;;) (void)!read(never[0], &byte, 1);
+    while (read(on[0], &byte, 1) != 1) {}
 }
 static void use_memory(size_t size) { // of sizes that no thread keeps for itself
     char *block = malloc(size);
@@ -215,21 +215,25 @@ static void *tell(void *n) {
 }
 static void *hold_preloaded(void *n) {
     struct sigaction action = {.sa_handler = stops};
-    pthread_t threads[STOPPED], teller;
+    pthread_t threads[ALLOCATING], teller;
     sigaction(SIGUSR1, &action, NULL);
     // All threads begin now: that needs memory too.
-    for (int i = 0; i < STOPPED; i++)
+    if (pipe(on)) _exit(3);
+    for (int i = 0; i < ALLOCATING; i++)
         if (pipe(gates[i]) || pthread_create(&threads[i], NULL, allocate, &gates[i][0])) _exit(3);
     if (pthread_create(&teller, NULL, tell, NULL)) _exit(3);
     wait_for_turn((intptr_t)n);
-    for (int i = 0; i < STOPPED; i++) {
+    for (int i = 0; i < ALLOCATING; i++)
         if (write(gates[i][1], "x", 1) != 1) _exit(3);
-        usleep(1000 + i * 37);
-        pthread_kill(threads[i], SIGUSR1);
+    for (int i = 0; i < TRIES; i++) {
+        usleep(500 + i % 100 * 17);
+        pthread_kill(threads[i % ALLOCATING], SIGUSR1);
         while (is_stopped <= i) usleep(100);
         unsigned long before = allocations;
-        for (int tries = 0; tries < 500 && allocations == before; tries++) usleep(1000);
+        for (int waited = 0; waited < 500 && allocations == before; waited++) usleep(1000);
         if (allocations == before) locks_block();
+        // It did not have the lock, and goes on.
+        if (write(on[1], "x", 1) != 1) _exit(3);
     }
     _exit(7); // no thread was stopped with the lock
 }
