@@ -174,7 +174,9 @@ fn at_every_phase() {
             std::thread::sleep(delay);
         });
         // What is printed while the output is the client's is the client's, if that is still there.
-        let said = if phase == "the output is redirected" { expected[&(way, threads)].0.clone() } else { said };
+        // Of an end that nobody is told of, what is still on its way through the pipe of a line is lost.
+        let is_theirs = phase == "the output is redirected" || (phase == "a call runs" && way == "quick_exit");
+        let said = if is_theirs { expected[&(way, threads)].0.clone() } else { said };
         assert_eq!((said, status.code(), status.signal()), expected[&(way, threads)], "{what}");
         let is_sudden = matches!(way, "quick_exit" | "abort" | "segv" | "term" | "exec" | "SIGTERM" | "SIGKILL");
         assert!(is_sudden || !is_left, "{what}: its socket is left");
