@@ -173,13 +173,15 @@ fn at_every_phase() {
             open = bring(phase, &mut numbers, socket);
             std::thread::sleep(delay);
         });
+        let is_sudden = matches!(way, "quick_exit" | "abort" | "segv" | "term" | "exec" | "SIGTERM" | "SIGKILL");
         // What is printed while the output is the client's is the client's, if that is still there.
         // Of an end that nobody is told of, what is still on its way through the pipe of a line is lost.
-        let is_theirs = phase == "the output is redirected" || (phase == "a call runs" && way == "quick_exit");
+        let is_theirs = phase == "the output is redirected" || (phase == "a call runs" && is_sudden);
         let said = if is_theirs { expected[&(way, threads)].0.clone() } else { said };
         assert_eq!((said, status.code(), status.signal()), expected[&(way, threads)], "{what}");
-        let is_sudden = matches!(way, "quick_exit" | "abort" | "segv" | "term" | "exec" | "SIGTERM" | "SIGKILL");
-        assert!(is_sudden || !is_left, "{what}: its socket is left");
+        // A thread that is just making its socket may be ended between the file and the note of it; the next manhole of that pid removes it.
+        let is_amid_start = phase == "nobody is there" && options.contains("thread=True");
+        assert!(is_sudden || is_amid_start || !is_left, "{what}: its socket is left");
         drop(open);
     }
 }
