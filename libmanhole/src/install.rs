@@ -19,7 +19,7 @@ use crate::state::{Call, Wait};
 use crate::sys::lock::Lock;
 use crate::sys::made::{ESSENTIAL, MADE};
 use crate::sys::signal::{self, Set};
-use crate::sys::{self, fd, own_image, proc_root, process, thread};
+use crate::sys::{self, fd, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
     app, arena, capture, credentials, descendants, dormant, dump, filters, listener, log, prompt, python, redirect,
@@ -462,23 +462,6 @@ pub(crate) fn come_back() {
     }
 }
 
-/// The host is about to go to another root, which may have no proc(5): our thread, if there is one, keeps what it needs.
-pub(crate) fn root_will_change() {
-    if wake::is_awake() && state::is_on_here() && wake::call(Call::KeepProc).is_ok() {
-        proc_root::wait_for(proc_root::KEPT, ROOT_PATIENCE);
-    }
-}
-
-/// After [`root_will_change`]: where the root has its own, our thread lets go of the other, which the host may want to unmount.
-pub(crate) fn root_has_changed() {
-    if wake::is_awake() && state::is_on_here() && wake::call(Call::LookForProc).is_ok() {
-        proc_root::wait_for(proc_root::LOOKED, ROOT_PATIENCE);
-    }
-}
-
-/// How long a change of the root waits for our thread.
-const ROOT_PATIENCE: Duration = Duration::from_millis(200);
-
 /// Whether there is a manhole that a filter could harm.
 pub(crate) fn may_leave_for_filter() -> bool {
     state::is_on_here()
@@ -501,7 +484,7 @@ pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
         let _ = end_thread(TO_THE_VERY_END);
     }
     // From here on not even the own process is asked who it is, and what a line still runs ends with its thread.
-    worker::abandon();
+    worker::abandon(true);
     state::disown();
     true
 }
@@ -509,7 +492,7 @@ pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
 /// After [`leave_for_filter`]: the kernel has refused the filter.
 pub(crate) fn come_back_from_filter() {
     let Some(_one) = INSTALLING.try_lock() else { return };
-    worker::come_back();
+    worker::abandon(false);
     let settings = state::settings();
     if handlers::take(settings).is_ok() {
         state::turn_on();
@@ -545,7 +528,7 @@ pub(crate) fn process_leaves() {
         // The time to open may come in between.
         state::exit_begins();
         redirect::process_ends(false);
-        listener::unlink_own();
+        listener::unlink_for_good();
     }
 }
 
@@ -582,7 +565,7 @@ pub(crate) fn process_exits() {
         return;
     }
     state::exit_begins();
-    listener::unlink_own();
+    listener::unlink_for_good();
     if state::settings().daemon_connection {
         return redirect::process_ends(true);
     }

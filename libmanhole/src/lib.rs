@@ -23,6 +23,7 @@ mod worker;
 mod call;
 mod app;
 mod render;
+mod rooted;
 mod errand;
 mod capture;
 mod loan;

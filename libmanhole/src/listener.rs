@@ -59,6 +59,9 @@ fn bound() -> Option<Bound> {
 /// 1 while there is one.
 static STANDS: AtomicU32 = AtomicU32::new(0);
 
+/// How many threads are just making a socket.
+static MAKING: AtomicU32 = AtomicU32::new(0);
+
 /// The identity of the root directory.
 fn root() -> (u64, u64) {
     fd::stat_target(c"/").map_or((0, 0), |stat| stat.identity)
@@ -125,6 +128,14 @@ pub(crate) fn path_of(settings: &Settings, pid: i32) -> Result<Text<PATH>, Failu
 impl Listener {
     /// Makes the socket. A stale one of a dead process is replaced; anything else in the way is not touched.
     pub(crate) fn bind(settings: &Settings) -> Result<Listener, Failure> {
+        MAKING.fetch_add(1, Ordering::SeqCst);
+        let made = Listener::make(settings);
+        MAKING.fetch_sub(1, Ordering::SeqCst);
+        lock::wake(&MAKING, u32::MAX >> 1);
+        made
+    }
+
+    fn make(settings: &Settings) -> Result<Listener, Failure> {
         let pid = process::pid();
         let path = path_of(settings, pid)?;
         if state::is_exiting() {
@@ -231,6 +242,20 @@ pub(crate) fn unlink_own() {
     bound.unlink();
 }
 
+/// As [`unlink_own`], in a process that ends, once [`state::exit_begins`] has been said: who is just making the socket would be ended between the file and
+/// the note of it. From then on nobody begins.
+pub(crate) fn unlink_for_good() {
+    let start = process::monotonic();
+    loop {
+        let making = MAKING.load(Ordering::SeqCst);
+        let left = MOMENT.saturating_sub(process::monotonic().saturating_sub(start));
+        if making == 0 || left.is_zero() {
+            return unlink_own();
+        }
+        lock::wait(&MAKING, making, Some(left));
+    }
+}
+
 /// The socket's file, which was given to another user, by a descriptor in the host's table: others may close what they do not know, and use
 /// its number.
 pub(crate) struct GivenAway {
@@ -280,6 +305,7 @@ pub(crate) fn give_away(uid: u32) -> Option<GivenAway> {
 /// Forgets the parent's socket. Called by the only thread of a freshly forked child.
 pub(crate) fn forget() {
     STANDS.store(0, Ordering::Release);
+    MAKING.store(0, Ordering::SeqCst);
     BOUND.forget(None);
 }
 

@@ -265,13 +265,9 @@ pub(crate) fn host_mask() -> Option<Set> {
 static ARE_ABANDONED: AtomicBool = AtomicBool::new(false);
 
 /// The host filters its system calls from now on: a worker whose line comes back ends at once, by the one call that any filter lets threads make.
-pub(crate) fn abandon() {
-    ARE_ABANDONED.store(true, SeqCst);
-}
-
-/// After [`abandon`]: there is no filter.
-pub(crate) fn come_back() {
-    ARE_ABANDONED.store(false, SeqCst);
+/// Or it does not, after all.
+pub(crate) fn abandon(are: bool) {
+    ARE_ABANDONED.store(are, SeqCst);
 }
 
 /// On a worker whose line has come back.

@@ -5,7 +5,7 @@
 use core::ffi::{c_char, c_int, c_long};
 
 use super::guarded;
-use crate::install;
+use crate::rooted;
 use crate::sys::next::{self as sys_next, function as next};
 
 /// chroot(2).
@@ -20,11 +20,11 @@ pub unsafe extern "C" fn chroot(path: *const c_char) -> c_int {
 
 /// Makes the call that changes the root.
 fn moving<R>(change: impl FnOnce() -> R) -> R {
-    guarded("chroot", install::root_will_change);
+    guarded("chroot", rooted::root_will_change);
     let result = change();
     // SAFETY: the calling thread's errno, which is the answer of the call.
     let errno = unsafe { *libc::__errno_location() };
-    guarded("chroot", install::root_has_changed);
+    guarded("chroot", rooted::root_has_changed);
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
     result

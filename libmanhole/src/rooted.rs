@@ -1,0 +1,26 @@
+//! The host goes to another root, where our thread still needs proc(5).
+//!
+//! Context: host threads, signal handlers included; nothing is allocated, and each function waits at most [`ROOT_PATIENCE`].
+
+use core::time::Duration;
+
+use crate::state::{self, Call};
+use crate::sys::proc_root;
+use crate::wake;
+
+/// The host is about to go to another root, which may have no proc(5): our thread, if there is one, keeps what it needs.
+pub(crate) fn root_will_change() {
+    if wake::is_awake() && state::is_on_here() && wake::call(Call::KeepProc).is_ok() {
+        proc_root::wait_for(proc_root::KEPT, ROOT_PATIENCE);
+    }
+}
+
+/// After [`root_will_change`]: where the root has its own, our thread lets go of the other, which the host may want to unmount.
+pub(crate) fn root_has_changed() {
+    if wake::is_awake() && state::is_on_here() && wake::call(Call::LookForProc).is_ok() {
+        proc_root::wait_for(proc_root::LOOKED, ROOT_PATIENCE);
+    }
+}
+
+/// How long a change of the root waits for our thread.
+const ROOT_PATIENCE: Duration = Duration::from_millis(200);
