@@ -4,6 +4,7 @@
 mod processes;
 
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use manhole_tests::victim::{Host, Victim};
@@ -214,6 +215,29 @@ fn a_program_that_takes_both_signals() {
     gets(&mut victim, Signal::SIGWINCH, 10, 10);
     victim.answers();
     assert_eq!(victim.ask("got"), "got urg=20 winch=20");
+}
+
+/// In the moment in which the program takes the signal a client would raise the program's own handler.
+#[test]
+fn a_client_that_comes_while_the_program_takes_both_signals() {
+    let _turn = turn::shared();
+    for _ in 0..25 {
+        let mut victim = alone("");
+        let socket = victim.socket();
+        let comes = AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Not so many that the one who comes afterwards has to be refused.
+                for _ in (0..8).take_while(|_| comes.load(Ordering::SeqCst)) {
+                    drop(UnixStream::connect(&socket));
+                }
+            });
+            assert_eq!(victim.ask("take-both"), "taken before=dfl");
+            comes.store(false, Ordering::SeqCst);
+        });
+        victim.answers();
+        assert_eq!(victim.ask("got"), "got urg=0 winch=0", "signals that nobody has sent");
+    }
 }
 
 #[test]

@@ -129,11 +129,26 @@ fn give_signal_back() {
     }
 }
 
+/// Whether the kernel calls no more until [`keep_a_signal`].
+static HUSHED: AtomicBool = AtomicBool::new(false);
+
+/// The host is about to change the disposition of `number`: what the kernel sends for a client from now on might reach a handler of
+/// the host's, so it is to send nothing until [`keep_a_signal`].
+pub(crate) fn hush(number: i32) {
+    if number != 0
+        && number == signal_in_use()
+        && let Some(fd) = SOCKET.intact()
+    {
+        HUSHED.store(true, Ordering::Release);
+        let _ = socket::call_no_more(fd);
+    }
+}
+
 /// After the host has changed a disposition or its mask: keeps the signal, or takes the other one. False when neither is to be had.
 pub(crate) fn keep_a_signal(entry: Entry, blocked: Set) -> bool {
     let old = signal_in_use();
     let Ok(signal) = take_signal(entry, blocked) else { return false };
-    if signal == old {
+    if signal == old && !HUSHED.swap(false, Ordering::AcqRel) {
         return true;
     }
     match SOCKET.intact() {

@@ -324,7 +324,7 @@ pub(crate) fn provide_stack() {
     stacks::provide();
 }
 
-/// The host has changed the disposition of `signal`.
+/// The host has changed the disposition of `signal`, or has tried to.
 pub(crate) fn disposition_has_changed(signal: i32) {
     if !state::is_on_here() {
         return;
@@ -349,6 +349,9 @@ pub(crate) fn disposition_of_host(signal: i32, handler: usize) -> (usize, i32, S
 /// The calling thread is about to change the disposition of a signal: it finds its own.
 pub(crate) fn disposition_is_wanted(signal: i32) {
     guard::step_aside(signal);
+    if state::is_on_here() {
+        dormant::hush(signal);
+    }
 }
 
 /// The calling thread has changed its mask by `set`, in the way of sigprocmask(2).

@@ -223,7 +223,16 @@ pub(crate) fn host_has_threads() {
 /// The host has changed dispositions or its mask: is there still a signal that can wake the manhole?
 pub(crate) fn signals_have_changed() {
     let signal = dormant::signal_in_use();
-    if signal == 0 || is_awake() {
+    let phase = PHASE.load(Ordering::SeqCst);
+    if signal == 0 {
+        return;
+    }
+    if phase != ASLEEP {
+        // A thread that stays looks when it is about to leave; one that is leaving may have looked before the change.
+        if phase != AWAKE {
+            dormant::hush(signal);
+            visit();
+        }
         return;
     }
     let blocked = signal::mask();
@@ -234,6 +243,9 @@ pub(crate) fn signals_have_changed() {
         }
     } else if !dormant::keep_a_signal(handlers::wake_entry, blocked) {
         stay(format_args!("The host uses or blocks SIGURG and SIGWINCH: "));
+    } else if dormant::has_client() {
+        // Whoever has come while the kernel was to call nobody.
+        visit();
     }
 }
 

@@ -29,7 +29,7 @@ pub unsafe extern "C" fn sigaction(signal: c_int, new: *const libc::sigaction, o
         // SAFETY: the first word of the C library's set is the kernel's.
         unsafe { core::ptr::from_mut(&mut old.sa_mask).cast::<u64>().write(mask.0) };
     }
-    if result == 0 && !new.is_null() {
+    if !new.is_null() {
         guarded("sigaction", || install::disposition_has_changed(signal));
     }
     result
@@ -56,11 +56,12 @@ macro_rules! older {
 older!(signal bsd_signal sysv_signal __sysv_signal ssignal sigset);
 
 fn shown(signal: c_int, before: usize) -> usize {
-    if before == libc::SIG_ERR {
-        return before;
-    }
     guarded("signal", || install::disposition_has_changed(signal));
-    if own_image::contains(before) { install::disposition_of_host(signal, before).0 } else { before }
+    if before != libc::SIG_ERR && own_image::contains(before) {
+        install::disposition_of_host(signal, before).0
+    } else {
+        before
+    }
 }
 
 /// sigprocmask(2).
