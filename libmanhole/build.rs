@@ -16,9 +16,15 @@ fn main() -> io::Result<()> {
     };
     fs::write(out.join("libgcc_s.so"), "INPUT(-lgcc_eh -lgcc)\n")?;
     println!("cargo:rustc-link-search=native={}", out.display());
-    for flag in
-        ["-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,noexecstack", "-Wl,-z,nodelete", "-Wl,-soname,libmanhole.so", WRAP]
-    {
+    for flag in [
+        "-Wl,-z,now",
+        "-Wl,-z,relro",
+        "-Wl,-z,noexecstack",
+        "-Wl,-z,nodelete",
+        "-Wl,-soname,libmanhole.so",
+        "-Wl,-z,keep-text-section-prefix",
+        WRAP,
+    ] {
         println!("cargo:rustc-cdylib-link-arg={flag}");
     }
     Ok(())

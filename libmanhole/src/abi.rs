@@ -30,6 +30,7 @@ use crate::{arena, children, install, log, state, wake};
 static ALLOCATOR: arena::Arena = arena::Arena;
 
 #[ctor::ctor(unsafe)]
+#[cold]
 fn load() {
     guarded("the constructor", || {
         std::panic::set_hook(Box::new(panicked));
@@ -61,6 +62,7 @@ fn panicked(info: &std::panic::PanicHookInfo<'_>) {
 }
 
 /// Runs after the host's own `atexit` handlers, with the destructors of shared objects.
+#[cold]
 extern "C" fn unload() {
     guarded("the destructor", install::process_exits);
 }

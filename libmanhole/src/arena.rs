@@ -270,6 +270,7 @@ pub(crate) fn when_exhausted(end: fn()) {
 }
 
 /// Makes sure that small allocations will work: an error here means that the agent stays off.
+#[cold]
 pub(crate) fn reserve() -> Result<(), ()> {
     let mut slabs = SLABS.lock();
     let block = slabs.take(0);

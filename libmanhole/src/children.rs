@@ -22,6 +22,7 @@ impl Environment {
     }
 
     /// The value of a variable, for as long as the host leaves its environment alone.
+    #[cold]
     pub(crate) fn get(&self, name: &str) -> Option<&'static [u8]> {
         let (_, entry) = self.find(name)?;
         // SAFETY: the block ends its strings with NUL and lives as long as the process.

@@ -44,6 +44,7 @@ pub(crate) enum Obstacle {
 }
 
 /// Makes the socket and listens without a thread.
+#[cold]
 pub(crate) fn listen(entry: Entry, blocked: Set) -> Result<(), Obstacle> {
     let signal = take_signal(entry, blocked)?;
     // One that a thread of ours has left behind.
@@ -86,6 +87,7 @@ pub(crate) fn is_pending() -> bool {
 }
 
 /// Takes the first signal that the host leaves at its default and does not block.
+#[cold]
 fn take_signal(entry: Entry, blocked: Set) -> Result<i32, Obstacle> {
     let ours = Action::handler(entry, Set::ALL);
     for number in CANDIDATES {
@@ -201,6 +203,7 @@ pub(crate) fn adopt(kept: Option<i32>) -> Option<Listener> {
 }
 
 /// Closes the socket in the host's table, where the calling thread must be: it listens elsewhere, or not at all.
+#[cold]
 pub(crate) fn close() {
     SOCKET.close();
 }

@@ -7,19 +7,19 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
-use manhole_options::{Handler, Options, ParseError, Setting, Signal, Thread};
+use manhole_options::{Options, ParseError, Setting, Thread};
 
 use crate::call::guard;
 use crate::listener::GivenAway;
 use crate::memory::Memory;
 use crate::modules::Modules;
 use crate::python::Api;
-use crate::settings::{Destination, Locals, Settings};
+use crate::settings::Settings;
 use crate::state::{Call, Wait};
 use crate::sys::lock::Lock;
 use crate::sys::made::{ESSENTIAL, MADE};
 use crate::sys::signal::{self, Set};
-use crate::sys::{self, fd, own_image, process, thread};
+use crate::sys::{self, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
     app, arena, capture, credentials, descendants, dormant, dump, filters, listener, log, prompt, python, redirect,
@@ -57,10 +57,11 @@ static INSTALLING: Lock<()> = Lock::new(());
 
 /// Reads the options of the environment and prepares the manhole. A failure is one line of the log, and the host runs without. `python` is
 /// what holds in a Python that has no other options.
+#[cold]
 pub(crate) fn install_from_environment(text: Option<&[u8]>, python: Option<&[u8]>) {
     thread::learn_pointers();
     let installed = match (text, python) {
-        (None, Some(python)) if is_python() => install_by(python, manhole_options::parse_python, signal::mask()),
+        (None, Some(python)) if is_python() => install_by(python, Some(manhole_options::parse_python), signal::mask()),
         _ => install(text.unwrap_or_default(), signal::mask()),
     };
     if installed == Err(Failure::Off) {
@@ -70,8 +71,9 @@ pub(crate) fn install_from_environment(text: Option<&[u8]>, python: Option<&[u8]
 
 /// Prepares the manhole, on a thread that blocks the signals `blocked` as far as the host is concerned. A failure is one line
 /// of the log.
+#[cold]
 pub(crate) fn install(text: &[u8], blocked: Set) -> Result<(), Failure> {
-    install_by(text, manhole_options::parse_bytes, blocked)
+    install_by(text, (!text.is_empty()).then_some(manhole_options::parse_bytes), blocked)
 }
 
 /// Whether the process is a Python: asked before anything is installed.
@@ -83,23 +85,32 @@ fn is_python() -> bool {
     Modules::read(&memory).is_ok_and(|modules| Api::find(&modules, &memory).is_some())
 }
 
-fn install_by(
-    text: &[u8],
-    parse: impl FnOnce(&[u8]) -> Result<Setting, ParseError>,
-    blocked: Set,
-) -> Result<(), Failure> {
+/// A reader of options.
+type Parse = fn(&[u8]) -> Result<Setting, ParseError>;
+
+/// What holds where there is nothing to read.
+static NOTHING_SAID: Options = Options::DEFAULT;
+
+#[cold]
+fn install_by(text: &[u8], parse: Option<Parse>, blocked: Set) -> Result<(), Failure> {
     let Some(_one) = INSTALLING.try_lock() else { return Err(Failure::Busy) };
     if SWITCHED_OFF.load(Ordering::Acquire) {
         return Err(Failure::Off);
     }
-    if arena::reserve().is_err() {
+    // Nothing else here allocates.
+    if parse.is_some() && arena::reserve().is_err() {
         log::problem(format_args!("no memory: the manhole is off"));
         return Err(Failure::NoMemory);
     }
-    let options = match parse(text) {
-        Ok(Setting::Off) => return Err(Failure::Off),
-        Ok(Setting::Install(options)) => options,
-        Err(reason) => {
+    let parsed;
+    let options = match parse.map(|parse| parse(text)) {
+        None => &NOTHING_SAID,
+        Some(Ok(Setting::Off)) => return Err(Failure::Off),
+        Some(Ok(Setting::Install(options))) => {
+            parsed = options;
+            &parsed
+        }
+        Some(Err(reason)) => {
             if reason.kind == manhole_options::ErrorKind::ConfigurationConflict {
                 refuse(text, &format_args!("ConfigurationConflict: {reason}"));
                 return Err(Failure::ConfigurationConflict);
@@ -117,7 +128,7 @@ fn install_by(
     }
     // A thread that only makes a dump may be there.
     end_thread(TO_AN_END)?;
-    state::settle(&settled(&options));
+    state::settle(|settings| settings.take_over(options));
     let settings = state::settings();
     if let Err(error) = handlers::take(settings) {
         refuse(text, &format_args!("the kernel does not give the signal: {error}"));
@@ -127,8 +138,10 @@ fn install_by(
     if settings.patch_fork {
         log::event(format_args!("Patched fork, forkpty and daemon."));
     }
-    for note in options.notes() {
-        log::event(format_args!("{note}"));
+    if parse.is_some() {
+        for note in options.notes() {
+            log::event(format_args!("{note}"));
+        }
     }
     if snapshot::is_fate(settings.oneshot_on) {
         stacks::provide();
@@ -180,6 +193,7 @@ const TO_AN_END: Duration = Duration::from_secs(2);
 const TO_THE_VERY_END: Duration = Duration::from_secs(10);
 
 /// Lets the agent's thread end, if it is there, and waits for that, at most `limit`: its clients are told.
+#[cold]
 fn end_thread(limit: Duration) -> Result<(), Failure> {
     let mut tid = state::agent();
     if !wake::is_awake() {
@@ -208,43 +222,6 @@ pub(crate) fn notice_fork() {
 fn refuse(text: &[u8], reason: &dyn core::fmt::Display) {
     let text = String::from_utf8_lossy(text);
     log::write(format!("Failed to manhole.install({}): {reason}\n", manhole_options::one_line(&text)).as_bytes());
-}
-
-fn settled(options: &Options) -> Settings {
-    let mut settings = Settings {
-        verbose: options.verbose,
-        patch_fork: options.patches_fork(),
-        reinstall_delay: options.reinstall_delay,
-        daemon_connection: options.daemon_connection,
-        children: options.children,
-        dump_on: options.dump_on.map_or(0, Signal::number),
-        thread: options.thread,
-        activate_on: options.activate_on.map_or(0, Signal::number),
-        oneshot_on: options.oneshot_on.map_or(0, Signal::number),
-        oneshot_timeout: options.oneshot_timeout,
-        sigmask: options.sigmask.as_deref().map_or(u64::MAX, Signal::mask),
-        redirect_stderr: options.redirect_stderr,
-        redirect: options.redirect,
-        exec: options.connection_handler == Handler::Exec,
-        locals: Locals::of(&options.locals),
-        start_timeout: options.start_timeout,
-        timeout: options.timeout,
-        gil_timeout: options.gil_timeout,
-        wants_python: options.prompt != manhole_options::Prompt::Native,
-        ..Settings::DEFAULT
-    };
-    settings.destination = match &options.verbose_destination {
-        manhole_options::Destination::Descriptor(number) => {
-            Destination::Descriptor(*number, fd::stat_of(*number).ok().map(|stat| stat.identity))
-        }
-        manhole_options::Destination::Path(path) => {
-            let mut text = crate::text::Text::new();
-            text.push(path.as_bytes());
-            Destination::File(text)
-        }
-    };
-    settings.socket_path.push(options.socket_path.as_deref().unwrap_or("/tmp/manhole-{pid}").as_bytes());
-    settings
 }
 
 /// In the child of a fork, where no thread of ours exists: forgets the parent's manhole and prepares one of its own.
@@ -563,6 +540,7 @@ pub(crate) fn user_will_be(uid: u32) -> Option<GivenAway> {
 const SILENT_WAIT: Duration = Duration::from_secs(5);
 
 /// In `exit`: the socket goes, and a connected client is waited for unless the options say otherwise.
+#[cold]
 pub(crate) fn process_exits() {
     if !state::is_of_this_process() || state::on_agent_thread() {
         return;

@@ -38,6 +38,7 @@ impl Bound {
     }
 
     /// Removes the name, in the process that has made it.
+    #[cold]
     fn unlink(&self) {
         if self.pid == process::pid() && self.is_there() {
             let _ = fd::unlink(self.path.as_c_str());
@@ -106,6 +107,7 @@ impl fmt::Display for Failure {
 }
 
 /// The path of this process's socket, or the length of one that is too long.
+#[cold]
 pub(crate) fn path_of(settings: &Settings, pid: i32) -> Result<Text<PATH>, Failure> {
     let template = settings.socket_path.as_bytes();
     let mut number = Text::<12>::new();
@@ -127,6 +129,7 @@ pub(crate) fn path_of(settings: &Settings, pid: i32) -> Result<Text<PATH>, Failu
 
 impl Listener {
     /// Makes the socket. A stale one of a dead process is replaced; anything else in the way is not touched.
+    #[cold]
     pub(crate) fn bind(settings: &Settings) -> Result<Listener, Failure> {
         MAKING.fetch_add(1, Ordering::SeqCst);
         let made = Listener::make(settings);
@@ -135,6 +138,7 @@ impl Listener {
         made
     }
 
+    #[cold]
     fn make(settings: &Settings) -> Result<Listener, Failure> {
         let pid = process::pid();
         let path = path_of(settings, pid)?;
@@ -236,6 +240,7 @@ fn remove_stale(path: &Text<PATH>) -> Result<(), Failure> {
 }
 
 /// Removes the socket's name, if process and file are the ones that made it.
+#[cold]
 pub(crate) fn unlink_own() {
     let Some(bound) = BOUND.lock_within(MOMENT).and_then(|mut bound| bound.take()) else { return };
     STANDS.store(0, Ordering::Release);
@@ -244,6 +249,7 @@ pub(crate) fn unlink_own() {
 
 /// As [`unlink_own`], in a process that ends, once [`state::exit_begins`] has been said: who is just making the socket would be ended between the file and
 /// the note of it. From then on nobody begins.
+#[cold]
 pub(crate) fn unlink_for_good() {
     let start = process::monotonic();
     loop {

@@ -18,6 +18,7 @@ pub(crate) fn problem(message: Arguments<'_>) {
 
 /// Logs what happens, when `verbose=True`.
 #[inline(never)]
+#[cold]
 pub(crate) fn event(message: Arguments<'_>) {
     if state::settings().verbose {
         line(message);

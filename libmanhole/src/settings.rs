@@ -6,10 +6,11 @@ mod locals;
 
 use core::time::Duration;
 
-use manhole_options::{Redirect, Thread};
+use manhole_options::{Handler, Options, Prompt, Redirect, Signal, Thread};
 
 pub(crate) use locals::Locals;
 
+use crate::sys::fd;
 use crate::text::Text;
 
 /// The longest path of a unix socket, with its NUL (unix(7)).
@@ -94,4 +95,63 @@ impl Settings {
         gil_timeout: Some(Duration::from_secs(2)),
         wants_python: true,
     };
+
+    /// Takes over what the options say. Every field is written, and of the long texts no more than they hold.
+    #[cold]
+    pub(crate) fn take_over(&mut self, options: &Options) {
+        let Settings {
+            verbose,
+            destination,
+            socket_path,
+            patch_fork,
+            reinstall_delay,
+            daemon_connection,
+            dump_on,
+            children,
+            thread,
+            activate_on,
+            oneshot_on,
+            oneshot_timeout,
+            sigmask,
+            redirect_stderr,
+            redirect,
+            exec,
+            locals,
+            start_timeout,
+            timeout,
+            gil_timeout,
+            wants_python,
+        } = self;
+        *verbose = options.verbose;
+        *patch_fork = options.patches_fork();
+        *reinstall_delay = options.reinstall_delay;
+        *daemon_connection = options.daemon_connection;
+        *dump_on = options.dump_on.map_or(0, Signal::number);
+        *children = options.children;
+        *thread = options.thread;
+        *activate_on = options.activate_on.map_or(0, Signal::number);
+        *oneshot_on = options.oneshot_on.map_or(0, Signal::number);
+        *oneshot_timeout = options.oneshot_timeout;
+        *sigmask = options.sigmask.as_deref().map_or(u64::MAX, Signal::mask);
+        *redirect_stderr = options.redirect_stderr;
+        *redirect = options.redirect;
+        *exec = options.connection_handler == Handler::Exec;
+        locals.replace(&options.locals);
+        *start_timeout = options.start_timeout;
+        *timeout = options.timeout;
+        *gil_timeout = options.gil_timeout;
+        *wants_python = options.prompt != Prompt::Native;
+        *destination = match &options.verbose_destination {
+            manhole_options::Destination::Descriptor(number) => {
+                Destination::Descriptor(*number, fd::stat_of(*number).ok().map(|stat| stat.identity))
+            }
+            manhole_options::Destination::Path(path) => {
+                let mut text = Text::new();
+                text.push(path.as_bytes());
+                Destination::File(text)
+            }
+        };
+        socket_path.clear();
+        socket_path.push(options.socket_path.as_deref().unwrap_or("/tmp/manhole-{pid}").as_bytes());
+    }
 }

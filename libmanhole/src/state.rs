@@ -50,8 +50,8 @@ pub(crate) fn settings() -> &'static Settings {
 }
 
 /// Puts the options in force. Nothing of the agent is at work: there is no manhole yet, or no more.
-pub(crate) fn settle(settings: &Settings) {
-    SETTINGS.replace(*settings);
+pub(crate) fn settle(fill: impl FnOnce(&mut Settings)) {
+    SETTINGS.replace_by(fill);
 }
 
 /// Whether there is a manhole, or may be one day.
@@ -321,6 +321,7 @@ pub(crate) enum Wait {
 }
 
 /// Waits until no client has the prompt, or it is in vain, or for as long as `limit`. For an exiting process only.
+#[cold]
 pub(crate) fn wait_for_session(is_in_vain: impl Fn() -> bool, limit: Option<Duration>) -> Wait {
     let start = process::monotonic();
     while has_session() {

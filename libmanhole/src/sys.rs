@@ -95,6 +95,7 @@ fn checked(answer: isize) -> Result<usize> {
 ///
 /// # Safety
 /// As [`arch::syscall`].
+#[inline(always)]
 unsafe fn call<const N: usize>(nr: libc::c_long, args: [usize; N]) -> Result<usize> {
     let mut all = [0usize; 6];
     for (slot, value) in all.iter_mut().zip(args) {

@@ -5,6 +5,13 @@
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
+/// Rows of texts as one text, in which a NUL ends each: of a table of texts the loader has to write each address, whenever a
+/// program starts.
+macro_rules! joined {
+    ($(($($text:literal),+)),* $(,)?) => { concat!($($($text, "\0",)+)*) };
+}
+pub(crate) use joined;
+
 /// Up to `N - 1` bytes of text and a terminating NUL.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<const N: usize> {
@@ -19,7 +26,7 @@ impl<const N: usize> Text<N> {
 
     /// Forgets the text.
     pub(crate) fn clear(&mut self) {
-        self.bytes.fill(0);
+        self.bytes.get_mut(..self.len).unwrap_or_default().fill(0);
         self.len = 0;
     }
 
@@ -50,6 +57,7 @@ impl<const N: usize> Text<N> {
 }
 
 impl<const N: usize> Write for Text<N> {
+    #[cold]
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.push(text.as_bytes());
         Ok(())

@@ -143,6 +143,7 @@ pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
 
 /// Opens the manhole as the options say: a thread that listens, or none until a client comes. Nothing opens before the time
 /// of [`state::open_after`]. `blocked` is what the calling thread blocks, or, in a handler, the code that it has interrupted.
+#[cold]
 pub(crate) fn open(blocked: Set) {
     if state::settings().thread == Thread::Always && !IS_TIGHT.load(Ordering::Relaxed) {
         return stay(format_args!(""));

@@ -132,35 +132,38 @@ pub enum Redirect {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            verbose: false,
-            verbose_destination: Destination::Descriptor(2),
-            strict: true,
-            patch_fork: true,
-            activate_on: None,
-            oneshot_on: None,
-            thread: Thread::Auto,
-            sigmask: None,
-            socket_path: None,
-            reinstall_delay: Duration::from_millis(500),
-            locals: Vec::new(),
-            locals_are_objects: false,
-            daemon_connection: false,
-            redirect_stderr: true,
-            connection_handler: Handler::Repl,
-            start_timeout: Duration::from_millis(500),
-            dump_on: None,
-            children: true,
-            oneshot_timeout: None,
-            timeout: Some(Duration::from_secs(10)),
-            gil_timeout: Some(Duration::from_secs(2)),
-            prompt: Prompt::Auto,
-            redirect: Redirect::Line,
-        }
+        Self::DEFAULT
     }
 }
 
 impl Options {
+    /// What holds where nothing is said.
+    pub const DEFAULT: Options = Options {
+        verbose: false,
+        verbose_destination: Destination::Descriptor(2),
+        strict: true,
+        patch_fork: true,
+        activate_on: None,
+        oneshot_on: None,
+        thread: Thread::Auto,
+        sigmask: None,
+        socket_path: None,
+        reinstall_delay: Duration::from_millis(500),
+        locals: Vec::new(),
+        locals_are_objects: false,
+        daemon_connection: false,
+        redirect_stderr: true,
+        connection_handler: Handler::Repl,
+        start_timeout: Duration::from_millis(500),
+        dump_on: None,
+        children: true,
+        oneshot_timeout: None,
+        timeout: Some(Duration::from_secs(10)),
+        gil_timeout: Some(Duration::from_secs(2)),
+        prompt: Prompt::Auto,
+        redirect: Redirect::Line,
+    };
+
     /// The path of the socket in the process `pid`. No longer than [`SOCKET_PATH_LIMIT`] bytes if the options were parsed.
     pub fn expand_socket_path(&self, pid: u32) -> String {
         expand(self.socket_path.as_deref().unwrap_or(DEFAULT_SOCKET_PATH), pid)
@@ -172,33 +175,32 @@ impl Options {
     }
 
     /// Whether forked children get a manhole of their own: wanted, nothing else starts it, and the path is not shared.
+    #[inline]
     pub fn patches_fork(&self) -> bool {
-        self.patch_fork && self.why_fork_is_not_patched().is_none()
+        self.patch_fork && self.activate_on.is_none() && self.oneshot_on.is_none() && self.path_has_pid()
     }
 
     /// What the log says about the consequences of these options, a line each.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if let Some(why) = self.why_fork_is_not_patched().filter(|_| self.patch_fork) {
-            notes.push(format!("Not patching os.fork and os.forkpty. {why}"));
+        if self.patch_fork && !self.patches_fork() {
+            notes.push(format!("Not patching os.fork and os.forkpty. {}", self.why_fork_is_not_patched()));
         }
         notes
     }
 
-    fn why_fork_is_not_patched(&self) -> Option<String> {
+    /// Of options by which it is wanted, and all the same not done.
+    fn why_fork_is_not_patched(&self) -> String {
         let by_signal =
             |how: &str, signal: Signal| format!("{how} is done by signal {} (SIG{signal})", signal.number());
         if let Some(signal) = self.activate_on {
-            return Some(by_signal("Activation", signal));
+            return by_signal("Activation", signal);
         }
         if let Some(signal) = self.oneshot_on {
-            return Some(by_signal("Oneshot activation", signal));
-        }
-        if self.path_has_pid() {
-            return None;
+            return by_signal("Oneshot activation", signal);
         }
         let path = self.socket_path.as_deref().unwrap_or("");
-        Some(format!("Using user socket path {}", crate::one_line(path)))
+        format!("Using user socket path {}", crate::one_line(path))
     }
 
     /// The options as the text of `MANHOLE`: those that differ from their defaults, in the order of [`TABLE`].

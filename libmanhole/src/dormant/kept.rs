@@ -25,6 +25,7 @@ impl Kept {
     }
 
     /// A copy of a new descriptor at a high number, where the host's limit allows one.
+    #[cold]
     pub(super) fn out_of_the_way(fd: Fd) -> Fd {
         let higher = [HIGH, 20, 3].into_iter().find_map(|lowest| fd::duplicate_from(fd.number(), lowest).ok());
         higher.unwrap_or(fd)
@@ -69,6 +70,7 @@ impl Kept {
     }
 
     /// Closes it.
+    #[cold]
     pub(super) fn close(&self) {
         match self.intact() {
             // Of two threads that close it at the same time, one does: the number may be the host's right after.

@@ -2,10 +2,13 @@
 //!
 //! Context: the agent's thread. Pure. The numbers are those of the libc crate; what a newer kernel adds shows as a number.
 
+use crate::text::joined;
+
 /// The name of a system call.
 pub(crate) fn system_call(number: u64) -> Option<&'static str> {
     let number = i64::try_from(number).ok()?;
-    CALLS.iter().find(|(known, _)| *known == number).map(|(_, name)| *name)
+    let at = CALLS.iter().position(|known| i64::from(*known) == number)?;
+    NAMES_OF_CALLS.split_terminator('\0').nth(at)
 }
 
 /// The general registers as gdb names and orders them, with their numbers in DWARF.
@@ -94,8 +97,16 @@ pub(crate) fn is_never_captured(name: &str) -> bool {
     NAMES.contains(&name) || is_one_of("st", 8) || ["xmm", "ymm", "zmm"].iter().any(|prefix| is_one_of(prefix, 32))
 }
 
+macro_rules! calls {
+    ($(($number:expr, $name:literal)),* $(,)?) => {
+        /// The numbers, in the order of their names.
+        const CALLS: &[i16] = &[$($number as i16),*];
+        const NAMES_OF_CALLS: &str = joined![$(($name)),*];
+    };
+}
+
 #[rustfmt::skip]
-const CALLS: &[(libc::c_long, &str)] = &[
+calls![
     (libc::SYS__sysctl, "_sysctl"),
     (libc::SYS_accept, "accept"),
     (libc::SYS_accept4, "accept4"),

@@ -14,14 +14,14 @@ impl Locals {
         Locals(Text::new())
     }
 
-    /// These, which are no longer than `LOCALS_LIMIT`: the options refuse what is.
-    pub(crate) fn of(pairs: &[(String, String)]) -> Locals {
-        let mut locals = Locals::new();
+    /// These instead, which are no longer than `LOCALS_LIMIT`: the options refuse what is.
+    #[cold]
+    pub(crate) fn replace(&mut self, pairs: &[(String, String)]) {
+        self.0.clear();
         for text in pairs.iter().flat_map(|(name, expression)| [name, expression]) {
-            locals.0.push(text.as_bytes());
-            locals.0.push(&[0]);
+            self.0.push(text.as_bytes());
+            self.0.push(&[0]);
         }
-        locals
     }
 
     /// The names, each with its expression, in the order given.
@@ -40,14 +40,23 @@ impl Locals {
 mod tests {
     use super::*;
 
+    fn of(pairs: &[(String, String)]) -> Locals {
+        let mut locals = Locals::new();
+        locals.replace(pairs);
+        locals
+    }
+
     #[test]
     fn what_goes_in_comes_out() {
         let pairs: Vec<(String, String)> = [("pool", "&g_pool"), ("größe", "1 + 2")]
             .map(|(name, expression)| (name.to_owned(), expression.to_owned()))
             .into();
-        assert_eq!(Locals::of(&pairs).pairs(), pairs);
-        assert!(Locals::of(&[]).pairs().is_empty());
+        assert_eq!(of(&pairs).pairs(), pairs);
+        assert!(of(&[]).pairs().is_empty());
         let longest = vec![("n".to_owned(), "x".repeat(manhole_options::LOCALS_LIMIT - 3))];
-        assert_eq!(Locals::of(&longest).pairs(), longest);
+        assert_eq!(of(&longest).pairs(), longest);
+        let mut locals = of(&longest);
+        locals.replace(&pairs);
+        assert_eq!(locals.pairs(), pairs, "something of what was there before has stayed");
     }
 }

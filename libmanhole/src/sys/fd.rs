@@ -170,6 +170,7 @@ pub(crate) fn namespace_of(number: i32) -> Result<i32> {
 }
 
 impl Drop for Fd {
+    #[cold]
     fn drop(&mut self) {
         // SAFETY: the number is ours and is not used again. An error of close leaves nothing to do.
         let _ = unsafe { call(libc::SYS_close, [self.number as usize]) };
@@ -242,6 +243,7 @@ pub(crate) fn stat_target(path: &CStr) -> Result<Stat> {
     stat_at(libc::AT_FDCWD, path, 0)
 }
 
+#[cold]
 fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
     let (directory, path) = if directory == libc::AT_FDCWD { proc_root::place_of(path) } else { (directory, path) };
     let mut raw = core::mem::MaybeUninit::<libc::stat>::zeroed();

@@ -103,6 +103,7 @@ macro_rules! functions {
             address
         }
         /// Looks all of them up. Called by the constructor.
+        #[cold]
         pub(crate) fn look_up() {
             $(next(&cell::$name, name::$name);)*
             next(&MINIMAL_STACK, c"__pthread_get_minstack");

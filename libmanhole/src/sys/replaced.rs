@@ -29,10 +29,15 @@ impl<T: Copy> Replaced<T> {
 
     /// Puts another value in force. One caller at a time: an installation, which is behind a lock.
     pub(crate) fn replace(&self, value: T) {
+        self.replace_by(|place| *place = value);
+    }
+
+    /// As [`Replaced::replace`]; `fill` makes the value, where it is to stand, of the one that was in force the last time but one.
+    pub(crate) fn replace_by(&self, fill: impl FnOnce(&mut T)) {
         let [first, second] = &self.places;
         let (place, next) = if self.in_force.load(Ordering::Acquire) == 0 { (second, 1) } else { (first, 0) };
         // SAFETY: the place that is not in force; a reader that still has it has kept it through a whole life of the manhole.
-        unsafe { *place.get() = value };
+        fill(unsafe { &mut *place.get() });
         self.in_force.store(next, Ordering::Release);
     }
 }

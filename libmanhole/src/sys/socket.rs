@@ -19,6 +19,7 @@ pub(crate) struct Peer {
 /// A non-blocking listening socket, bound to `path` with mode 0600 from the first instant.
 ///
 /// The mode of the socket's inode is set before bind(2) makes the name, so no window and no umask(2) is needed.
+#[cold]
 pub(crate) fn listen_at(path: &CStr) -> Result<Fd> {
     let flags = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: numbers only.

@@ -47,6 +47,7 @@ static BEFORE_DUMP: Replaced<Action> = Replaced::new(Action::DEFAULT);
 static MARK: AtomicUsize = AtomicUsize::new(0);
 
 /// Takes the signals that the options name.
+#[cold]
 pub(crate) fn take(settings: &Settings) -> crate::sys::Result<()> {
     ACTIVATED.store(false, Ordering::Release);
     take_all(settings).inspect_err(|_| give_all_back(settings))

@@ -3,8 +3,10 @@
 //! Context: the agent's thread. Pure. Types are spelled with C's own words only: `size_t` is `unsigned long` on x86_64, pointers to
 //! structures are `void *`.
 
+use crate::text::joined;
+
 /// Name and type, in the order of the alphabet.
-static PROTOTYPES: &[(&str, &str)] = &[
+static PROTOTYPES: &str = joined![
     ("abs", "int (int)"),
     ("access", "int (const char *, int)"),
     ("acos", "double (double)"),
@@ -330,8 +332,12 @@ impl manhole_expressions::Names for NoNames {
 
 /// The type of the function of this name, as C spells it.
 pub(super) fn of(name: &str) -> Option<&'static str> {
-    let at = PROTOTYPES.binary_search_by_key(&name, |(name, _)| name).ok()?;
-    PROTOTYPES.get(at).map(|(_, text)| *text)
+    rows().find(|(known, _)| *known == name).map(|(_, text)| text)
+}
+
+fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let mut texts = PROTOTYPES.split_terminator('\0');
+    core::iter::from_fn(move || texts.next().zip(texts.next()))
 }
 
 /// The type of the variable of this name that the C library has, as C spells it.
@@ -354,7 +360,8 @@ mod tests {
 
     #[test]
     fn the_table_is_in_order() {
-        assert!(PROTOTYPES.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(rows().is_sorted_by(|a, b| a.0 < b.0));
+        assert_eq!(rows().map(|(name, text)| name.len() + text.len() + 2).sum::<usize>(), PROTOTYPES.len());
         assert_eq!(of("getpid"), Some("int (void)"));
         assert_eq!(of("no_such_function"), None);
     }
