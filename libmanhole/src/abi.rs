@@ -23,7 +23,7 @@ mod threads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::sys::{next, process};
+use crate::sys::{next, own_image, process};
 use crate::{arena, children, install, log, state, wake};
 
 #[global_allocator]
@@ -50,6 +50,8 @@ fn load() {
             variables.restore_preload();
         }
     });
+    // The kernel maps sixteen pages of the file for each that is touched, and nothing here is run again before somebody comes.
+    own_image::let_pages_go();
 }
 
 /// The panic hook. The agent's thread, of which glibc and the unwinder know nothing, ends its work here.
