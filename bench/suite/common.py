@@ -153,13 +153,18 @@ class Client:
         self.connection.close()
 
 
+def debug_information_of_libc():
+    return os.path.isdir("/usr/lib/debug/.build-id")
+
+
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         found = re.search(r"model name\s*: (.*)", file.read())
     model = found.group(1) if found else "unknown processor"
+    dbg = " with debug information" if debug_information_of_libc() else ""
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     system = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
-    return f"{model}, {os.cpu_count()} CPUs, {system}, Linux {platform.release()}, {' '.join(platform.libc_ver())}, load {load}"
+    return f"{model}, {os.cpu_count()} CPUs, {system}, Linux {platform.release()}, {' '.join(platform.libc_ver())}{dbg}, load {load}"
 
 
 def median(values):

@@ -111,11 +111,11 @@ def cells(counts, columns):
     return [[name, *(value if isinstance(value := column[name], str) else milliseconds(value) for column in columns)] for name in columns[0]]
 
 
-def ratio_rows(columns, ours, equal):
-    """How many times faster than the fastest peer of equal information each of our rows is."""
+def ratio_rows(columns, ours, equal, what="fastest peer of equal information"):
+    """How many times faster than the fastest of the peers `equal` each of our rows is."""
     rows = []
     for own in ours:
-        row = [f"fastest peer of equal information / {own}"]
+        row = [f"{what} / {own}"]
         for column in columns:
             known = [column[name] for name in equal if isinstance(column.get(name), float)]
             value = column[own]
@@ -210,8 +210,9 @@ def python(options, failures):
     counts = [count for count in options.threads if count <= 1000]
     columns = [pythons(failures, count, options.rounds) for count in counts]
     rows = cells(counts, columns)
-    equal = ["`py-spy dump --native`", "`pystack remote --native`"]
     ours = [name for name in columns[0] if "native frames" in name]
-    rows += ratio_rows(columns, ours, equal)
+    for peer in ("`pystack remote --native`", "`py-spy dump --native`"):
+        rows += ratio_rows(columns, ours, [peer], peer)
     table("Stacks of a Python, 15 functions deep", ["ms", *(f"{count:,} threads" for count in counts)], rows)
+    print("\nOf native frames py-spy shows the interpreter's functions without lines, and addresses in stripped libraries; pystack and manhole show functions and lines.")
     print(f"\nMedians of {options.rounds} (peers: up to 3). {machine()}")

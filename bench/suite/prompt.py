@@ -1,9 +1,18 @@
-"""Part `prompt`: connect to `>>> ` in a small process: the first connection of a process, and later ones."""
+"""Part `prompt`: connect to `>>> ` in a small process: the first connection of a process, and later ones. Where the debug information of the
+C library is installed and compressed (Debian: libc6-dbg), the first connection has to decompress it."""
+
+import os
 
 from suite import dump, peers
-from suite.common import LIBRARY, Client, Failed, machine, median, milliseconds, started, table
+from suite.common import LIBRARY, Client, Failed, debug_information_of_libc, machine, median, milliseconds, started, table
 
 PYTHON = 'import sys\nif len(sys.argv) > 1:\n    import manhole\n    manhole.install(verbose=False)\nprint("ready", flush=True)\nsys.stdin.read()'
+
+
+def hidden():
+    """`sleep` in a mount namespace where nothing is in /usr/lib/debug."""
+    script = 'mount -t tmpfs none /usr/lib/debug && exec env "LD_PRELOAD=$0" sleep 1000'
+    return ["unshare", "-m", "sh", "-c", script, LIBRARY]
 
 
 def session(pid, until):
@@ -29,6 +38,8 @@ def prompt(options, failures):
     ready = b"ready"
     rows = [["`sleep`", *measured(["sleep", "1000"], ours, None, b">>> ", options.prompts)]]
     rows.append(["`sleep`, `thread=True`", *measured(["sleep", "1000"], always, None, b">>> ", options.prompts)])
+    if debug_information_of_libc() and os.geteuid() == 0:
+        rows.append(["`sleep`, where libc6-dbg is not installed", *measured(hidden(), {}, None, b">>> ", options.prompts)])
     rows.append(["C, 10 threads", *measured([dump.victim(), "10"], ours, ready, b"\n>>> ", options.prompts)])
     python = [peers.python(), "-c", PYTHON]
     rows.append(["Python", *measured(python, ours, ready, dump.GREETED, options.prompts)])
