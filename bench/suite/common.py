@@ -66,17 +66,17 @@ def started(command, changes, ready=b"ready"):
     """A program that says `ready`, or is ready when it sleeps (`ready=None`); it ends with its standard input, or is ended."""
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(changes))
     try:
-        process.said = process.stdout.readline() if ready else b""
-        if ready and not process.said.startswith(ready):
+        process.said = b"" if ready is None else process.stdout.readline()
+        if ready is not None and not (process.said and process.said.startswith(ready)):
             sys.exit(f"{command[0]} said {process.said!r}")
-        if not ready:
-            wait_until(lambda: blocked_in(process.pid, "clock_nanosleep", 230), f"{command[0]} to sleep")
+        if ready is None:
+            wait_until(lambda: sleeps(process.pid), f"{command[0]} to sleep")
         if changes.get("LD_PRELOAD") and changes.get("MANHOLE") != "off" and "empty" not in changes["LD_PRELOAD"]:
             wait_until(lambda: os.path.exists(path_of(process.pid)), path_of(process.pid))
         yield process
     finally:
         process.stdin.close()
-        if not ready:
+        if ready is None:
             process.terminate()
         try:
             process.wait(30)
@@ -88,9 +88,9 @@ def started(command, changes, ready=b"ready"):
             os.unlink(path_of(process.pid))
 
 
-def blocked_in(pid, _, number):
+def sleeps(pid):
     with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
-        return file.read().startswith(f"{number} ")
+        return file.read().startswith("230 ")  # clock_nanosleep(2)
 
 
 def wait_until(condition, what, seconds=30):
