@@ -154,18 +154,16 @@ fn at_a_terminal_a_key_ends_it() {
     let mut keys = std::fs::File::from(pty.master);
     let mut screen = Screen::of(keys.try_clone().unwrap());
     screen.until(">>> ");
-    let mut value = 8;
     // Return, Ctrl-D, Ctrl-C.
-    for (key, sum) in [("\r", 101), ("\x04", 102), ("\x03", 103)] {
+    for (value, key) in [(8, "\r"), (9, "\x04"), (10, "\x03")] {
         screen.seen.clear();
         keys.write_all(format!("{WATCH}\r").as_bytes()).unwrap();
         changes(&mut victim, &mut screen, value);
         screen.seen.clear();
         keys.write_all(key.as_bytes()).unwrap();
         screen.until(">>> ");
-        keys.write_all(format!("print 100+{}\r", sum - 100).as_bytes()).unwrap();
-        screen.until(&format!(" = {sum}\r\n"));
-        value += 1;
+        keys.write_all(format!("print 100+{value}\r").as_bytes()).unwrap();
+        screen.until(&format!(" = {}\r\n", 100 + value));
     }
     keys.write_all(b"quit\r").unwrap();
     assert_eq!(end_of(client).code(), Some(0));
