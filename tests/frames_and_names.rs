@@ -133,6 +133,43 @@ fn names_of_a_program() {
 }
 
 #[test]
+fn a_frame_by_its_function() {
+    let _turn = turn::shared();
+    let (_victim, mut client) = entered(&victims::c_with("levels", &["-O0", "-g"]));
+    for function in FUNCTIONS {
+        let shown = answer(&mut client, &format!("frame function {function}"));
+        assert!(shown.starts_with('#') && shown.contains(&format!(" {function} (")), "{shown}");
+        assert_eq!(client.data("frame")["function"], function);
+    }
+    let level = client.data("frame")["level"].clone();
+    assert_eq!(client.data(&format!("frame level {level}"))["function"], "main");
+    for line in ["frame function nobody", "frame function level", "frame function", "frame level x", "frame other"] {
+        assert_eq!(client.run(line).done, "error", "{line}");
+    }
+}
+
+#[test]
+fn read_only_memory_is_written_to_when_that_is_insisted_on() {
+    let _turn = turn::shared();
+    let (_victim, mut client) = entered(&victims::c_with("levels", &["-O0", "-g"]));
+    let write = "set var level_origin.name[0] = 'O'";
+    assert_eq!(answer(&mut client, "show memory force"), "off");
+    let refused = client.run(write).message;
+    assert!(
+        refused.contains("is read-only") && refused.contains("/levels") && refused.contains("set memory force"),
+        "{refused}"
+    );
+    answer(&mut client, "set memory force on");
+    assert_eq!(answer(&mut client, "show memory force"), "on");
+    answer(&mut client, write);
+    answer(&mut client, "set memory force off");
+    assert_eq!(answer(&mut client, "show memory force"), "off");
+    assert!(answer(&mut client, "print level_origin.name").ends_with("\"Origin\""));
+    assert!(client.run("set var level_origin.name[0] = 'o'").message.contains("is read-only"));
+    assert!(client.run("print *(char *)0 = 1").message.contains("0x0"));
+}
+
+#[test]
 fn expressions_that_are_shown_again() {
     let _turn = turn::shared();
     let (mut victim, mut client) = entered(&victims::c_with("levels", &["-O0", "-g"]));

@@ -3,6 +3,7 @@
 mod asleep;
 mod leftovers;
 mod signals;
+mod watching;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

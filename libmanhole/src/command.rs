@@ -110,6 +110,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &set::PRINT,
     &set::MEMORY,
     &set::SHOW,
+    &set::SHOW_MEMORY,
     &display::COMMAND,
     &display::UNDISPLAY,
     &display::INFO,

@@ -187,9 +187,8 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
             if !said.is_empty() {
                 tell_piece(client, &id, &said);
             }
-            // A person ends what is watched by any line; who sends no more has seen enough.
             let is_watch = matches!(pending.work, Work::Watch(_));
-            if is_watch && !client.is_structured() && (client.next_line().is_some() || client.input_is_over()) {
+            if is_watch && has_seen_enough(client, &id) {
                 match conclude(client, &pending, Answer::default(), prompt.mark()) {
                     Next::Leave => return Next::Leave,
                     _ => continue,
@@ -250,6 +249,16 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
         }
     }
     Next::GoOn
+}
+
+/// Whether a client that watches something ends it: by an interrupt, by any line, or because it sends no more.
+fn has_seen_enough(client: &mut Client, id: &Value) -> bool {
+    if client.is_structured() {
+        // What has come is looked through by the question for an interrupt.
+        client.interrupts(id) || client.take_typed(usize::MAX).is_some() || client.typed_is_over()
+    } else {
+        client.next_line().is_some() || client.input_is_over()
+    }
 }
 
 /// Tells a part of the answer.
@@ -361,6 +370,9 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
             let interruption = Interruption::new(&look);
             let answer = prompt.run(line.as_bytes(), as_data, &|| interruption.has_come());
             if let Some(pending) = prompt.pending.as_mut() {
+                if matches!(pending.work, Work::Watch(_)) {
+                    client.reply(&wire::takes_end(&id));
+                }
                 pending.id = id;
                 return Next::Wait;
             }

@@ -104,6 +104,11 @@ pub(crate) fn takes_input(id: &Value) -> Value {
     json!({"id": id, "takes": "input"})
 }
 
+/// The running line goes on until the client sends input, or its end.
+pub(crate) fn takes_end(id: &Value) -> Value {
+    json!({"id": id, "takes": "end"})
+}
+
 /// Input that the line has not read, or that has come when none ran.
 pub(crate) fn unread(id: Option<&Value>, text: &str) -> Value {
     match id {

@@ -1,7 +1,8 @@
 //! The structured session without a user: commands of `-c`, or lines from a pipe.
 //!
-//! A command of `-c` that reads its input sees the end of it, as the client's own input may be its caller's; lines of a pipe are for the
-//! prompt, or for a command that reads while it runs, as they come.
+//! A command of `-c` that reads its input sees the end of it, as the client's own input may be its caller's, and one that lasts until the end
+//! of input ends with the client's, none of which is read; lines of a pipe are for the prompt, or for a command that reads while it runs,
+//! as they come.
 //!
 //! Runs in the client's main thread. Ctrl-C ends the program as it ends any other; the process sees that we left.
 
@@ -13,7 +14,7 @@ use serde_json::Value;
 use crate::failure::{COMMAND_FAILED, Failure};
 use crate::notices;
 use crate::session::{Closed, Session};
-use crate::typed::Typed;
+use crate::typed::{self, Typed};
 use crate::visible;
 use crate::wire::{Outcome, Piece, Request};
 
@@ -139,6 +140,7 @@ fn run_one(session: &Session, command: &str, is_json: bool) -> Result<Outcome, S
     let without_input = |request, take: Take<'_>| {
         session.ask(request, |piece| match piece {
             Piece::TakesInput => shared.end_input().map_err(Stop::from),
+            Piece::LastsUntilEnd => typed::end_with_ours(session.shared()).map_err(Stop::from),
             other => take(other),
         })
     };

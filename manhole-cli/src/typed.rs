@@ -69,7 +69,7 @@ impl Typed {
         let mut typist = None;
         let mut unread = Vec::new();
         let answer = session.ask(request, |piece| match piece {
-            Piece::TakesInput => {
+            Piece::TakesInput | Piece::LastsUntilEnd => {
                 let first = std::mem::take(&mut self.buffer);
                 typist = Some(Typist::start(session.shared(), first, self.is_over));
                 Ok(())
@@ -97,6 +97,36 @@ impl Typed {
         }
         self.buffer.splice(..0, unread);
         answer
+    }
+}
+
+/// Ends the input of the running command when ours has ended, without reading any of it; at a terminal it has no end.
+///
+/// # Errors
+/// [`Closed`].
+pub(crate) fn end_with_ours(shared: Arc<Shared>) -> std::result::Result<(), Closed> {
+    use std::io::IsTerminal;
+    use std::os::unix::fs::FileTypeExt;
+    if std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    let kind = std::fs::metadata("/proc/self/fd/0").map(|data| data.file_type());
+    if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket()) {
+        // A file is all there already.
+        return shared.end_input();
+    }
+    let waiter = Arc::clone(&shared);
+    let wait = move || {
+        let stdin = std::io::stdin();
+        // That the other side has closed is told without being asked for.
+        let mut waited = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+        while poll(&mut waited, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        let _ = waiter.end_input();
+    };
+    match std::thread::Builder::new().name("end of input".to_owned()).spawn(wait) {
+        Ok(_) => Ok(()),
+        // Rather too early than never.
+        Err(_) => shared.end_input(),
     }
 }
 

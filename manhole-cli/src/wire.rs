@@ -67,6 +67,8 @@ pub(crate) enum Piece {
     },
     /// From now on the command reads what is sent as input.
     TakesInput,
+    /// The command goes on until input is sent, or its end.
+    LastsUntilEnd,
     /// Input that the command has not read.
     Unread(String),
     /// The request has ended.
@@ -137,8 +139,8 @@ fn piece(value: &Value) -> Option<Piece> {
     if let Some(unread) = text(value, "unread") {
         return Some(Piece::Unread(unread));
     }
-    if value.get("takes").is_some() {
-        return Some(Piece::TakesInput);
+    if let Some(takes) = value.get("takes") {
+        return Some(if takes == "end" { Piece::LastsUntilEnd } else { Piece::TakesInput });
     }
     if let Some(data) = value.get("data") {
         return Some(Piece::Data(data.clone()));
@@ -242,6 +244,7 @@ mod tests {
             (r#"{"error":"bad"}"#, Message::Error("bad".to_owned())),
             (r#"{"text":"news"}"#, Message::Text("news".to_owned())),
             (r#"{"id":2,"takes":"input"}"#, reply(2, Piece::TakesInput)),
+            (r#"{"id":2,"takes":"end"}"#, reply(2, Piece::LastsUntilEnd)),
             (r#"{"id":2,"unread":"bt\n"}"#, reply(2, Piece::Unread("bt\n".to_owned()))),
             (r#"{"unread":"late"}"#, Message::Unread("late".to_owned())),
             (r#"{"id":9}"#, Message::Unknown(r#"{"id":9}"#.to_owned())),

@@ -8,6 +8,7 @@
 mod arrays;
 mod definitions;
 mod names;
+mod offsets;
 mod pointers;
 pub mod pretty;
 mod records;
@@ -164,6 +165,11 @@ pub fn name(type_id: TypeId, target: &mut dyn Target) -> String {
 /// What `ptype` says of a type: its definition, typedefs resolved.
 pub fn definition(type_id: TypeId, _options: &Options, target: &mut dyn Target) -> String {
     names::spelled(type_id, 1, target)
+}
+
+/// What `ptype/o` says of a type: its definition with the places and sizes of all members; `None` for Rust's types.
+pub fn definition_with_offsets(type_id: TypeId, target: &mut dyn Target) -> Option<String> {
+    (!rust::is_rust(type_id, target)).then(|| names::with_offsets(type_id, target))
 }
 
 /// Text of a value in the making.

@@ -236,6 +236,12 @@ impl Context<'_, '_> {
         self.with_inferior(|inferior, _| Ok(print::definition(type_id, &options, inferior)))
     }
 
+    /// The definition of a type with the places of its members.
+    pub(super) fn type_with_offsets(&mut self, type_id: TypeId) -> Result<String, String> {
+        let text = self.with_inferior(|inferior, _| Ok(print::definition_with_offsets(type_id, inferior)))?;
+        text.ok_or_else(|| "ptype/o knows types of C and C++ only".to_owned())
+    }
+
     /// The value of an expression where an address is wanted: arrays, structures, functions and what has no type stand for where they are.
     pub(super) fn address(&mut self, text: &str) -> Result<u64, String> {
         let value = self.value(text)?;

@@ -10,14 +10,27 @@ use crate::render::quote::short;
 
 pub(super) static COMMAND: Command = Command {
     names: &["frame"],
-    arguments: "[N]",
+    arguments: "[N | function NAME]",
     summary: "select a frame of the selected thread, or show the selected one",
-    help: "Frames are counted as bt shows them: 0 is the innermost, inlined functions are frames of their own.",
-    takes: Takes::Nothing,
+    help: "Frames are counted as bt shows them: 0 is the innermost, inlined functions are frames of their own. With a function's\n\
+           name: its innermost frame.",
+    takes: Takes::Symbols,
     run: |context, arguments| {
-        if !arguments.is_empty() {
-            let number = count(arguments)?;
-            select(context, number)?;
+        let (word, name) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+        match word {
+            "" => {}
+            "function" => {
+                let number = of_function(context, name.trim())?;
+                select(context, number)?;
+            }
+            "level" => {
+                let number = count(name.trim())?;
+                select(context, number)?;
+            }
+            _ => {
+                let number = count(arguments)?;
+                select(context, number)?;
+            }
         }
         show_as_answer(context)
     },
@@ -60,6 +73,23 @@ pub(super) static DOWN: Command = Command {
 
 fn count(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| format!("\"{}\" is no number of a frame; bt shows them", short(text, 40)))
+}
+
+/// The number of the innermost frame of a function, with its scopes or without, with its parameters' types or without.
+fn of_function(context: &mut Context<'_, '_>, name: &str) -> Result<usize, String> {
+    if name.is_empty() {
+        return Err("frame function needs the name of a function; bt shows them".to_owned());
+    }
+    let is_it = |function: &str| {
+        let plain = function.split_once('(').map_or(function, |(plain, _)| plain);
+        [function, plain]
+            .into_iter()
+            .any(|whole| whole == name || whole.strip_suffix(name).is_some_and(|scope| scope.ends_with("::")))
+    };
+    let levels = &context.selected()?.levels;
+    let found =
+        levels.iter().position(|level| level.location().and_then(|at| at.function.as_deref()).is_some_and(is_it));
+    found.ok_or_else(|| format!("no frame of \"{}\" in this thread; bt shows them", short(name, 40)))
 }
 
 fn select(context: &mut Context<'_, '_>, number: usize) -> Result<(), String> {

@@ -46,6 +46,20 @@ pub(super) static MEMORY: Command = Command {
     },
 };
 
+pub(super) static SHOW_MEMORY: Command = Command {
+    names: &["show memory force"],
+    arguments: "",
+    summary: "show whether read-only memory is written to",
+    help: "",
+    takes: Takes::Nothing,
+    run: |context, _| {
+        let force = context.session.force;
+        context.out.line(format_args!("{}", if force { "on" } else { "off" }));
+        context.out.data = json!(force);
+        Ok(())
+    },
+};
+
 pub(super) static SHOW: Command = Command {
     names: &["show print"],
     arguments: "[SETTING]",

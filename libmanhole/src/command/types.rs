@@ -23,11 +23,19 @@ pub(super) static WHATIS: Command = Command {
 
 pub(super) static PTYPE: Command = Command {
     names: &["ptype"],
-    arguments: "EXPRESSION | TYPE",
+    arguments: "[/o] EXPRESSION | TYPE",
     summary: "show the definition of a type",
-    help: "Of a type, or of the type of an expression: the members of a struct, the enumerators of an enum.",
+    help: "Of a type, or of the type of an expression: the members of a struct, the enumerators of an enum. With /o the offset and\n\
+           the size of each member, in bytes, and the holes between them.",
     takes: Takes::Symbols,
     run: |context, arguments| {
+        if let Some(expression) = arguments.strip_prefix("/o").filter(|rest| !rest.starts_with(is_of_word)) {
+            let (type_id, _) = wanted(context, expression.trim_start())?;
+            let text = context.type_with_offsets(type_id)?;
+            context.out.line(format_args!("{text}"));
+            context.out.data = json!({ "type": text });
+            return Ok(());
+        }
         let (type_id, _) = wanted(context, arguments)?;
         let text = context.type_definition(type_id)?;
         say(context, text);
@@ -41,6 +49,10 @@ fn wanted(
 ) -> Result<(manhole_expressions::types::TypeId, bool), String> {
     // The last value, as for print.
     context.type_of(if arguments.is_empty() { "$" } else { arguments })
+}
+
+fn is_of_word(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
 }
 
 fn say(context: &mut Context<'_, '_>, text: String) {

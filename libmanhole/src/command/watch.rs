@@ -19,7 +19,7 @@ pub(super) static COMMAND: Command = Command {
     arguments: "EXPRESSION [every MILLISECONDS]",
     summary: "show an expression each time it has changed, until a key",
     help: "It is read once a second, or every so many milliseconds: what changes and changes back between is not seen. The program is\n\
-           not stopped and not slowed down. Any line, Ctrl-C or the end of input ends it.",
+           not stopped and not slowed down. Any line, which is not run, Ctrl-C or the end of input ends it.",
     takes: Takes::Symbols,
     run: |context, arguments| {
         let (expression, every) = match arguments.rsplit_once(" every ") {

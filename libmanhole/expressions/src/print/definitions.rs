@@ -78,6 +78,7 @@ impl Speller<'_> {
         self.bases(record);
         self.put("{\n");
         if record.members.is_empty() && record.methods.is_empty() && record.nested.is_empty() {
+            self.no_offset();
             self.indent(indent + 4);
             self.put(if record.is_declaration { "<incomplete type>\n" } else { "<no data fields>\n" });
         }
@@ -87,19 +88,29 @@ impl Speller<'_> {
             if has_sections {
                 self.section(&mut current, member.access, indent);
             }
+            let inside = self.offset(record, member);
             self.indent(indent + 4);
             if matches!(member.location, MemberLocation::Static { .. }) {
                 self.put("static ");
             }
-            self.declare(member.type_id, member.name.as_deref().unwrap_or_default(), show - 1, indent + 4);
+            let outside = self.offsets;
+            self.offsets = inside.or(outside);
+            let show = if inside.is_some() { show } else { show - 1 };
+            self.declare(member.type_id, member.name.as_deref().unwrap_or_default(), show, indent + 4);
+            self.offsets = outside;
             if let MemberLocation::Bits { size, .. } = member.location {
                 self.put(&format!(" : {size}"));
             }
             self.put(";\n");
         }
-        self.methods(record, current, indent);
+        if self.offsets.is_none() {
+            self.methods(record, current, indent);
+        } else if show > 0 {
+            self.total(record, indent);
+        }
         self.substitutions = outer;
-        self.indent(indent);
+        self.no_offset();
+        self.indent(if self.offsets.is_some() && indent == 0 { 2 } else { indent });
         self.put("}");
     }
 
@@ -138,6 +149,7 @@ impl Speller<'_> {
 
     fn section(&mut self, current: &mut Option<Access>, access: Access, indent: usize) {
         if *current != Some(access) {
+            self.no_offset();
             self.indent(indent + 2);
             self.put(&format!("{}:\n", section(access)));
             *current = Some(access);

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use super::offsets::{self, Offsets};
 use super::rust;
 use crate::access;
 use crate::target::Target;
@@ -23,7 +24,7 @@ const LONGEST: usize = 1 << 20;
 /// A type's name or definition.
 pub(super) fn spelled(type_id: TypeId, show: i32, target: &mut dyn Target) -> String {
     let is_rust = rust::is_rust(type_id, target);
-    let mut speller = Speller { target, out: String::new(), substitutions: Vec::new(), depth: 0, is_method: false };
+    let mut speller = Speller::new(target);
     if is_rust {
         speller.rust(type_id, show, 0);
     } else {
@@ -37,8 +38,19 @@ pub(super) fn declared(type_id: TypeId, variable: &str, target: &mut dyn Target)
     if rust::is_rust(type_id, target) {
         return format!("{} {variable}", spelled(type_id, -1, target));
     }
-    let mut speller = Speller { target, out: String::new(), substitutions: Vec::new(), depth: 0, is_method: false };
+    let mut speller = Speller::new(target);
     speller.declare(type_id, variable, -1, 0);
+    speller.out
+}
+
+/// A type's definition with the places and sizes of its members.
+pub(super) fn with_offsets(type_id: TypeId, target: &mut dyn Target) -> String {
+    let is_record = matches!(&*access::stripped(type_id, target).1, Type::Record(_));
+    let mut speller = Speller::new(target);
+    speller.offsets = Some(Offsets::default());
+    speller.put(if is_record { offsets::HEAD } else { "" });
+    speller.put("type = ");
+    speller.declare(type_id, "", 1, 0);
     speller.out
 }
 
@@ -51,6 +63,8 @@ pub(super) struct Speller<'a> {
     depth: u32,
     /// The next parameters are those of a method, `this` first.
     is_method: bool,
+    /// Where members are is to be told.
+    pub(super) offsets: Option<Offsets>,
 }
 
 /// `const` and its like, of one type.
@@ -75,6 +89,11 @@ impl Qualifiers {
 }
 
 impl Speller<'_> {
+    fn new(target: &mut dyn Target) -> Speller<'_> {
+        let (out, substitutions) = (String::new(), Vec::new());
+        Speller { target, out, substitutions, depth: 0, is_method: false, offsets: None }
+    }
+
     pub(super) fn put(&mut self, text: &str) {
         if self.out.len() < LONGEST {
             self.out.push_str(text);
