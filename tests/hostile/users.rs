@@ -89,7 +89,8 @@ fn the_user_changes_as_the_agents_thread_begins() {
             "--clear-groups",
             "/bin/sh",
             "-c",
-            "stat -c %u /tmp/manhole-$$",
+            // The shell's own thread has to be scheduled first.
+            "n=0; until [ -S /tmp/manhole-$$ ] || [ $((n += 1)) -gt 1000 ]; do sleep 0.01; done; stat -c %u /tmp/manhole-$$",
         ]);
         command.env("LD_PRELOAD", &all.library).env("MANHOLE", "thread=True");
         let output = command.output().unwrap();
