@@ -49,9 +49,11 @@ fn load() {
         if !state::settings().children {
             variables.restore_preload();
         }
+        if state::is_on() {
+            // The kernel maps sixteen pages of the file for each that is touched, and nothing here is run again before somebody comes.
+            own_image::let_pages_go();
+        }
     });
-    // The kernel maps sixteen pages of the file for each that is touched, and nothing here is run again before somebody comes.
-    own_image::let_pages_go();
 }
 
 /// The panic hook. The agent's thread, of which glibc and the unwinder know nothing, ends its work here.

@@ -277,6 +277,16 @@ impl Client {
         !self.has_typed() && (self.input_ended.get() || self.structured && self.typed_ended.get())
     }
 
+    /// Takes a whole line that has come for what runs, or what stands before the end of the input; false when neither is there.
+    pub(crate) fn takes_typed_line(&mut self) -> bool {
+        let is_over = self.input_ended.get() || self.typed_ended.get();
+        let is_there = is_over || self.typed.borrow().contains(&b'\n');
+        if is_there {
+            let _ = self.take_typed(usize::MAX);
+        }
+        is_there
+    }
+
     /// Takes what has come for the line that runs, up to the end of a line and at most `limit` bytes of it.
     pub(crate) fn take_typed(&mut self, limit: usize) -> Option<Vec<u8>> {
         let mut source = if self.structured { self.typed.borrow_mut() } else { self.input.borrow_mut() };

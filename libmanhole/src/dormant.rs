@@ -141,8 +141,22 @@ pub(crate) fn hush(number: i32) {
         && number == signal_in_use()
         && let Some(fd) = SOCKET.intact()
     {
-        HUSHED.store(true, Ordering::Release);
         let _ = socket::call_no_more(fd);
+        HUSHED.store(true, Ordering::Release);
+    }
+}
+
+/// Whether the kernel is to be told to call again: [`hush`] was the last word.
+pub(crate) fn is_hushed() -> bool {
+    HUSHED.load(Ordering::Acquire)
+}
+
+/// Ends [`hush`] where all else is as it was.
+pub(crate) fn end_hush() {
+    if HUSHED.swap(false, Ordering::AcqRel)
+        && let Some(fd) = SOCKET.intact()
+    {
+        let _ = socket::call_again(fd);
     }
 }
 
@@ -150,7 +164,8 @@ pub(crate) fn hush(number: i32) {
 pub(crate) fn keep_a_signal(entry: Entry, blocked: Set) -> bool {
     let old = signal_in_use();
     let Ok(signal) = take_signal(entry, blocked) else { return false };
-    if signal == old && !HUSHED.swap(false, Ordering::AcqRel) {
+    let was_hushed = HUSHED.swap(false, Ordering::AcqRel);
+    if signal == old && !was_hushed {
         return true;
     }
     match SOCKET.intact() {

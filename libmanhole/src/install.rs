@@ -97,7 +97,7 @@ fn install_by(text: &[u8], parse: Option<Parse>, blocked: Set) -> Result<(), Fai
     if SWITCHED_OFF.load(Ordering::Acquire) {
         return Err(Failure::Off);
     }
-    // Nothing else here allocates.
+    // Nothing else here allocates but a refusal, for which the C interface has seen to it that there is room.
     if parse.is_some() && arena::reserve().is_err() {
         log::problem(format_args!("no memory: the manhole is off"));
         return Err(Failure::NoMemory);
@@ -307,7 +307,7 @@ pub(crate) fn disposition_has_changed(signal: i32) {
         return;
     }
     guard::stand_again(signal);
-    if signal == dormant::signal_in_use() {
+    if signal == dormant::signal_in_use() || dormant::is_hushed() {
         wake::signals_have_changed();
     }
     let settings = state::settings();

@@ -255,7 +255,7 @@ pub(crate) fn advance(client: &mut Client, prompt: &mut Prompt<'_>) -> Next {
 fn has_seen_enough(client: &mut Client, id: &Value) -> bool {
     if client.is_structured() {
         // What has come is looked through by the question for an interrupt.
-        client.interrupts(id) || client.take_typed(usize::MAX).is_some() || client.typed_is_over()
+        client.interrupts(id) || client.takes_typed_line()
     } else {
         client.next_line().is_some() || client.input_is_over()
     }

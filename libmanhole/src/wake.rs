@@ -230,17 +230,19 @@ pub(crate) fn signals_have_changed() {
     }
     if phase != ASLEEP {
         // A thread that stays looks when it is about to leave; one that is leaving may have looked before the change.
-        if phase != AWAKE {
-            dormant::hush(signal);
-            visit();
+        if phase == AWAKE {
+            return;
         }
-        return;
+        dormant::hush(signal);
+        if call(Call::Visit).is_ok() {
+            return;
+        }
     }
     let blocked = signal::mask();
     if blocked.contains(signal) && signal::action(signal).is_ok_and(|now| crate::interrupted::is_of_agent(&now)) {
         // Most hosts unblock it again before long. The thread looks, and stays if not.
-        if !dormant::keep_a_signal(handlers::wake_entry, blocked) {
-            let _ = call(Call::Visit);
+        if !dormant::keep_a_signal(handlers::wake_entry, blocked) && call(Call::Visit).is_err() {
+            dormant::end_hush();
         }
     } else if !dormant::keep_a_signal(handlers::wake_entry, blocked) {
         stay(format_args!("The host uses or blocks SIGURG and SIGWINCH: "));

@@ -118,8 +118,8 @@ pub(crate) fn end_with_ours(shared: Arc<Shared>) -> std::result::Result<(), Clos
     let waiter = Arc::clone(&shared);
     let wait = move || {
         let stdin = std::io::stdin();
-        // That the other side has closed is told without being asked for.
-        let mut waited = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+        // That a pipe's other side has closed is told without being asked for; a socket's may have closed its half alone.
+        let mut waited = [PollFd::new(stdin.as_fd(), PollFlags::from_bits_retain(nix::libc::POLLRDHUP))];
         while poll(&mut waited, PollTimeout::NONE) == Err(Errno::EINTR) {}
         let _ = waiter.end_input();
     };

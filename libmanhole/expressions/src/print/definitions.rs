@@ -94,7 +94,8 @@ impl Speller<'_> {
                 self.put("static ");
             }
             let outside = self.offsets;
-            self.offsets = inside.or(outside);
+            // A nameless record behind an array or a pointer is written out by itself: its members count from its own start.
+            self.offsets = outside.map(|_| inside.unwrap_or_default());
             let show = if inside.is_some() { show } else { show - 1 };
             self.declare(member.type_id, member.name.as_deref().unwrap_or_default(), show, indent + 4);
             self.offsets = outside;

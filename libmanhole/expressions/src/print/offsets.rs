@@ -33,18 +33,20 @@ impl Speller<'_> {
     /// The words before a member. A member that is a record is written out: what holds inside it is returned.
     pub(super) fn offset(&mut self, record: &Record, member: &Member) -> Option<Offsets> {
         let mut offsets = self.offsets?;
-        let size = access::size_of(member.type_id, self.target).unwrap_or(0);
+        let size = self.size_of_member(member);
         let (at, end) = match member.location {
             MemberLocation::Offset(offset) => {
                 let at = offset.saturating_mul(8);
-                (at, at.saturating_add(size.saturating_mul(8)))
+                (at, size.map(|size| at.saturating_add(size.saturating_mul(8))))
             }
-            MemberLocation::Bits { offset, size } => (offset, offset.saturating_add(size)),
+            MemberLocation::Bits { offset, size } => (offset, Some(offset.saturating_add(size))),
             MemberLocation::Static { .. } | MemberLocation::Virtual { .. } | MemberLocation::Unknown => {
                 self.no_offset();
                 return None;
             }
         };
+        // Of a type that is only declared nobody knows the size; no hole is told behind it.
+        let size = size.map_or("?".to_owned(), |size| size.to_string());
         let place = offsets.base.saturating_add(at);
         if record.kind == RecordKind::Union {
             self.put(&format!("/*{size:>22} */"));
@@ -56,7 +58,7 @@ impl Speller<'_> {
             } else {
                 self.put(&format!("/* {byte:>6}      |  {size:>6} */"));
             }
-            offsets.end = Some(end);
+            offsets.end = end;
             self.offsets = Some(offsets);
         }
         let mut below = member.type_id;
@@ -68,6 +70,17 @@ impl Speller<'_> {
             };
         }
         None
+    }
+
+    /// In bytes; an array without a length at the end of a record has none of its own.
+    fn size_of_member(&mut self, member: &Member) -> Option<u64> {
+        if let Some(size) = access::size_of(member.type_id, self.target) {
+            return Some(size);
+        }
+        match &*self.target.describe(member.type_id) {
+            Type::Array { count: None, .. } => Some(0),
+            _ => None,
+        }
     }
 
     /// What stands behind the last member.
