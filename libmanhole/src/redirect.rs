@@ -277,9 +277,9 @@ pub(crate) fn take_last_words(client: Option<&mut Client>) {
 
 /// On a host thread that ends the process: its descriptors are what they were, for what libc still writes, and what was written
 /// into the pipes is taken. The wait is bounded. Without `gives_back` the process ends at once, and nothing is written any more; or it executes
-/// another program. Without `waits` what is still in the pipes may be lost.
+/// another program.
 #[cold]
-pub(crate) fn process_ends(gives_back: bool, waits: bool) {
+pub(crate) fn process_ends(gives_back: bool) {
     if !hand::is_at_work() {
         return;
     }
@@ -288,9 +288,6 @@ pub(crate) fn process_ends(gives_back: bool, waits: bool) {
     }
     LAST.store(ASKED, SeqCst);
     state::poke();
-    if !waits {
-        return;
-    }
     let start = process::monotonic();
     loop {
         let limit = match LAST.load(SeqCst) {

@@ -11,7 +11,7 @@ use core::mem::MaybeUninit;
 use super::room;
 use crate::sys::next::function as next;
 use crate::sys::signal::{self, Set};
-use crate::{hand, install, redirect, state, worker};
+use crate::{hand, redirect, state, worker};
 
 type Actions = *const libc::posix_spawn_file_actions_t;
 type Attributes = *const libc::posix_spawnattr_t;
@@ -171,7 +171,7 @@ fn executing(execute: impl FnOnce() -> c_int) -> c_int {
     }
     let aside = (hand::is_at_work() && !is_of_line).then(hand::aside::stand_aside);
     if is_process && aside.is_some() {
-        redirect::process_ends(false, !install::has_left_threads());
+        redirect::process_ends(false);
     }
     let before = worker::mask_to_execute_with().map(signal::exchange_mask);
     let result = execute();
