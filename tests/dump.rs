@@ -131,6 +131,9 @@ fn every_hard_kind_has_its_frames_or_its_reason_within_a_second() {
 fn a_zombie_leader_has_a_reason() {
     let _turn = turn::shared();
     let victim = Host::new(victims::c("kinds")).arg("zombie-leader").ready();
+    manhole_tests::wait_for("the end of the leader", manhole_tests::PATIENCE, || {
+        manhole_tests::tasks::main_of(victim.pid()).field("State").starts_with('Z').then_some(())
+    });
     let stacks = victim.stacks();
     let leader = stacks.iter().find(|thread| thread.tid == victim.pid()).expect("the leader is listed");
     assert!(leader.frames.is_empty());
