@@ -1,10 +1,11 @@
 //! The session's input, which a line that runs code of the process reads: all of it, nobody else's, and only while it runs.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use manhole_tests::screen::Terminal;
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{PATIENCE, StructuredClient, TextClient, place, tasks, turn, victims, wait_for};
 use nix::sys::signal::Signal;
@@ -515,33 +516,11 @@ fn at_a_terminal() {
     let _turn = turn::shared();
     let victim = asker("rests", "");
     let before = Before::of(&victim);
-    let home = tempfile::tempdir().unwrap();
-    let pty = nix::pty::openpty(None, None).unwrap();
-    let end = || Stdio::from(pty.slave.try_clone().unwrap());
-    let mut client = Command::new("setsid");
-    client.arg("--ctty").arg(place::client()).arg(victim.pid().to_string());
-    client.env("HOME", home.path()).env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end());
-    let mut client = client.spawn().unwrap();
-    drop(pty.slave);
-    let mut master = std::fs::File::from(pty.master);
-    let mut screen = master.try_clone().unwrap();
-    let (sender, pieces) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut piece = [0; 4096];
-        while let Ok(count @ 1..) = screen.read(&mut piece) {
-            if sender.send(String::from_utf8_lossy(&piece[..count]).into_owned()).is_err() {
-                return;
-            }
-        }
-    });
-    let mut type_and_see = |keys: &str, text: &str| {
-        master.write_all(keys.as_bytes()).unwrap();
-        let mut got = String::new();
-        wait_for(text, PATIENCE, || {
-            got += &pieces.try_iter().collect::<String>();
-            got.contains(text).then_some(())
-        });
-        got
+    let Terminal { mut client, mut keys, mut screen, home: _home } = Terminal::to(victim.pid());
+    let mut type_and_see = |typed: &str, text: &str| {
+        keys.write_all(typed.as_bytes()).unwrap();
+        screen.until(text);
+        std::mem::take(&mut screen.seen)
     };
     type_and_see("", "(ManholeConsole)\r\n");
     for name in ["Anna", "Berta"] {

@@ -21,6 +21,7 @@ pub mod poke;
 pub mod processes;
 pub mod pythons;
 pub mod requires;
+pub mod screen;
 pub mod sources;
 pub mod storms;
 pub mod structured;

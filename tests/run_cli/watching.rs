@@ -1,11 +1,11 @@
 //! `watch` ends at a line, at the end of the client's input, and by Ctrl-C, whatever the client is; until then it tells.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 
+use manhole_tests::screen::{Screen, Terminal};
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{PATIENCE, place, turn, victims, wait_for};
 
@@ -13,41 +13,6 @@ const WATCH: &str = "watch level_counter every 10";
 
 fn victim() -> Victim {
     Host::new(victims::c_with("levels", &["-O0", "-g"])).options("").ready()
-}
-
-/// What comes out of something, as far as it has come.
-struct Screen {
-    pieces: Receiver<String>,
-    seen: String,
-}
-
-impl Screen {
-    fn of(mut source: impl Read + Send + 'static) -> Screen {
-        let (sender, pieces) = channel();
-        std::thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(count @ 1..) = source.read(&mut piece) {
-                if sender.send(String::from_utf8_lossy(&piece[..count]).into_owned()).is_err() {
-                    return;
-                }
-            }
-        });
-        Screen { pieces, seen: String::new() }
-    }
-
-    fn until(&mut self, text: &str) {
-        wait_for(text, PATIENCE, || {
-            self.seen.extend(self.pieces.try_iter());
-            self.seen.contains(text).then_some(())
-        });
-    }
-
-    fn until_end(mut self) -> String {
-        while let Ok(piece) = self.pieces.recv_timeout(PATIENCE) {
-            self.seen += &piece;
-        }
-        self.seen
-    }
 }
 
 fn client(arguments: &[&str], pid: i32, input: Stdio, output: Stdio) -> Child {
@@ -143,16 +108,7 @@ fn the_end_of_a_socket_s_input_ends_it() {
 fn at_a_terminal_a_key_ends_it() {
     let _turn = turn::shared();
     let mut victim = victim();
-    let home = tempfile::tempdir().unwrap();
-    let pty = nix::pty::openpty(None, None).unwrap();
-    let end = || Stdio::from(pty.slave.try_clone().unwrap());
-    let mut client = Command::new("setsid");
-    client.arg("--ctty").arg(place::client()).arg(victim.pid().to_string());
-    client.env("HOME", home.path()).env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end());
-    let client = client.spawn().unwrap();
-    drop(pty.slave);
-    let mut keys = std::fs::File::from(pty.master);
-    let mut screen = Screen::of(keys.try_clone().unwrap());
+    let Terminal { client, mut keys, mut screen, home: _home } = Terminal::to(victim.pid());
     screen.until(">>> ");
     // Return, Ctrl-D, Ctrl-C.
     for (value, key) in [(8, "\r"), (9, "\x04"), (10, "\x03")] {

@@ -10,7 +10,7 @@ use crate::render::quote::short;
 
 pub(super) static COMMAND: Command = Command {
     names: &["frame"],
-    arguments: "[N | function NAME]",
+    arguments: "[N | level N | function NAME]",
     summary: "select a frame of the selected thread, or show the selected one",
     help: "Frames are counted as bt shows them: 0 is the innermost, inlined functions are frames of their own. With a function's\n\
            name: its innermost frame.",
