@@ -53,9 +53,8 @@ pub(super) fn comparable(text: &str) -> String {
         let end = hex[2..].find(|c: char| !c.is_ascii_hexdigit()).map_or(hex.len(), |end| end + 2);
         result.push_str(before);
         match u64::from_str_radix(&hex[2..end], 16) {
-            Ok(0x100_0000..0xffff_0000_0000_0000) if !before.ends_with("unknown: ") && end > 8 => {
-                result.push_str("0xADDRESS")
-            }
+            // Below is what a program at a fixed place has itself; its heap begins anywhere in the 32 MiB behind that.
+            Ok(0x50_0000..0xffff_0000_0000_0000) if !before.ends_with("unknown: ") => result.push_str("0xADDRESS"),
             _ => result.push_str(&hex[..end]),
         }
         rest = &hex[end..];
