@@ -91,6 +91,19 @@ fn a_line_takes_nothing_away() {
     }
 }
 
+/// While a line runs that has started nothing itself.
+#[test]
+fn what_a_program_of_the_programs_writes_gets_where_it_belongs() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = victim(&python, "verbose=False");
+        let (mut client, _) = victim.text();
+        client.send(b"print('it runs'); import time; time.sleep(1000)\n").unwrap();
+        client.until("it runs\n");
+        assert_eq!(victim.ask("program"), "started", "{}", python.display());
+    }
+}
+
 /// A program that reads its standard input goes on reading it, however long a line runs, unless that reads the client's.
 #[test]
 fn the_programs_input_is_its_own() {

@@ -85,10 +85,10 @@ fn no_timed_or_fed_wait_is_disturbed() {
     assert!(wrong.is_empty(), "{} kinds of call were disturbed:\n{}", wrong.len(), wrong.join("\n"));
     let idle: Vec<&String> = ours
         .iter()
-        .filter(|(kind, row)| row["calls"] == 0 && control[*kind]["calls"] > 0)
+        .filter(|(kind, row)| row["calls"] < 3 && control[*kind]["calls"] >= 3)
         .map(|(kind, _)| kind)
         .collect();
-    assert!(idle.is_empty(), "these never returned: {idle:?}");
+    assert!(idle.is_empty(), "these hardly ever returned: {idle:?}");
 }
 
 #[test]

@@ -322,8 +322,9 @@ pub(crate) fn line_begins(tid: i32) -> Result<bool, String> {
     if !is_for_lines() {
         return Ok(false);
     }
+    let writers = Writers::of_line(tid);
     begin(Way::Line)?;
-    ROOM.lock().writers = Some(Writers::of_line(tid));
+    ROOM.lock().writers = Some(writers);
     Ok(true)
 }
 

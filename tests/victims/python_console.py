@@ -2,6 +2,7 @@
 import atexit
 import ctypes
 import os
+import subprocess
 import sys
 import threading
 
@@ -41,6 +42,9 @@ while True:
             os._exit(0)
         os.waitpid(child, 0)
         print("forked", flush=True)
+    elif word == "program":
+        # It writes, and ends when this process does.
+        subprocess.Popen(["sh", "-c", "echo started; exec cat"], stdin=subprocess.PIPE)
     elif word == "print":
         print("printed", flush=True)
     elif word == "end":

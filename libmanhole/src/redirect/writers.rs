@@ -7,7 +7,10 @@
 //! it: as many bytes are the line's own. Where that leaves it open, output counts as the host's: what the host prints is not to
 //! be lost, and a word of the line's too many in its log harms nobody.
 //!
-//! What children have written, the kernel adds to the process when they end. If a line has started some, the threads are counted one by one.
+//! What children have written, the kernel adds to the process when they end. If a line has started some, the threads are counted one by one. If it
+//! has started none, and has written nothing itself, a program of the host's has written what comes.
+
+use core::time::Duration;
 
 use crate::sys::{directory, process, thread};
 use crate::worker;
@@ -29,7 +32,12 @@ pub(super) struct Writers {
     before: Option<Counts>,
     /// What the other threads had written before the line began; `None` where they are too many to be counted each time.
     threads: Option<u64>,
+    /// Since when it is not known whose something is, on the monotonic clock.
+    unknown_since: Option<Duration>,
 }
+
+/// How long a thread may be on its way back from a call that has written and is not counted yet.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// How many threads are counted one by one.
 const THREADS: u32 = 256;
@@ -47,11 +55,12 @@ pub(super) enum Whose {
 }
 
 impl Writers {
-    /// The line that thread `tid` is about to run.
+    /// The line that thread `tid` is about to run. To be called before the pipes are in their places: what comes into them before it is counted here would
+    /// be nobody's.
     pub(super) fn of_line(tid: i32) -> Writers {
         worker::forget_starts();
         let known = counts(tid);
-        Writers { tid, known, before: known, threads: of_threads(tid) }
+        Writers { tid, known, before: known, threads: of_threads(tid), unknown_since: None }
     }
 
     /// Before the pipes are emptied.
@@ -69,13 +78,25 @@ impl Writers {
         {
             now.others = known.others;
         }
-        self.whose_by(read, is_all, now)
+        let time = process::monotonic();
+        let line_has_part = worker::have_started() || now.map(|now| now.line) != self.known.map(|known| known.line);
+        let is_long = self.unknown_since.is_some_and(|since| time.saturating_sub(since) >= ON_ITS_WAY);
+        let whose = self.whose_by(read, is_all, now, is_long && !line_has_part);
+        self.unknown_since = match whose {
+            Whose::NotYetKnown { .. } => self.unknown_since.or(Some(time)),
+            Whose::Lines | Whose::Others => None,
+        };
+        match whose {
+            Whose::NotYetKnown { .. } if !line_has_part => Whose::NotYetKnown { may_be_others: true },
+            other => other,
+        }
     }
 
-    fn whose_by(&mut self, read: u64, is_all: bool, now: Option<Counts>) -> Whose {
+    /// `is_not_lines`: the line can have written nothing of it.
+    fn whose_by(&mut self, read: u64, is_all: bool, now: Option<Counts>, is_not_lines: bool) -> Whose {
         let (Some(known), Some(before), Some(now)) = (self.known, self.before, now) else { return Whose::Others };
         let (before, now) = (before.since(known), now.since(known));
-        let whose = judge(read, before.line, now, is_all);
+        let whose = if is_not_lines { Whose::Others } else { judge(read, before.line, now, is_all) };
         let told = match whose {
             Whose::Lines => Counts { line: read, others: 0 },
             Whose::Others => Counts { line: now.line, others: read.saturating_sub(now.line).min(now.others) },
@@ -164,11 +185,12 @@ mod tests {
 
     #[test]
     fn what_others_have_written_stays_theirs_until_it_comes() {
-        let mut writers = Writers { tid: 0, known: Some(Counts::default()), before: None, threads: None };
+        let mut writers =
+            Writers { tid: 0, known: Some(Counts::default()), before: None, threads: None, unknown_since: None };
         let mut now = Counts { line: 10, others: 20 };
         let mut tell = |read: u64, now: Counts| {
             writers.before = Some(now);
-            writers.whose_by(read, true, Some(now))
+            writers.whose_by(read, true, Some(now), false)
         };
         assert_eq!(tell(10, now), Whose::Lines);
         assert_eq!(tell(20, now), Whose::Others);
