@@ -46,7 +46,7 @@ fn lines_are_the_interpreters() {
             ),
             "{what}: {greeting}"
         );
-        assert!(greeting.contains("locals: wrong=1/0: ZeroDivisionError"), "{what}: {greeting}");
+        assert_eq!(client.run("1 + 1"), "locals: wrong=1/0: ZeroDivisionError('division by zero')\n2\n", "{what}");
         assert_eq!(client.run("1 + 1"), "2\n", "{what}");
         assert_eq!(client.run("print('FOOBAR')"), "FOOBAR\n", "{what}");
         assert_eq!(client.run("_ * 3"), "6\n", "{what}");
@@ -105,9 +105,10 @@ fn without_a_part_of_the_standard_library() {
     const PROGRAM: &str = "import sys; sys.modules['code'] = None; print('ready', flush=True); sys.stdin.read()";
     for python in pythons() {
         let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
-        let (mut client, greeting) = victim.text();
+        let (mut client, _) = victim.text();
         let reason = "the console could not be made in the interpreter: ";
-        assert!(greeting.contains(reason) && greeting.contains("code"), "{}: {greeting}", python.display());
+        let answer = client.run("6 * 7");
+        assert!(answer.starts_with(reason) && answer.contains("code"), "{}: {answer}", python.display());
         assert_eq!(client.run("6 * 7"), "$1 = 42\n", "{}", python.display());
         assert!(client.run("py-bt").contains("in <module>"), "{}", python.display());
     }
@@ -139,6 +140,8 @@ fn native_commands_are_one_character_away() {
     for python in some_pythons() {
         let victim = victim(&python, "verbose=True");
         let (mut client, _) = victim.text();
+        assert!(client.run("%bt").starts_with("#0 "));
+        assert!(!client.run("%info threads").contains("\"Manhole-worker\""), "no line was Python's yet");
         assert!(client.run("bt").contains("NameError"));
         assert!(client.run("%bt").starts_with("#0 "));
         assert!(client.run("%info threads").contains("\"Manhole-worker\""));
@@ -147,6 +150,11 @@ fn native_commands_are_one_character_away() {
         client.send(b"%native\nprint/x 255\n%print 4\nexit\n").unwrap();
         assert_eq!(client.until_end(), "native >>> $2 = 0xff\nnative >>> $3 = 4\nnative >>> ");
         let (mut client, _) = victim.text();
+        client.send(b"%native\npython\n1 + 1\n").unwrap();
+        assert_eq!(client.until("2\n>>> "), "native >>> >>> 2\n>>> ");
+        drop(client);
+        let (mut client, _) = victim.text();
+        assert_eq!(client.run("6 * 7"), "42\n");
         client.send(b"%native\npython\n1 + 1\n").unwrap();
         assert_eq!(client.until("2\n>>> "), "native >>> >>> 2\n>>> ");
         drop(client);
@@ -221,13 +229,16 @@ fn when_the_lock_does_not_come() {
         let mut client = victim.structured();
         let id = client.ask(json!({"greet": true}));
         let greeting = client.answer(id).text;
-        let (_, words) = greeting.split_once("\n#############################################\n").expect("a dump");
+        let (dump, banner) = greeting.split_once("\n#############################################\n").expect("a dump");
+        assert!(dump.contains("holds the GIL") && dump.contains("python_console.py"), "{what}: {dump}");
+        assert!(banner.contains("\nPython 3.") && banner.ends_with("(ManholeConsole)\n"), "{what}: {banner}");
+        let words = client.run("print('never')").message;
         assert!(
             words.contains("The lock of the Python interpreter (the GIL) has not come within 0."),
             "{what}: {words}"
         );
         assert!(words.contains("holds the GIL") && words.contains("python_console.py"), "{what}: {words}");
-        assert!(words.ends_with("(ManholeConsole)\n"), "{what}: {words}");
+        assert!(words.contains("The line was not run.") && words.contains("native prompt"), "{what}: {words}");
         assert_eq!(client.run("6 * 7").text, "$1 = 42\n", "{what}");
         assert!(client.run("bt").text.contains("python_console.py"), "{what}");
         assert_eq!(victim.ask(""), "free", "{what}");
@@ -235,7 +246,7 @@ fn when_the_lock_does_not_come() {
             let text = client.line()["text"].as_str().map(str::to_owned);
             text.filter(|text| text.contains("has come"))
         });
-        assert!(notice.contains("Python 3."), "{what}: {notice}");
+        assert!(notice.contains("Python 3.") && !notice.contains("never"), "{what}: {notice}");
         assert!(client.run_through("6 * 7").0.contains("42\n"), "{what}");
         // In the middle of it.
         assert_eq!(victim.ask("stuck"), "stuck");
@@ -263,7 +274,8 @@ fn a_session_that_ends_before_the_lock_comes_leaves_nothing() {
             wait_for("a session that says why there is no console", PATIENCE, || {
                 let mut client = victim.structured();
                 let id = client.ask(json!({"greet": true}));
-                let text = client.answer(id).text;
+                client.answer(id);
+                let text = client.run("1 + 1").message;
                 (text.contains("has not come within") || text.contains("cannot be called now")).then_some(())
             });
         }
@@ -324,6 +336,30 @@ fn an_interrupt_at_the_end_of_a_line_is_nobody_else_s() {
             assert_eq!(client.run_through("6 * 7").0, "42\n", "{what}, round {round}");
         }
         leaves_nothing(&mut victim);
+    }
+}
+
+/// A client that has its dump and leaves has no thread of the process's do anything: a wait with a limit of time does not start over. One that lasts
+/// longer than the pause between two clients would never end.
+#[test]
+fn who_only_looks_disturbs_nobody() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import select, sys; wait = select.epoll(); print('ready', flush=True)\n\
+        for _ in range(2): wait.poll(2)\n\
+        sys.stdin.read()";
+    for python in pythons() {
+        let what = python.display();
+        let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let mut visits = 0;
+        wait_for("the end of its waits", PATIENCE, || {
+            let (_, greeting) = victim.text();
+            let workers = tasks::of(victim.pid()).into_iter().filter(|task| task.field("Name") == "Manhole-worker");
+            assert_eq!(workers.count(), 0, "{what}");
+            assert!(greeting.contains("\nPython 3."), "{what}: {greeting}");
+            visits += 1;
+            greeting.contains("line 3, in <module>").then_some(())
+        });
+        assert!(visits > 1, "{what}");
     }
 }
 

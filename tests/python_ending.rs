@@ -31,6 +31,17 @@ fn the_interpreter_ends_while_a_client_is_there() {
         client.until_end();
         assert_eq!(waiting.line(), "atexit", "{}", python.display());
         assert!(waiting.ended().success());
+        // A client that has run nothing waits as long as one that has, at the native prompt, where no thread is left behind.
+        let mut idle = ending(&python, "alone", "verbose=True");
+        let (mut client, _) = idle.text();
+        idle.closes_stdin();
+        idle.log_with("it waits for the connected client to leave");
+        client.until("(exit() or end of input).\n>>> ");
+        let answer = client.run("6 * 7");
+        assert!(answer.contains("the interpreter has not begun yet, or has ended"), "{}: {answer}", python.display());
+        assert_eq!(client.run("6 * 7"), "$1 = 42\n", "{}", python.display());
+        client.end();
+        assert!(idle.ended().success(), "{}", python.display());
         let mut daemon = victim(&python, "verbose=True, daemon_connection=True");
         let (mut client, _) = daemon.text();
         assert_eq!(client.run("1 + 1"), "2\n");
@@ -86,7 +97,9 @@ fn the_thread_of_a_console_is_left_behind() {
         let what = python.display();
         let mut victim = ending(&python, "importing", "verbose=True");
         let mut client = manhole_tests::TextClient::connect(&victim.socket());
-        assert_eq!(victim.line(), "imports", "{what}");
+        client.send(b"1 + 1\n").expect("send a line");
+        // What is printed while a line runs, by whatever it imports, comes to its client.
+        client.until("imports\n");
         victim.closes_stdin();
         let text = client.end();
         // Before 3.14 its thread may have fallen over what is gone by then.

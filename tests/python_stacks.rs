@@ -225,7 +225,9 @@ fn a_lock_that_is_never_given_back() {
             let mut client = TextClient::connect(&victim.socket());
             let greeting = client.until("\n#############################################\n\n\n");
             let took = began.elapsed();
-            let words = client.until("(ManholeConsole)\nnative >>> ");
+            client.until("(ManholeConsole)\n>>> ");
+            client.send(b"1 + 1\n").expect("send a line");
+            let words = client.until("\nnative >>> ");
             assert!(words.contains("blocked in pause(), holds the GIL"), "{python:?}: {words}");
             client.end();
             assert!(
@@ -294,8 +296,8 @@ fn other_ways_to_keep_the_lock() {
             let mut client = TextClient::connect(&victim.socket());
             let dump = client.until("\n#############################################\n\n\n");
             assert!(dump.contains(place) && dump.contains(", in descend\n"), "{python:?}, {kind}: {dump}");
-            client.until("(ManholeConsole)\nnative >>> ");
-            assert!(client.run("bt").contains("#0 "), "{python:?}, {kind}");
+            client.until("(ManholeConsole)\n>>> ");
+            assert!(client.run("%bt").contains("#0 "), "{python:?}, {kind}");
             client.end();
         }
     }

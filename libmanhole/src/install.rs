@@ -507,7 +507,7 @@ pub(crate) fn process_leaves() {
     if state::is_on_here() {
         // The time to open may come in between.
         state::exit_begins();
-        redirect::process_ends(false);
+        redirect::process_ends(false, false);
         listener::unlink_for_good();
     }
 }
@@ -547,11 +547,11 @@ pub(crate) fn process_exits() {
     }
     state::exit_begins();
     listener::unlink_for_good();
-    if state::settings().daemon_connection {
-        return redirect::process_ends(true);
-    }
     // What those threads have of the interpreter is gone: one that wakes up meanwhile would fall over it.
     let has_left_threads = || python::has_left_threads(worker::count());
+    if state::settings().daemon_connection {
+        return redirect::process_ends(true, has_left_threads());
+    }
     if state::has_session() && !has_left_threads() {
         state::client_is_waited_for();
         state::poke();
@@ -566,5 +566,5 @@ pub(crate) fn process_exits() {
             "The process exits; it does not wait for the connected client: its Python has ended, and other threads are there."
         ));
     }
-    redirect::process_ends(true);
+    redirect::process_ends(true, has_left_threads());
 }

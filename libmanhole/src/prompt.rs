@@ -89,14 +89,19 @@ impl<'s> Prompt<'s> {
         text
     }
 
-    /// What a client whose prompt this is sees on connect, after the dump if that is wanted. The console's words come as an answer when
-    /// it is open.
+    /// What a client whose prompt this is sees on connect, after the dump if that is wanted. The console is opened by the first line that is
+    /// Python's: for that a thread of the process is disturbed, and who only looks disturbs nobody. Where the interpreter's version cannot be
+    /// read, it is opened now, and its words come as an answer.
     pub(crate) fn welcome(&mut self, with_dump: bool) -> String {
         let mut text = if with_dump { self.dump() } else { String::new() };
-        if self.wants_console() {
+        if !self.wants_console() {
+            if with_dump {
+                text.push_str(&dump_stacktraces::banner());
+            }
+        } else if let Some(banner) = self.greet_as_console() {
+            text.push_str(&banner);
+        } else {
             self.pending = Some(Pending { id: serde_json::Value::Null, as_data: false, work: Work::Opening });
-        } else if with_dump {
-            text.push_str(&dump_stacktraces::banner());
         }
         text
     }

@@ -12,6 +12,7 @@ mod layout;
 mod names;
 mod objects;
 mod threads;
+mod version;
 
 pub(crate) use api::Api;
 pub(crate) use ending::has_left_threads;

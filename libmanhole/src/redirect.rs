@@ -42,6 +42,9 @@ const TURN: usize = 1 << 20;
 /// How long a thread of the host that ends the process waits for the pipes to be emptied.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// The same where an interpreter has left threads behind: each of them looks for its lock, which is gone, every 5 ms (`sys.getswitchinterval()`).
+const MOMENT: Duration = Duration::from_millis(2);
+
 /// And how long for the place where the output belongs, which it would wait for without us.
 const SLOW_PLACE: Duration = Duration::from_secs(10);
 
@@ -276,10 +279,10 @@ pub(crate) fn take_last_words(client: Option<&mut Client>) {
 }
 
 /// On a host thread that ends the process: its descriptors are what they were, for what libc still writes, and what was written
-/// into the pipes is taken. The wait is bounded. Without `gives_back` the process ends at once, and nothing is written any more; or it executes
-/// another program.
+/// into the pipes is taken. The wait is bounded, and is but a moment where threads are left behind that others' waiting would harm. Without
+/// `gives_back` the process ends at once, and nothing is written any more; or it executes another program.
 #[cold]
-pub(crate) fn process_ends(gives_back: bool) {
+pub(crate) fn process_ends(gives_back: bool, has_left_threads: bool) {
     if !hand::is_at_work() {
         return;
     }
@@ -295,6 +298,7 @@ pub(crate) fn process_ends(gives_back: bool) {
             ASKED => LAST_WORDS,
             _ => SLOW_PLACE,
         };
+        let limit = if has_left_threads { limit.min(MOMENT) } else { limit };
         let left = limit.saturating_sub(process::monotonic().saturating_sub(start));
         if left.is_zero() || state::agent() == 0 {
             return;

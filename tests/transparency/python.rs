@@ -9,13 +9,7 @@ use manhole_tests::requires::{self, is_long};
 use manhole_tests::{place, turn};
 
 use super::run::{Outcome, Place, visited_to_the_end};
-use super::{ALONE, BARE, IDLE, THREAD, Way};
-
-/// The native prompt: for Python's, a thread of the process makes a thread, and a relative wait that it is in starts over (README). Tests that measure
-/// time see that.
-const VISITED: Way = Way::new("with the native prompt, visited", "prompt='native'", true);
-const VISITED_THREAD: Way =
-    Way::new("with a thread and the native prompt, visited", "thread=True, prompt='native'", true);
+use super::{ALONE, BARE, IDLE, THREAD, VISITED, VISITED_THREAD, Way};
 
 /// Debian's own, whose tests are a package.
 const PYTHON: &str = "/usr/bin/python3";

@@ -171,7 +171,7 @@ fn executing(execute: impl FnOnce() -> c_int) -> c_int {
     }
     let aside = (hand::is_at_work() && !is_of_line).then(hand::aside::stand_aside);
     if is_process && aside.is_some() {
-        redirect::process_ends(false);
+        redirect::process_ends(false, false);
     }
     let before = worker::mask_to_execute_with().map(signal::exchange_mask);
     let result = execute();

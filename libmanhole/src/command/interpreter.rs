@@ -21,6 +21,16 @@ impl Session<'_> {
         api
     }
 
+    /// The interpreter's version, as a banner has it; `None` where it cannot be read.
+    pub(crate) fn version_of_python(&mut self) -> Option<String> {
+        self.begin_line();
+        let (_, world) = self.parts();
+        let interpreter = Interpreter::find(&world.modules, &world.memory).and_then(Result::ok);
+        let version = interpreter.and_then(|interpreter| interpreter.version());
+        self.end_line();
+        version
+    }
+
     /// What Python knows the main thread by; 0 where that cannot be seen.
     pub(crate) fn main_thread_of_python(&mut self) -> u64 {
         self.begin_line();

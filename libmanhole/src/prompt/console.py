@@ -180,6 +180,7 @@ class _Session:
         self.client = self.main = 0
         self.thread = None
         self.lines = 0
+        self.wrong = ""
         self.is_busy = False
         self.is_open = False
         self.is_redirected = False
@@ -223,7 +224,12 @@ class _Session:
         if not self.is_here():
             # The client has left meanwhile.
             self.close()
-        return "".join(wrong)
+        self.wrong = "".join(wrong)
+
+    def what_is_wrong(self):
+        """What has failed at the opening, once."""
+        wrong, self.wrong = self.wrong, ""
+        return wrong
 
     def replace(self, names, stream):
         for name in names:
@@ -373,13 +379,20 @@ _session = _Session()
 
 
 def _open(client, main, redirect, with_errors, values):
-    return b"0" + _session.open(client, main, redirect, with_errors, values).encode("utf-8", "backslashreplace")
+    _session.open(client, main, redirect, with_errors, values)
+    return b"0"
+
+
+def _opened():
+    """What there is to tell of the opening."""
+    return b"0" + _session.what_is_wrong().encode("utf-8", "backslashreplace")
 
 
 def _line(data, is_redirected):
     """Runs a line: 0 when that is all, 1 when it goes on, 2 when the client wants to leave."""
     line = _session.enter(is_redirected)
     try:
+        _session.complaints.write(_session.what_is_wrong())
         return b"1" if _session.console.push(data.decode("utf-8", "surrogateescape")) else b"0"
     except SystemExit:
         return b"2"

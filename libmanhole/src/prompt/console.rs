@@ -32,6 +32,10 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The line that gives up a statement which goes on: what Ctrl-C types at a terminal.
 const INTERRUPT: &[u8] = b"\x03";
 
+/// What a client hears whose process has Python's functions alone.
+const NOT_THERE: &str =
+    "the interpreter has not begun yet, or has ended: this is the native prompt; python tries again";
+
 /// The longest text of a version.
 const VERSION: usize = 1024;
 
@@ -64,6 +68,8 @@ pub(crate) struct Console {
     is_settled: bool,
     /// Whether lines are Python's.
     is_active: bool,
+    /// Whether the client has been told that they are.
+    has_greeted: bool,
     /// Whether the last line goes on.
     goes_on: bool,
     /// Whether the interpreter has yet to hear that it was given up.
@@ -139,6 +145,13 @@ impl Prompt<'_> {
         self.console.api.is_some()
     }
 
+    /// Python's banner, for a console that is opened by the first line; `None` where its version cannot be read.
+    pub(super) fn greet_as_console(&mut self) -> Option<String> {
+        self.console.version = self.session.version_of_python()?;
+        (self.console.is_active, self.console.has_greeted) = (true, true);
+        Some(self.console.banner())
+    }
+
     /// Opens Python's console, when the client has the dump.
     pub(super) fn open_console(&mut self) -> Followed {
         let started = self.begin_console();
@@ -202,6 +215,10 @@ impl Prompt<'_> {
         }
         let shown = String::from_utf8_lossy(text).into_owned();
         self.session.remember(super::line::kept(&shown));
+        if self.has_ended_before() {
+            self.console.forget();
+            return Err(NOT_THERE.to_owned());
+        }
         self.announce(true);
         let begin: &[u8] =
             if core::mem::take(&mut self.console.gives_up) { b"_give_up() and _line(" } else { b"_line(" };
@@ -213,13 +230,14 @@ impl Prompt<'_> {
     /// Completes the name before the cursor. False where lines are not the interpreter's: the answer is at once then.
     pub(crate) fn complete_in_console(&mut self, line: &str, cursor: usize) -> bool {
         let cursor = crate::render::quote::boundary(line, cursor);
-        if !self.console.is_active || line.starts_with('%') || self.console.globals == 0 {
+        if !self.console.is_active || line.starts_with('%') {
             return false;
         }
         let before = line.get(..cursor).unwrap_or_default();
         let is_of_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
         let name = before.trim_end_matches(is_of_name).len();
-        let expression = call_with("_complete", before.get(name..).unwrap_or_default().as_bytes());
+        self.announce(true);
+        let expression = self.after_opening(call_with("_complete", before.get(name..).unwrap_or_default().as_bytes()));
         self.start_script(What::Complete(name), "(completion)", expression).is_ok()
     }
 
@@ -277,6 +295,12 @@ impl Prompt<'_> {
         }
     }
 
+    /// Whether the interpreter has ended before the first line of a client that was greeted as its. No thread is needed to say so: where the process
+    /// waits in exit(3) none can be had.
+    fn has_ended_before(&mut self) -> bool {
+        self.console.has_greeted && self.console.globals == 0 && self.session.version_of_python().is_none()
+    }
+
     /// Whether there is one, be it only by now.
     fn knows_interpreter(&mut self) -> bool {
         if self.console.api.is_none() && state::settings().wants_python {
@@ -289,7 +313,8 @@ impl Prompt<'_> {
         if self.console.waits() {
             return Err("the interpreter's lock has not come yet; its prompt follows by itself".to_owned());
         }
-        if self.console.globals != 0 {
+        // Who was greeted as Python's has its console opened by the first line that needs it.
+        if self.console.globals != 0 || self.console.has_greeted {
             self.console.is_active = true;
         } else {
             self.begin_console()?;
@@ -299,7 +324,13 @@ impl Prompt<'_> {
 
     fn begin_console(&mut self) -> Result<(), String> {
         self.announce(true);
-        self.start_script(What::Open, "%python", expressions::opening(self.console.client, self.console.main))
+        let expression = self.opening_alone();
+        self.start_script(What::Open, "%python", expression)
+    }
+
+    /// The expression that makes the console ready, and gives what there is to tell of that.
+    fn opening_alone(&self) -> Vec<u8> {
+        [&*expressions::opening(self.console.client, self.console.main), b" and _opened()"].concat()
     }
 
     /// Makes the client known to the interpreter, before the first script.
@@ -381,7 +412,7 @@ impl Prompt<'_> {
                 let is_late =
                     state::settings().gil_timeout.is_some_and(|limit| errand.began.saturating_add(limit) <= now);
                 // At this moment it may have come after all.
-                if !is_late && !interrupted() || errand.what != What::Open && !errand.progress.cancel() {
+                if !is_late && !interrupted() || !self.gives_up_waiting(errand) {
                     return Followed::Waits;
                 }
                 self.lock_does_not_come(errand)
@@ -431,9 +462,7 @@ impl Prompt<'_> {
             Ending::Answer(answer) => answer,
             Ending::NoInterpreter => {
                 console.forget();
-                return error(
-                    "the interpreter has not begun yet, or has ended: this is the native prompt; python tries again",
-                );
+                return error(NOT_THERE);
             }
             Ending::Cancelled => return error("interrupted"),
             Ending::NotMade(reason) => {
@@ -480,6 +509,23 @@ impl Prompt<'_> {
         }
     }
 
+    /// Whether the console of a client that was greeted as its is opened in the place of its first line, when the lock comes.
+    fn only_opens(&self, errand: &Errand) -> bool {
+        matches!(errand.what, What::Line | What::Debug) && self.console.has_greeted && self.console.globals == 0
+    }
+
+    /// When the lock comes no line is run any more; false when it has come already.
+    fn gives_up_waiting(&self, errand: &Errand) -> bool {
+        if errand.what == What::Open {
+            return true;
+        }
+        if !self.only_opens(errand) {
+            return errand.progress.cancel();
+        }
+        let expression = [&*self.opening_alone(), b"\0"].concat();
+        errand.progress.give(Act::Run { globals: 0, setup: SETUP.to_vec(), expression, is_last: false })
+    }
+
     /// The interpreter's lock does not come: who has it, and what the client gets instead.
     fn lock_does_not_come(&mut self, errand: &mut Errand) -> Answer {
         let seconds = process::monotonic().saturating_sub(errand.began).as_secs_f64();
@@ -490,7 +536,8 @@ impl Prompt<'_> {
             leave_waiting(&errand.job, &errand.progress);
             return Answer::default();
         }
-        if errand.what != What::Open {
+        let is_line = errand.what != What::Open;
+        if is_line && !self.only_opens(errand) {
             leave_waiting(&errand.job, &errand.progress);
             let error = format!(
                 "{waited}The line was not run. %bt and its like work all the same; %native gives the native prompt."
@@ -498,11 +545,12 @@ impl Prompt<'_> {
             return Answer { error: Some(error), ..Answer::default() };
         }
         self.console.entering = Some((errand.job.again(), errand.progress.clone()));
-        let text = format!(
-            "{waited}Until it comes this is the native prompt; Python's follows by itself.\n{}",
-            dump_stacktraces::banner()
-        );
-        Answer { text, ..Answer::default() }
+        self.console.is_active = false;
+        const MEANWHILE: &str = "Until it comes this is the native prompt; Python's follows by itself.";
+        if is_line {
+            return Answer { error: Some(format!("{waited}The line was not run. {MEANWHILE}")), ..Answer::default() };
+        }
+        Answer { text: format!("{waited}{MEANWHILE}\n{}", dump_stacktraces::banner()), ..Answer::default() }
     }
 
     /// Raises KeyboardInterrupt in a line that runs.

@@ -87,6 +87,12 @@ impl Interpreter {
         items.into_iter().find_map(|(key, value)| self.is(key, name).then_some(value))
     }
 
+    /// The dictionary of a module.
+    pub(super) fn names_of_module(&self, module: u64) -> Option<u64> {
+        // `md_dict` of `PyModuleObject` (Include/internal/pycore_moduleobject.h).
+        self.behind_head(module, 0)
+    }
+
     fn is(&self, key: u64, name: &str) -> bool {
         self.type_of(key) == Some(self.types.str)
             && objects::text(key, &self.layout.unicode).is_some_and(|key| key == name)

@@ -12,8 +12,7 @@ impl Interpreter {
     pub(super) fn names(&self, interpreter: u64, only: Option<u64>) -> Option<BTreeMap<u64, String>> {
         let modules = objects::field(interpreter, self.layout.modules)?;
         let threading = self.item(modules, "threading")?;
-        // `md_dict` of `PyModuleObject` (Include/internal/pycore_moduleobject.h).
-        let active = self.item(objects::field(threading, self.layout.head)?, "_active")?;
+        let active = self.item(self.names_of_module(threading)?, "_active")?;
         let read: Vec<_> = self
             .items(active)?
             .into_iter()
