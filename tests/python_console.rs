@@ -114,6 +114,27 @@ fn without_a_part_of_the_standard_library() {
     }
 }
 
+/// What the console needs when it is opened, the program has changed; later it is there again.
+#[test]
+fn a_console_that_cannot_be_opened() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import io, sys; kept, io.TextIOWrapper = io.TextIOWrapper, None; print('ready', flush=True)\n\
+        sys.stdin.readline(); io.TextIOWrapper = kept; print('mended', flush=True); sys.stdin.read()";
+    for python in some_pythons() {
+        let what = python.display();
+        let mut victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (mut client, _) = victim.text();
+        for again in ["6 * 7", "%python"] {
+            let answer = client.run(again);
+            assert!(answer.starts_with("the console could not be made in the interpreter"), "{what}: {answer}");
+            assert!(client.run("6 * 7").ends_with(" = 42\n"), "{what}");
+        }
+        assert_eq!(victim.ask("mend it"), "mended", "{what}");
+        client.run("%python");
+        assert_eq!(client.run("print('six times', 7)"), "six times 7\n", "{what}");
+    }
+}
+
 #[test]
 fn ways_to_leave() {
     let _turn = turn::shared();

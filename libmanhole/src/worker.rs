@@ -120,8 +120,7 @@ pub(crate) fn ensure(mask: Set) -> Result<(), Errno> {
     worker.is_application_s.store(true, SeqCst);
     worker.look();
     if worker.state.compare_exchange(NONE, IDLE, SeqCst, SeqCst).is_err() {
-        // One that was to end after its job stays.
-        let _ = worker.state.compare_exchange(LAST, BUSY, SeqCst, SeqCst);
+        worker.stay();
         return Ok(());
     }
     create(0, mask)
@@ -388,6 +387,11 @@ impl Worker {
             return;
         }
         lock::wake(&self.state, u32::MAX >> 1);
+    }
+
+    /// One that was to end after its job does not.
+    fn stay(&self) {
+        let _ = self.state.compare_exchange(LAST, BUSY, SeqCst, SeqCst);
     }
 
     /// Does the job. False when the function has come back in a forked child, whose business this is not.

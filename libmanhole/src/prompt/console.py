@@ -379,8 +379,14 @@ _session = _Session()
 
 
 def _open(client, main, redirect, with_errors, values):
-    _session.open(client, main, redirect, with_errors, values)
-    return b"0"
+    try:
+        _session.open(client, main, redirect, with_errors, values)
+        return b"0"
+    except BaseException:
+        _session.restore(list(_session.before))
+        _session.is_open = False
+        # Nothing follows.
+        return b""
 
 
 def _opened():
@@ -392,7 +398,9 @@ def _line(data, is_redirected):
     """Runs a line: 0 when that is all, 1 when it goes on, 2 when the client wants to leave."""
     line = _session.enter(is_redirected)
     try:
-        _session.complaints.write(_session.what_is_wrong())
+        wrong = _session.what_is_wrong()
+        if wrong:
+            _session.complaints.write(wrong)
         return b"1" if _session.console.push(data.decode("utf-8", "surrogateescape")) else b"0"
     except SystemExit:
         return b"2"

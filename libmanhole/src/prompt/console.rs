@@ -29,6 +29,9 @@ const SETUP: &[u8] = concat!(include_str!("console.py"), include_str!("debugger.
 /// How long an interrupted line may take to notice it.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long a Tab waits for the interpreter's lock at most.
+const TAB: Duration = Duration::from_millis(300);
+
 /// The line that gives up a statement which goes on: what Ctrl-C types at a terminal.
 const INTERRUPT: &[u8] = b"\x03";
 
@@ -105,8 +108,16 @@ pub(crate) struct Errand {
 impl Errand {
     /// When it is to be looked at, if nothing happens before.
     pub(super) fn until(&self) -> Option<Duration> {
-        let patience = state::settings().gil_timeout.filter(|_| self.progress.waits());
-        patience.map(|patience| self.began.saturating_add(patience))
+        self.patience().filter(|_| self.progress.waits()).map(|patience| self.began.saturating_add(patience))
+    }
+
+    /// How long the interpreter's lock is waited for.
+    fn patience(&self) -> Option<Duration> {
+        let patience = state::settings().gil_timeout;
+        match self.what {
+            What::Complete(_) => Some(patience.map_or(TAB, |patience| patience.min(TAB))),
+            _ => patience,
+        }
     }
 }
 
@@ -298,7 +309,7 @@ impl Prompt<'_> {
     /// Whether the interpreter has ended before the first line of a client that was greeted as its. No thread is needed to say so: where the process
     /// waits in exit(3) none can be had.
     fn has_ended_before(&mut self) -> bool {
-        self.console.has_greeted && self.console.globals == 0 && self.session.version_of_python().is_none()
+        self.console.has_greeted && self.console.globals == 0 && self.session.python_has_ended()
     }
 
     /// Whether there is one, be it only by now.
@@ -347,16 +358,16 @@ impl Prompt<'_> {
         let is_redirected = what == What::Line && redirect::concerns_lines();
         // What an earlier line has asked for is not this one's.
         let _ = redirect::input::is_asked_for();
-        let (ticket, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
+        let (job, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
         // Finding a thread for it may have taken long, and is no wait for the lock.
         let began = process::monotonic();
-        let errand = Errand { job: Job::new(ticket, None), progress, what, began, interrupted: None };
+        let errand = Errand { job, progress, what, began, interrupted: None };
         self.pending = Some(Pending { id: Value::Null, as_data: false, work: Work::Script(errand) });
         Ok(())
     }
 
     /// Gives it to the worker that waits for the interpreter's lock already, or to another one. The end of the expression says whether its
-    /// output is redirected: that of a worker that waits already is not.
+    /// output is redirected.
     fn give_script(
         &mut self,
         name: &str,
@@ -364,7 +375,7 @@ impl Prompt<'_> {
         expression: &[u8],
         is_redirected: bool,
         is_last: bool,
-    ) -> Result<(Ticket, Arc<Progress>), String> {
+    ) -> Result<(Job, Arc<Progress>), String> {
         let Some(api) = self.console.api else { return Err("there is no Python in this process".to_owned()) };
         let globals = self.console.globals;
         let act = |is_redirected: bool| {
@@ -377,15 +388,22 @@ impl Prompt<'_> {
             Act::Run { globals, setup, expression: [expression, end].concat(), is_last }
         };
         let waiter = WAITER.lock().take();
-        if let Some((ticket, progress)) =
-            waiter.filter(|(_, progress)| !progress.is_lost() && progress.give(act(false)))
-        {
-            return Ok((ticket, progress));
+        if let Some((ticket, progress)) = waiter.filter(|(_, progress)| !progress.is_lost()) {
+            ticket.stay();
+            let job = Job::new(ticket, None);
+            // It has passed the point where a new one waits for that.
+            if is_redirected {
+                job.begin_redirection();
+            }
+            if progress.give(act(is_redirected && redirect::is_on())) {
+                return Ok((job, progress));
+            }
+            drop(job.give_back());
         }
         let script = Script::new(api, act(is_redirected));
         let progress = script.progress.clone();
         let ticket = self.session.start_job(Task::Script(Box::new(script)), name, line, None, is_redirected)?;
-        Ok((ticket, progress))
+        Ok((Job::new(ticket, None), progress))
     }
 
     /// How it stands with a script.
@@ -409,8 +427,7 @@ impl Prompt<'_> {
             }
             Outcome::Running if errand.progress.is_lost() => self.interpreter_is_gone(&errand.progress),
             Outcome::Running if errand.progress.waits() => {
-                let is_late =
-                    state::settings().gil_timeout.is_some_and(|limit| errand.began.saturating_add(limit) <= now);
+                let is_late = errand.patience().is_some_and(|limit| errand.began.saturating_add(limit) <= now);
                 // At this moment it may have come after all.
                 if !is_late && !interrupted() || !self.gives_up_waiting(errand) {
                     return Followed::Waits;
@@ -459,6 +476,8 @@ impl Prompt<'_> {
         }
         let error = |text: &str| Answer { error: Some(text.to_owned()), ..Answer::default() };
         let answer = match script.ending {
+            // Its opening has failed.
+            Ending::Answer(answer) if answer.is_empty() => return self.not_made(),
             Ending::Answer(answer) => answer,
             Ending::NoInterpreter => {
                 console.forget();
@@ -471,10 +490,7 @@ impl Prompt<'_> {
                     "the console could not be made in the interpreter: {reason}; this is the native prompt"
                 ));
             }
-            Ending::Raised if what == What::Open => {
-                console.forget();
-                return error("the console could not be made in the interpreter: this is the native prompt");
-            }
+            Ending::Raised if what == What::Open => return self.not_made(),
             Ending::Raised => return error("the line was ended by an exception of the console's own"),
             Ending::Faulted => {
                 (console.goes_on, console.debugger) = (false, None);
@@ -509,6 +525,12 @@ impl Prompt<'_> {
         }
     }
 
+    fn not_made(&mut self) -> Answer {
+        self.console.forget();
+        let error = "the console could not be made in the interpreter: this is the native prompt";
+        Answer { error: Some(error.to_owned()), ..Answer::default() }
+    }
+
     /// Whether the console of a client that was greeted as its is opened in the place of its first line, when the lock comes.
     fn only_opens(&self, errand: &Errand) -> bool {
         matches!(errand.what, What::Line | What::Debug) && self.console.has_greeted && self.console.globals == 0
@@ -528,14 +550,14 @@ impl Prompt<'_> {
 
     /// The interpreter's lock does not come: who has it, and what the client gets instead.
     fn lock_does_not_come(&mut self, errand: &mut Errand) -> Answer {
-        let seconds = process::monotonic().saturating_sub(errand.began).as_secs_f64();
-        let holder = self.session.holder_of_the_lock();
-        let waited =
-            format!("The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}");
         if let What::Complete(_) = errand.what {
             leave_waiting(&errand.job, &errand.progress);
             return Answer::default();
         }
+        let seconds = process::monotonic().saturating_sub(errand.began).as_secs_f64();
+        let holder = self.session.holder_of_the_lock();
+        let waited =
+            format!("The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}");
         let is_line = errand.what != What::Open;
         if is_line && !self.only_opens(errand) {
             leave_waiting(&errand.job, &errand.progress);

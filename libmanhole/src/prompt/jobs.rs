@@ -105,17 +105,21 @@ impl Job {
         if !self.ticket.waits_for_redirection() {
             return;
         }
-        // A job whose output cannot be redirected runs all the same; its output is where it belongs.
-        let redirected = redirect::line_begins(self.ticket.tid()).unwrap_or_else(|reason| {
-            log::event(format_args!("The output of {} is not redirected: {reason}.", self.ticket.name));
-            false
-        });
-        self.redirected.set(redirected);
+        self.begin_redirection();
         // A thread of the host's reads what is its own, and so does what Python's console starts.
         if self.ticket.visited.is_none() && takes_input {
             redirect::input::begin();
         }
         self.ticket.go();
+    }
+
+    /// Redirects the host's output. A job whose output cannot be redirected runs all the same; its output is where it belongs.
+    pub(super) fn begin_redirection(&self) {
+        let redirected = redirect::line_begins(self.ticket.tid()).unwrap_or_else(|reason| {
+            log::event(format_args!("The output of {} is not redirected: {reason}.", self.ticket.name));
+            false
+        });
+        self.redirected.set(redirected);
     }
 
     /// Ends that. What is left of the client's input.

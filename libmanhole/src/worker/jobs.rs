@@ -154,6 +154,13 @@ impl Ticket {
         }
     }
 
+    /// The worker, which was to end after a job of an earlier session, stays for this one.
+    pub(crate) fn stay(&self) {
+        if let Some(worker) = WORKERS.get(self.slot) {
+            worker.stay();
+        }
+    }
+
     /// The fault of the call has been looked at.
     pub(crate) fn release(&self) {
         guard::release(self.slot);
