@@ -4,6 +4,7 @@
 //! the native prompt until it does.
 
 mod expressions;
+mod waiting;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -12,15 +13,17 @@ use serde_json::Value;
 
 use expressions::{call_with, literal};
 
+pub(crate) use waiting::forget;
+use waiting::leave_waiting;
+
 use super::jobs::{Followed, Job, Pending, Work};
 use super::{Answer, Prompt};
 use crate::call::script::{Act, Ending, Progress, Script};
 use crate::command::dump_stacktraces;
 use crate::memory::Memory;
 use crate::python::Api;
-use crate::sys::lock::Lock;
 use crate::sys::process;
-use crate::worker::{self, Outcome, Task, Ticket};
+use crate::worker::{self, Outcome, Task};
 use crate::{redirect, state};
 
 /// What the console is made of, in the interpreter's own language.
@@ -28,9 +31,6 @@ const SETUP: &[u8] = concat!(include_str!("console.py"), include_str!("debugger.
 
 /// How long an interrupted line may take to notice it.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How long a Tab waits for the interpreter's lock at most.
-const TAB: Duration = Duration::from_millis(300);
 
 /// The line that gives up a statement which goes on: what Ctrl-C types at a terminal.
 const INTERRUPT: &[u8] = b"\x03";
@@ -46,15 +46,6 @@ const VERSION: usize = 1024;
 const OWN: &str = ">>> ";
 const CONTINUED: &str = "... ";
 const NATIVE: &str = "native >>> ";
-
-/// A worker that waits for the interpreter's lock for something that nobody wants any more. It does the next thing that is wanted: where the lock
-/// never comes no more than one waits.
-static WAITER: Lock<Option<(Ticket, Arc<Progress>)>> = Lock::new(None);
-
-/// In a freshly forked child, which has no workers.
-pub(crate) fn forget() {
-    WAITER.forget(None);
-}
 
 /// What a client of a process with Python has as its prompt.
 #[derive(Default)]
@@ -109,15 +100,6 @@ impl Errand {
     /// When it is to be looked at, if nothing happens before.
     pub(super) fn until(&self) -> Option<Duration> {
         self.patience().filter(|_| self.progress.waits()).map(|patience| self.began.saturating_add(patience))
-    }
-
-    /// How long the interpreter's lock is waited for.
-    fn patience(&self) -> Option<Duration> {
-        let patience = state::settings().gil_timeout;
-        match self.what {
-            What::Complete(_) => Some(patience.map_or(TAB, |patience| patience.min(TAB))),
-            _ => patience,
-        }
     }
 }
 
@@ -387,8 +369,7 @@ impl Prompt<'_> {
             };
             Act::Run { globals, setup, expression: [expression, end].concat(), is_last }
         };
-        let waiter = WAITER.lock().take();
-        if let Some((ticket, progress)) = waiter.filter(|(_, progress)| !progress.is_lost()) {
+        if let Some((ticket, progress)) = waiting::take() {
             ticket.stay();
             let job = Job::new(ticket, None);
             // It has passed the point where a new one waits for that.
@@ -531,50 +512,6 @@ impl Prompt<'_> {
         Answer { error: Some(error.to_owned()), ..Answer::default() }
     }
 
-    /// Whether the console of a client that was greeted as its is opened in the place of its first line, when the lock comes.
-    fn only_opens(&self, errand: &Errand) -> bool {
-        matches!(errand.what, What::Line | What::Debug) && self.console.has_greeted && self.console.globals == 0
-    }
-
-    /// When the lock comes no line is run any more; false when it has come already.
-    fn gives_up_waiting(&self, errand: &Errand) -> bool {
-        if errand.what == What::Open {
-            return true;
-        }
-        if !self.only_opens(errand) {
-            return errand.progress.cancel();
-        }
-        let expression = [&*self.opening_alone(), b"\0"].concat();
-        errand.progress.give(Act::Run { globals: 0, setup: SETUP.to_vec(), expression, is_last: false })
-    }
-
-    /// The interpreter's lock does not come: who has it, and what the client gets instead.
-    fn lock_does_not_come(&mut self, errand: &mut Errand) -> Answer {
-        if let What::Complete(_) = errand.what {
-            leave_waiting(&errand.job, &errand.progress);
-            return Answer::default();
-        }
-        let seconds = process::monotonic().saturating_sub(errand.began).as_secs_f64();
-        let holder = self.session.holder_of_the_lock();
-        let waited =
-            format!("The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}");
-        let is_line = errand.what != What::Open;
-        if is_line && !self.only_opens(errand) {
-            leave_waiting(&errand.job, &errand.progress);
-            let error = format!(
-                "{waited}The line was not run. %bt and its like work all the same; %native gives the native prompt."
-            );
-            return Answer { error: Some(error), ..Answer::default() };
-        }
-        self.console.entering = Some((errand.job.again(), errand.progress.clone()));
-        self.console.is_active = false;
-        const MEANWHILE: &str = "Until it comes this is the native prompt; Python's follows by itself.";
-        if is_line {
-            return Answer { error: Some(format!("{waited}The line was not run. {MEANWHILE}")), ..Answer::default() };
-        }
-        Answer { text: format!("{waited}{MEANWHILE}\n{}", dump_stacktraces::banner()), ..Answer::default() }
-    }
-
     /// Raises KeyboardInterrupt in a line that runs.
     fn interrupt(&mut self, errand: &Errand) -> Option<Arc<Progress>> {
         let script = Script::new(self.console.api?, Act::Interrupt(errand.progress.thread()));
@@ -584,32 +521,6 @@ impl Prompt<'_> {
         let _ = self.session.start_job(Task::Script(Box::new(script)), "an interrupt", "(interrupt)", None, false);
         errand.job.ticket.keep(false);
         Some(progress)
-    }
-
-    /// For a prompt at rest: what there is to tell when the interpreter's lock has come at last.
-    pub(crate) fn lock_has_come(&mut self) -> Option<String> {
-        let (job, progress) = self.console.entering.take()?;
-        let answer = match worker::outcome(&job.ticket) {
-            Outcome::Ran(script) => self.script_has_run(What::Open, *script, None),
-            Outcome::Running if !progress.is_lost() => {
-                self.console.entering = Some((job, progress));
-                return None;
-            }
-            Outcome::Faulted(_) => {
-                job.ticket.release();
-                self.console.entering = Some((job, progress));
-                return None;
-            }
-            _ => {
-                self.console.forget();
-                return None;
-            }
-        };
-        let words = match answer.error {
-            None => format!("The lock of the Python interpreter has come: this is its prompt.\n{}", answer.text),
-            Some(error) => format!("{error}\n"),
-        };
-        Some(words)
     }
 
     /// The session is over: nothing of it is left in the interpreter.
@@ -629,14 +540,6 @@ impl Prompt<'_> {
         if self.console.globals != 0 {
             let _ = self.give_script("the end", "(end of the session)", b"_close()", false, true);
         }
-    }
-}
-
-/// Nobody wants what this job waits for the lock for.
-fn leave_waiting(job: &Job, progress: &Arc<Progress>) {
-    progress.cancel();
-    if progress.waits() {
-        *WAITER.lock() = Some((job.ticket.again(), progress.clone()));
     }
 }
 

@@ -1,0 +1,124 @@
+//! What Python's console does while the interpreter's lock does not come, and when it comes at last.
+//!
+//! Context: the agent's thread, but for [`forget`] in a freshly forked child.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::super::Prompt;
+use super::super::jobs::Job;
+use super::{Answer, Errand, SETUP, What};
+use crate::call::script::{Act, Progress};
+use crate::command::dump_stacktraces;
+use crate::state;
+use crate::sys::lock::Lock;
+use crate::sys::process;
+use crate::worker::{self, Outcome, Ticket};
+
+/// How long a Tab waits for the interpreter's lock at most.
+const TAB: Duration = Duration::from_millis(300);
+
+/// A worker that waits for the interpreter's lock for something that nobody wants any more. It does the next thing that is wanted: where the lock
+/// never comes no more than one waits.
+static WAITER: Lock<Option<(Ticket, Arc<Progress>)>> = Lock::new(None);
+
+/// In a freshly forked child, which has no workers.
+pub(crate) fn forget() {
+    WAITER.forget(None);
+}
+
+/// That worker, if there is one.
+pub(super) fn take() -> Option<(Ticket, Arc<Progress>)> {
+    WAITER.lock().take().filter(|(_, progress)| !progress.is_lost())
+}
+
+/// Nobody wants what this job waits for the lock for.
+pub(super) fn leave_waiting(job: &Job, progress: &Arc<Progress>) {
+    progress.cancel();
+    if progress.waits() {
+        *WAITER.lock() = Some((job.ticket.again(), progress.clone()));
+    }
+}
+
+impl Errand {
+    /// How long the interpreter's lock is waited for.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let patience = state::settings().gil_timeout;
+        match self.what {
+            What::Complete(_) => Some(patience.map_or(TAB, |patience| patience.min(TAB))),
+            _ => patience,
+        }
+    }
+}
+
+impl Prompt<'_> {
+    /// Whether the console of a client that was greeted as its is opened in the place of its first line, when the lock comes.
+    pub(super) fn only_opens(&self, errand: &Errand) -> bool {
+        matches!(errand.what, What::Line | What::Debug) && self.console.has_greeted && self.console.globals == 0
+    }
+
+    /// When the lock comes no line is run any more; false when it has come already.
+    pub(super) fn gives_up_waiting(&self, errand: &Errand) -> bool {
+        if errand.what == What::Open {
+            return true;
+        }
+        if !self.only_opens(errand) {
+            return errand.progress.cancel();
+        }
+        let expression = [&*self.opening_alone(), b"\0"].concat();
+        errand.progress.give(Act::Run { globals: 0, setup: SETUP.to_vec(), expression, is_last: false })
+    }
+
+    /// The interpreter's lock does not come: who has it, and what the client gets instead.
+    pub(super) fn lock_does_not_come(&mut self, errand: &mut Errand) -> Answer {
+        if let What::Complete(_) = errand.what {
+            leave_waiting(&errand.job, &errand.progress);
+            return Answer::default();
+        }
+        let seconds = process::monotonic().saturating_sub(errand.began).as_secs_f64();
+        let holder = self.session.holder_of_the_lock();
+        let waited =
+            format!("The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}");
+        let is_line = errand.what != What::Open;
+        if is_line && !self.only_opens(errand) {
+            leave_waiting(&errand.job, &errand.progress);
+            let error = format!(
+                "{waited}The line was not run. %bt and its like work all the same; %native gives the native prompt."
+            );
+            return Answer { error: Some(error), ..Answer::default() };
+        }
+        self.console.entering = Some((errand.job.again(), errand.progress.clone()));
+        self.console.is_active = false;
+        const MEANWHILE: &str = "Until it comes this is the native prompt; Python's follows by itself.";
+        if is_line {
+            return Answer { error: Some(format!("{waited}The line was not run. {MEANWHILE}")), ..Answer::default() };
+        }
+        Answer { text: format!("{waited}{MEANWHILE}\n{}", dump_stacktraces::banner()), ..Answer::default() }
+    }
+
+    /// For a prompt at rest: what there is to tell when the interpreter's lock has come at last.
+    pub(crate) fn lock_has_come(&mut self) -> Option<String> {
+        let (job, progress) = self.console.entering.take()?;
+        let answer = match worker::outcome(&job.ticket) {
+            Outcome::Ran(script) => self.script_has_run(What::Open, *script, None),
+            Outcome::Running if !progress.is_lost() => {
+                self.console.entering = Some((job, progress));
+                return None;
+            }
+            Outcome::Faulted(_) => {
+                job.ticket.release();
+                self.console.entering = Some((job, progress));
+                return None;
+            }
+            _ => {
+                self.console.forget();
+                return None;
+            }
+        };
+        let words = match answer.error {
+            None => format!("The lock of the Python interpreter has come: this is its prompt.\n{}", answer.text),
+            Some(error) => format!("{error}\n"),
+        };
+        Some(words)
+    }
+}
