@@ -163,30 +163,72 @@ fn one_client_and_no_second() {
 #[test]
 fn a_second_signal_changes_nothing() {
     let _turn = turn::shared();
-    let counters = Counters::new();
-    let mut victim = counting(&counters, 3, USUAL).ready();
-    for n in 0..5 {
-        stop_main(&victim);
-        let made = victim.socket().metadata().unwrap().ino();
-        // To the process, and to every thread in turn: those that run on do not stop.
-        victim.signal(Signal::SIGUSR2);
-        let mut poker = poke::start(victim.pid(), USR2, 30, 200, None);
-        poke::sent(&mut poker);
-        poke::once(victim.pid(), USR2, tasks::of(victim.pid())[1].tid);
-        stands(&counters, 0, 1..3);
-        assert_eq!(victim.socket().metadata().unwrap().ino(), made, "turn {n}: another socket while waiting");
-        let (mut client, _) = victim.text();
-        victim.signal(Signal::SIGUSR2);
-        stands(&counters, 0, 1..3);
-        assert!(client.run("print 6*7").contains("42"), "turn {n}");
-        client.end();
-        // No shot waits that these signals would have asked for.
-        for _ in 0..3 {
-            is_over(&victim, &counters, 3);
+    for threads in [1, 3] {
+        let counters = Counters::new();
+        let mut victim = counting(&counters, threads, USUAL).ready();
+        for n in 0..5 {
+            let what = format!("{threads} threads, turn {n}");
+            stop_main(&victim);
+            let made = victim.socket().metadata().unwrap().ino();
+            // To the process, to the thread that stands, and to every thread in turn: those that run on do not stop.
+            victim.signal(Signal::SIGUSR2);
+            if threads > 1 {
+                let mut poker = poke::start(victim.pid(), USR2, 30, 200, None);
+                poke::sent(&mut poker);
+                poke::once(victim.pid(), USR2, tasks::of(victim.pid())[1].tid);
+            }
+            poke::once(victim.pid(), USR2, victim.pid());
+            stands(&counters, 0, 1..threads.into());
+            assert_eq!(victim.socket().metadata().unwrap().ino(), made, "{what}: another socket while waiting");
+            let (mut client, _) = victim.text();
+            victim.signal(Signal::SIGUSR2);
+            stands(&counters, 0, 1..threads.into());
+            assert!(client.run("print 6*7").contains("42"), "{what}");
+            client.end();
+            // No shot waits that these signals would have asked for.
+            for _ in 0..3 {
+                is_over(&victim, &counters, threads.into());
+            }
         }
+        counters.stop();
+        assert!(victim.ended().success(), "{}", victim.log());
     }
-    counters.stop();
-    assert!(victim.ended().success(), "{}", victim.log());
+}
+
+/// The program's own signal comes while its thread stands there: its handler runs at once, and the call that it was to interrupt is interrupted.
+#[test]
+fn a_call_that_the_programs_signal_interrupts_is_interrupted() {
+    let _turn = turn::shared();
+    // A handler of Python's does not let calls begin anew unless siginterrupt(3) says so, and its text runs when the call is over.
+    let program = |call: &str, begins_anew: bool| {
+        format!(
+            "import os, select, signal\n\
+             signal.signal(signal.SIGTERM, lambda *_: print('handled', flush=True))\n\
+             signal.siginterrupt(signal.SIGTERM, not {})\n\
+             print('ready', flush=True)\n{call}",
+            if begins_anew { "True" } else { "False" }
+        )
+    };
+    for (call, begins_anew) in [
+        ("signal.pause()", false),
+        ("signal.pause()", true),
+        ("select.select([0], [], [])", false),
+        ("select.select([0], [], [])", true),
+        ("os.read(0, 1)", false),
+        ("os.waitid(os.P_PID, os.spawnlp(os.P_NOWAIT, 'cat', 'cat'), os.WEXITED)", false),
+    ] {
+        let what = format!("{call}, begins anew: {begins_anew}");
+        let arguments = ["-c", &program(call, begins_anew)];
+        let mut victim =
+            Host::new("/usr/bin/python3").args(arguments).options(format!("{USUAL}, prompt='native'")).ready();
+        tasks::wait_until_blocked(victim.pid());
+        stop_main(&victim);
+        let (mut client, _) = victim.text();
+        victim.signal(Signal::SIGTERM);
+        assert!(client.run("print 6*7").contains("42"), "{what}");
+        client.end();
+        assert_eq!(victim.line(), "handled", "{what}");
+    }
 }
 
 #[test]

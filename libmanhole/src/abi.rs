@@ -23,13 +23,13 @@ mod threads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::sys::{next, own_image, process};
+use crate::sys::{arch, next, own_image, process};
 use crate::{arena, children, install, log, state, wake};
 
 #[global_allocator]
 static ALLOCATOR: arena::Arena = arena::Arena;
 
-#[ctor::ctor(unsafe)]
+#[ctor::ctor(unsafe, priority = early)]
 #[cold]
 fn load() {
     guarded("the constructor", || {
@@ -49,10 +49,7 @@ fn load() {
         if !state::settings().children {
             variables.restore_preload();
         }
-        if state::is_on() {
-            // The kernel maps sixteen pages of the file for each that is touched, and nothing here is run again before somebody comes.
-            own_image::let_pages_go();
-        }
+        own_image::let_pages_go();
     });
 }
 
@@ -74,6 +71,11 @@ extern "C" fn unload() {
 #[used]
 #[unsafe(link_section = ".fini_array")]
 static UNLOAD: extern "C" fn() = unload;
+
+/// The last of the start, after [`load`], which has a priority: nothing of what that was made of is run again before somebody comes.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LET_PAGES_GO: unsafe extern "C" fn() = arch::let_pages_go;
 
 /// Runs `act`; a panic becomes a log line.
 fn guarded(place: &str, act: impl FnOnce()) {

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use core::time::Duration;
 
 use crate::snapshot::{Registers, Summons};
-use crate::sys::lock;
+use crate::sys::{lock, process};
 
 /// What is known of the thread that is held.
 #[derive(Clone, Copy, Debug)]
@@ -65,13 +65,31 @@ pub(crate) fn current() -> Option<Held> {
     (STATE.load(Ordering::SeqCst) == HELD).then(|| unsafe { *PLACE.0.get() })
 }
 
-/// Waits until the thread that is held may go on. A handler of the host that runs meanwhile may leave by siglongjmp.
-pub(crate) fn wait() {
+/// Handlers of ours that have run on the held thread.
+static OURS: AtomicU32 = AtomicU32::new(0);
+
+/// A handler of ours begins, on whatever thread.
+pub(crate) fn handler_begins() {
+    let held = TID.load(Ordering::Relaxed);
+    if held != 0 && held == process::tid() {
+        OURS.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Waits until the thread that is held may go on. A handler of the host that runs meanwhile may leave by siglongjmp. Whether one has run and come back:
+/// `any` handler at all, or one that does not let system calls begin anew.
+pub(crate) fn wait(any: bool) -> bool {
+    let mut host_has_run = false;
+    let mut before = OURS.load(Ordering::SeqCst);
     loop {
-        match STATE.load(Ordering::SeqCst) {
-            FREE => return,
-            now => lock::wait(&STATE, now, Some(Duration::from_secs(3600))),
+        let now = STATE.load(Ordering::SeqCst);
+        if now == FREE {
+            return host_has_run;
         }
+        let is_interrupted = lock::wait_or_hear(&STATE, now, any.then_some(Duration::from_secs(3600)));
+        let ours = OURS.load(Ordering::SeqCst);
+        host_has_run |= is_interrupted && ours == before;
+        before = ours;
     }
 }
 

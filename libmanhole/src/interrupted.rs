@@ -7,6 +7,7 @@
 mod arch;
 pub(crate) mod channels;
 
+use crate::held;
 use crate::snapshot::Registers;
 use crate::sys::{own_image, signal};
 
@@ -24,6 +25,7 @@ impl<'c> Interrupted<'c> {
     /// # Safety
     /// `context` is a handler's third argument, and nobody else has it.
     pub(crate) unsafe fn from_kernel(context: *mut libc::c_void) -> Interrupted<'c> {
+        held::handler_begins();
         // SAFETY: the caller says so; the kernel passes a valid structure (sigaction(2)).
         Interrupted(unsafe { &mut *context.cast() })
     }
@@ -50,6 +52,21 @@ impl<'c> Interrupted<'c> {
     pub(crate) fn go_on(&mut self) {
         let mask = self.mask();
         arch::resume(self.0, || waiting_for_host(mask).next().is_some());
+    }
+
+    /// Whether it is a system call that fails with EINTR, whatever the handler is like.
+    pub(crate) fn has_failed(&self) -> bool {
+        arch::has_failed(self.0)
+    }
+
+    /// Whether handlers of the host for signals that wait will interrupt it: `any` handler at all, or one that does not let calls begin anew.
+    pub(crate) fn waits_for_host(&self, any: bool) -> bool {
+        waiting_for_host(self.mask()).any(|action| any || action.flags & libc::SA_RESTART as u64 == 0)
+    }
+
+    /// A handler of the host has run meanwhile, which is to interrupt the system call: it fails with EINTR.
+    pub(crate) fn fail(&mut self) {
+        arch::fail_if_begun_anew(self.0);
     }
 
     /// The alternate stack for handlers that the interrupted code has, be it in use or not, as the kernel has noted it: start, flags,

@@ -255,6 +255,14 @@ pub(crate) fn feed_the_rest(client: &mut Client) {
     }
 }
 
+/// The client has gone: what the process writes from now on, until its descriptors are what they were, goes where it belongs.
+pub(crate) fn client_has_gone() {
+    let mut room = ROOM.lock();
+    if room.way == Way::Client {
+        room.way = Way::Both;
+    }
+}
+
 /// Throws away what waits for a client that has gone.
 pub(crate) fn forget_client() {
     let mut room = ROOM.lock();

@@ -17,7 +17,7 @@ use crate::sys::fd::Fd;
 use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
-use crate::sys::{Errno, host_fd, own_image, proc_root, process, thread};
+use crate::sys::{Errno, host_fd, proc_root, process, thread};
 use crate::{access, credentials, descendants, dormant, dump, held, log, redirect, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
@@ -39,6 +39,9 @@ const COMPANY: Duration = Duration::from_secs(1);
 /// How long the thread stays after its last client when nothing else needs it: each time that it has to be called, a wait of the
 /// host may start over.
 const LINGER: Duration = Duration::from_secs(4);
+
+/// A wait without a client for so long, or for ever, costs no memory.
+const LONG: Duration = Duration::from_secs(1);
 
 /// What the last session has left for the next one.
 static REMEMBERED: Lock<Vec<u8>> = Lock::new(Vec::new());
@@ -135,7 +138,6 @@ impl Server {
             {
                 self.session(client);
                 descendants::clean_up();
-                own_image::let_pages_go();
                 self.last_client = Some(process::monotonic());
                 self.blocked = None;
                 self.end_shot("");
@@ -377,7 +379,10 @@ impl Server {
         redirect::wait_for(&mut waited);
         let stalled = active.as_ref().is_some_and(|client| client.has_output());
         let timeout = if only_look { Some(Duration::ZERO) } else { self.patience(active.is_some(), stalled) };
-        let nothing_came = match socket::poll(&mut waited, timeout) {
+        let is_long = active.is_none() && timeout.is_none_or(|timeout| timeout >= LONG);
+        let polled =
+            if is_long { socket::poll_for_long(&mut waited, timeout) } else { socket::poll(&mut waited, timeout) };
+        let nothing_came = match polled {
             Ok(count) => count == 0 && !only_look,
             Err(Errno(libc::EINTR)) => return,
             // More descriptors than the limit allows, which the host has lowered: not a reason to spin.
@@ -393,6 +398,9 @@ impl Server {
         let holder = active.as_ref().map(|client| client.peer());
         if let (Some(client), Some(events)) = (active.as_mut(), events.next()) {
             client.ready(events);
+            if client.is_gone() {
+                redirect::client_has_gone();
+            }
         } else {
             events.next();
         }

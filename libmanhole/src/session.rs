@@ -117,6 +117,9 @@ pub(crate) fn redirect_output(client: &mut Client) {
 
 /// The session has ended: the host's output goes where it belongs.
 pub(crate) fn give_output_back(client: &mut Client) {
+    if client.is_gone() {
+        redirect::client_has_gone();
+    }
     let _ = redirect::end();
     if client.is_gone() {
         redirect::forget_client();

@@ -67,6 +67,24 @@ pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
     }
 }
 
+/// Whether a system call was interrupted that fails with EINTR.
+pub(crate) fn has_failed(context: &libc::ucontext_t) -> bool {
+    context.uc_mcontext.gregs.get(libc::REG_RAX as usize).is_some_and(|&rax| rax == -i64::from(libc::EINTR))
+}
+
+/// If the kernel was about to begin a system call anew, lets it fail with EINTR. The instruction has left in rcx where it ends (Intel's manual, SYSCALL):
+/// code that stands before the instruction and has not executed it has something else there.
+pub(crate) fn fail_if_begun_anew(context: &mut libc::ucontext_t) {
+    let gregs = &context.uc_mcontext.gregs;
+    let (Some(&rip), Some(&rcx)) = (gregs.get(libc::REG_RIP as usize), gregs.get(libc::REG_RCX as usize)) else {
+        return;
+    };
+    let end = rip.wrapping_add(SYSCALL.len() as i64);
+    if rcx == end {
+        fail_begun_anew(context, end as u64, || true);
+    }
+}
+
 /// If the kernel was about to begin the system call anew whose instruction ends at `end`, and `is_to_fail`: lets it fail with EINTR.
 pub(crate) fn fail_begun_anew(context: &mut libc::ucontext_t, end: u64, is_to_fail: impl FnOnce() -> bool) {
     let gregs = &mut context.uc_mcontext.gregs;

@@ -107,10 +107,15 @@ impl<T> Drop for Guard<'_, T> {
 
 /// Waits while `word` holds `expected`, at most `timeout`. May return early (futex(2)): the caller looks again.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+    wait_or_hear(word, expected, timeout);
+}
+
+/// [`wait`]; whether a handler has ended it (EINTR). With a timeout that is any handler, without one any that does not let calls begin anew (signal(7)).
+pub(crate) fn wait_or_hear(word: &AtomicU32, expected: u32, timeout: Option<Duration>) -> bool {
     let limit = timeout.map(super::process::timespec);
     let limit_address = limit.as_ref().map_or(0, |limit| core::ptr::from_ref(limit) as usize);
     // SAFETY: the word and the time outlive the call.
-    let _ = unsafe {
+    let result = unsafe {
         super::call(
             libc::SYS_futex,
             [
@@ -121,6 +126,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
             ],
         )
     };
+    result == Err(super::Errno(libc::EINTR))
 }
 
 /// Wakes up to `count` threads that wait on `word`. Safe in a signal handler.

@@ -4,7 +4,8 @@
 
 use core::ptr::NonNull;
 
-use super::mapping::{self, PAGE};
+#[cfg(not(any(test, fuzzing)))]
+use super::mapping::PAGE;
 
 /// The initial image of this library's thread-local storage, its size with the zeroes behind, and its alignment; `None`
 /// when it has none.
@@ -26,15 +27,25 @@ pub(crate) fn contains(address: usize) -> bool {
     })
 }
 
-/// Lets go of the pages of code and constants, which stay in their file: what is used again comes back from there. A session goes through most of them.
+/// Has [`super::arch`] let go of the pages of code and constants when nothing is to be done for long. They stay in their file: what is used again comes back
+/// from there, and the kernel maps fifteen more around each.
+#[cfg(not(any(test, fuzzing)))]
 pub(crate) fn let_pages_go() {
+    use core::sync::atomic::Ordering::Relaxed;
+    // Nothing writes there, so that the file has all of it; whoever reads or executes it meanwhile reads it anew.
+    let (start, end) = constant();
+    let [from, to] = &super::arch::PAGES_TO_GO;
+    to.store(end, Relaxed);
+    from.store(start, Relaxed);
+}
+
+/// From where to where nothing is ever written: the linkers put code and constants before all else.
+#[cfg(not(any(test, fuzzing)))]
+fn constant() -> (usize, usize) {
     let (base, headers) = program_headers();
-    for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0) {
-        let start = (base + header.p_vaddr as usize) & !(PAGE - 1);
-        let end = (base + (header.p_vaddr + header.p_memsz) as usize).next_multiple_of(PAGE);
-        // SAFETY: nothing writes there, so that the file has all of it; whoever reads or executes it meanwhile reads it anew.
-        unsafe { mapping::discard(start as *mut u8, end - start) };
-    }
+    let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+    let end = loaded.take_while(|header| header.p_flags & libc::PF_W == 0).last();
+    (base, end.map_or(base, |last| (base + (last.p_vaddr + last.p_memsz) as usize).next_multiple_of(PAGE)))
 }
 
 /// Where the library is mapped.

@@ -86,6 +86,14 @@ pub(crate) fn pending() -> Set {
     set
 }
 
+/// Takes what waits of signal `number`, which the calling thread blocks. Safe in a signal handler.
+pub(crate) fn forget_pending(number: i32) {
+    let (set, now) = (Set::of(&[number]), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    let (set, now) = (core::ptr::from_ref(&set) as usize, core::ptr::from_ref(&now) as usize);
+    // SAFETY: the set and the time outlive the call, which writes nothing. One real-time signal after the other.
+    while unsafe { call(libc::SYS_rt_sigtimedwait, [set, 0, now, 8]) }.is_ok() {}
+}
+
 /// What the agent's thread blocks by default: everything but glibc's own two (32 and 33), which glibc sends to threads that it knows.
 pub(crate) const BLOCKED: Set = Set(!(0b11 << 31));
 

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use core::time::Duration;
 
 use super::fd::{self, Fd};
-use super::{Errno, Result, call, process};
+use super::{Errno, Result, arch, call, checked, process};
 
 /// Who is at the other end, by the kernel's word (SO_PEERCRED in unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,10 +177,26 @@ pub(crate) type Waited = libc::pollfd;
 
 /// Waits until one of the descriptors is ready or `timeout` has passed (`None`: for ever).
 pub(crate) fn poll(waited: &mut [Waited], timeout: Option<Duration>) -> Result<usize> {
+    poll_by(waited, timeout, false)
+}
+
+/// [`poll`] for long: this library's code takes no memory meanwhile.
+pub(crate) fn poll_for_long(waited: &mut [Waited], timeout: Option<Duration>) -> Result<usize> {
+    poll_by(waited, timeout, true)
+}
+
+fn poll_by(waited: &mut [Waited], timeout: Option<Duration>, is_long: bool) -> Result<usize> {
     let limit = timeout.map(process::timespec);
     let limit_address = limit.as_ref().map_or(0, |limit| core::ptr::from_ref(limit) as usize);
+    let (array, count) = (waited.as_mut_ptr() as usize, waited.len());
     // SAFETY: the array and the time outlive the call.
-    match unsafe { call(libc::SYS_ppoll, [waited.as_mut_ptr() as usize, waited.len(), limit_address, 0, 8]) } {
+    let result = unsafe {
+        match is_long {
+            true => checked(arch::call_without_pages(libc::SYS_ppoll, array, count, limit_address, 0, 8)),
+            false => call(libc::SYS_ppoll, [array, count, limit_address, 0, 8]),
+        }
+    };
+    match result {
         // More descriptors than the host's limit allows now (RLIMIT_NOFILE); select(2) does not ask for it.
         Err(Errno(libc::EINVAL)) => select(waited, timeout),
         other => other,

@@ -1,4 +1,4 @@
-//! The x86_64 system call instruction, and the return from a signal handler.
+//! The x86_64 system call instruction, and what has to be written in instructions beside it.
 //!
 //! Context: any, signal handlers included. Nothing here touches errno, thread-local storage or the host's libc, so an
 //! interposed `read` or `open` of the host is never entered.
@@ -61,27 +61,6 @@ pub(crate) unsafe extern "C" fn clone_thread(flags: usize, stack_top: usize, con
     )
 }
 
-/// Ends the calling thread after `*word` has gone from `from` to `to`; returns when it was not `from`. Touches no memory
-/// but the word from the exchange on.
-///
-/// # Safety
-/// Nobody needs anything of the thread.
-#[unsafe(naked)]
-pub(crate) unsafe extern "C" fn leave(word: *mut u32, from: u32, to: u32) {
-    naked_asm!(
-        "mov eax, esi",
-        "lock cmpxchg [rdi], edx",
-        "jne 2f",
-        "mov eax, {nr}",
-        "xor edi, edi",
-        "syscall",
-        "ud2",
-        "2:",
-        "ret",
-        nr = const libc::SYS_exit,
-    )
-}
-
 /// The calling thread's thread pointer: the address of its control block, which holds it (x86-64 psABI, TLS).
 pub(crate) fn thread_pointer() -> usize {
     let pointer: usize;
@@ -134,4 +113,118 @@ core::arch::global_asm!(
     agent = sym AGENT_CONTROL_BLOCK,
     hand = sym HAND_CONTROL_BLOCK,
     storage = sym STORAGE_OFFSET,
+);
+
+/// From where to where [`let_pages_go`] lets go; 0 for nothing.
+pub(crate) static PAGES_TO_GO: [core::sync::atomic::AtomicUsize; 2] =
+    [const { core::sync::atomic::AtomicUsize::new(0) }; 2];
+
+unsafe extern "C" {
+    /// Lets go of the pages of [`PAGES_TO_GO`], but for the one that it stands in itself: madvise(2), which the kernel answers as it likes. The
+    /// compiler's code would bring back the pages of the functions that it returns to, and the fifteen that the kernel maps around each.
+    #[link_name = "manhole_let_pages_go"]
+    #[cfg_attr(any(test, fuzzing), expect(dead_code, reason = "the constructor's alone"))]
+    pub(crate) fn let_pages_go();
+
+    /// The same, and then a system call with five arguments, for which the calling thread will wait long. The result is the kernel's.
+    ///
+    /// # Safety
+    /// As [`syscall`].
+    #[link_name = "manhole_call_without_pages"]
+    pub(crate) fn call_without_pages(nr: libc::c_long, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize;
+
+    /// Lets the pages go, and ends the calling thread after `*word` has gone from `from` to `to`; returns when it was not `from`. Touches no
+    /// memory but the word from the exchange on.
+    ///
+    /// # Safety
+    /// Nobody needs anything of the thread.
+    #[link_name = "manhole_leave"]
+    pub(crate) fn leave(word: *mut u32, from: u32, to: u32);
+}
+
+core::arch::global_asm!(
+    ".pushsection .text.startup.manhole_pages, \"ax\", @progbits",
+    // All three stand in one page.
+    ".p2align 8",
+    ".hidden manhole_let_pages_go",
+    ".globl manhole_let_pages_go",
+    ".type manhole_let_pages_go, @function",
+    "manhole_let_pages_go:",
+    ".cfi_startproc",
+    "mov rdi, [rip + {pages}]",
+    "test rdi, rdi",
+    "jz 2f",
+    "lea rsi, [rip + manhole_let_pages_go]",
+    "and rsi, -{page}",
+    "sub rsi, rdi",
+    "mov edx, {advice}",
+    "mov eax, {madvise}",
+    "syscall",
+    "lea rdi, [rip + manhole_let_pages_go + {page}]",
+    "and rdi, -{page}",
+    "mov rsi, [rip + {pages} + 8]",
+    "sub rsi, rdi",
+    "jbe 2f",
+    "mov edx, {advice}",
+    "mov eax, {madvise}",
+    "syscall",
+    "2:",
+    "ret",
+    ".cfi_endproc",
+    ".size manhole_let_pages_go, . - manhole_let_pages_go",
+    "",
+    ".hidden manhole_call_without_pages",
+    ".globl manhole_call_without_pages",
+    ".type manhole_call_without_pages, @function",
+    "manhole_call_without_pages:",
+    ".cfi_startproc",
+    "push rdi",
+    "push rsi",
+    "push rdx",
+    "push rcx",
+    ".cfi_def_cfa_offset 40",
+    // These two it leaves alone, and so does the kernel.
+    "call manhole_let_pages_go",
+    "pop r10",
+    "pop rdx",
+    "pop rsi",
+    "pop rdi",
+    ".cfi_def_cfa_offset 8",
+    "xchg rdi, rsi",
+    "mov rax, rsi",
+    "mov rsi, rdx",
+    "mov rdx, r10",
+    "mov r10, r8",
+    "mov r8, r9",
+    "syscall",
+    "ret",
+    ".cfi_endproc",
+    ".size manhole_call_without_pages, . - manhole_call_without_pages",
+    "",
+    ".hidden manhole_leave",
+    ".globl manhole_leave",
+    ".type manhole_leave, @function",
+    "manhole_leave:",
+    ".cfi_startproc",
+    "mov r8, rdi",
+    "mov r9d, esi",
+    "mov r10d, edx",
+    "call manhole_let_pages_go",
+    "mov eax, r9d",
+    "lock cmpxchg [r8], r10d",
+    "jne 2f",
+    "mov eax, {exit}",
+    "xor edi, edi",
+    "syscall",
+    "ud2",
+    "2:",
+    "ret",
+    ".cfi_endproc",
+    ".size manhole_leave, . - manhole_leave",
+    ".popsection",
+    pages = sym PAGES_TO_GO,
+    page = const super::mapping::PAGE,
+    advice = const libc::MADV_DONTNEED,
+    madvise = const libc::SYS_madvise,
+    exit = const libc::SYS_exit,
 );

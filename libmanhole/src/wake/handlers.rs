@@ -142,18 +142,18 @@ extern "C" fn on_activate(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c
 extern "C" fn on_oneshot(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
-    if is_for_us() {
-        visit(number, info, &interrupted);
-    }
+    let is_interrupted = is_for_us() && visit(number, info, &interrupted);
     if is_fate(number) {
         take_its_course(number, info);
+    } else if is_interrupted {
+        interrupted.fail();
     } else {
         interrupted.go_on();
     }
 }
 
-/// Holds the calling thread while one client is served.
-fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) {
+/// Holds the calling thread while one client is served. Whether a handler of the host has run meanwhile that the interrupted system call is to tell of.
+fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) -> bool {
     // SAFETY: both read the union of the structure, of which every bit pattern is a value.
     let (address, sender) = unsafe { (info.si_addr() as u64, info.si_pid()) };
     let held = Held {
@@ -171,13 +171,25 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) {
     let silence = Silence::begin();
     let is_first = held::hold(held);
     let called = if is_first { wake::call(Call::Oneshot) } else { Ok(()) };
+    // A call that never begins anew tells of every handler.
+    let any = interrupted.has_failed();
+    // What has come in between runs now.
+    let is_interrupted = interrupted.waits_for_host(any);
     drop(silence);
     if let Err(error) = called {
         log::problem(format_args!("Oneshot failure: cannot start the manhole's thread ({error})"));
-    } else if is_first || is_fate(number) {
-        // Where a thread is held already, one that would end the process waits until that client has left.
-        held::wait();
+        return false;
     }
+    // Where a thread is held already, one that would end the process waits until that client has left.
+    if !is_first && !is_fate(number) {
+        return false;
+    }
+    let is_interrupted = held::wait(any) || is_interrupted;
+    if !is_fate(number) {
+        // One that has come while a client was waited for, or was there, is no new one.
+        signal::forget_pending(number);
+    }
+    is_interrupted
 }
 
 /// Lets the signal do what it would have done: it is sent again, to this thread and with all that the kernel has said of
