@@ -17,9 +17,10 @@ pub(crate) mod task;
 
 use core::time::Duration;
 
-use passive::{RED_ZONE, Try};
+use passive::Try;
 use task::{Identity, Look, Position, Task};
 
+use crate::held::Held;
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Chain, Method, RSP, Registers, Snapshot, StackCopy, State, Thread};
 use crate::sys::{directory, proc_root, process, thread};
@@ -109,7 +110,7 @@ fn first_look(task: &Task, modules: &Modules, insist: bool, chains: Chains<'_>) 
     }
     if let Some(held) = held::current().filter(|held| held.tid == task.tid()) {
         thread.state = State::Held(held.summons);
-        thread.capture = Ok(of_registers(held.registers, task, modules, passive::FIRST_COPY));
+        thread.capture = Ok(of_held(&held, task, modules, passive::FIRST_COPY));
         return Some(thread);
     }
     if let Some(registers) = paused::registers(task.tid()) {
@@ -143,16 +144,35 @@ fn unknown(task: &Task, chains: Chains<'_>) -> Thread {
 /// What a thread was doing when a signal came that holds it: its handler has left all registers, and what lies above its stack pointer stays
 /// as it was.
 fn of_registers(registers: Registers, task: &Task, modules: &Modules, size: u64) -> Capture {
-    let sp = registers.get(RSP).unwrap_or(0);
-    let mut stack = passive::copy(sp, modules, size);
-    if stack.bytes.is_empty()
-        && let Some(start) = modules.next_mapping(sp).filter(|start| start - sp < OVERFLOW)
-    {
-        // It has overflowed: the pointer stands below the mapping.
-        stack = passive::copy(start + RED_ZONE, modules, size);
-    }
+    let stack = passive::copy(registers.get(RSP).unwrap_or(0), modules, size);
     Capture { registers, stack, links: None, method: Method::Signal, stamp: task.stamp() }
 }
+
+/// What the thread that a signal holds was doing. If its stack has overflowed, the pointer stands below it: in the guard, or where nothing was and something else may
+/// have come since.
+fn of_held(held: &Held, task: &Task, modules: &Modules, size: u64) -> Capture {
+    let sp = held.registers.get(RSP).unwrap_or(0);
+    let mut capture = of_registers(held.registers, task, modules, size);
+    let is_below = |start: &u64| *start > sp && *start - sp < OVERFLOW;
+    let own = match held.tid == process::pid() {
+        true => modules.mappings.iter().find(|mapping| mapping.path == "[stack]"),
+        false => modules.mapping(held.thread_pointer),
+    };
+    let was_unmapped = held.summons.signal == libc::SIGSEGV
+        && held.summons.code == SEGV_MAPERR
+        && held.summons.detail.abs_diff(sp) < OVERFLOW;
+    if capture.stack.bytes.is_empty() || was_unmapped {
+        let own = own.map(|mapping| mapping.start).filter(is_below);
+        let next = || modules.next_mapping(sp).filter(is_below).filter(|_| capture.stack.bytes.is_empty());
+        if let Some(start) = own.or_else(next) {
+            capture.stack = passive::copy(start, modules, size);
+        }
+    }
+    capture
+}
+
+/// Nothing was mapped there (siginfo.h of Linux).
+const SEGV_MAPERR: i32 = 1;
 
 /// Whether the thread has ended or is about to; says so in the thread.
 fn is_over(identity: &Identity, thread: &mut Thread) -> bool {
@@ -211,7 +231,7 @@ pub(crate) fn deepen(thread: &mut Thread, modules: &Modules) -> Result<(), Strin
     }
     let task = Task::new(thread.tid);
     if let (State::Held(_), Some(held)) = (thread.state, held::current()) {
-        thread.capture = Ok(of_registers(held.registers, &task, modules, size));
+        thread.capture = Ok(of_held(&held, &task, modules, size));
         return Ok(());
     }
     if let Some(registers) = paused::registers(thread.tid) {

@@ -1,6 +1,7 @@
 //! The sockets of forked children that were killed: nobody else removes them soon.
 //!
-//! Context: [`note`] on host threads inside fork, signal handlers included; [`clean_up`] on the agent's thread.
+//! Context: [`note`] on host threads inside fork, signal handlers included; [`clean_up`] on the agent's thread, and on a host thread inside exit. No
+//! allocation.
 
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
@@ -26,9 +27,23 @@ pub(crate) fn note(pid: i32) {
 pub(crate) fn clean_up() {
     for slot in &CHILDREN {
         let pid = slot.load(Ordering::Relaxed);
-        if pid > 0 && !lives(pid) && slot.swap(0, Ordering::Relaxed) == pid {
-            remove(pid);
+        if pid > 0 {
+            remove_if_dead(slot, pid);
         }
+    }
+}
+
+fn remove_if_dead(slot: &AtomicI32, pid: i32) {
+    let Ok(path) = listener::path_of(state::settings(), pid) else { return };
+    let path = path.as_c_str();
+    let is_own = |stat: fd::Stat| stat.is_socket() && stat.uid == process::euid();
+    // Most have left nothing: that costs one look.
+    let is_there = fd::stat_link(path).is_ok_and(is_own);
+    if is_there && lives(pid) || slot.swap(0, Ordering::Relaxed) != pid {
+        return;
+    }
+    if is_there && socket::answers(path) == Err(Errno(libc::ECONNREFUSED)) {
+        let _ = fd::unlink(path);
     }
 }
 
@@ -36,21 +51,14 @@ pub(crate) fn clean_up() {
 fn lives(pid: i32) -> bool {
     let mut path = Text::<32>::new();
     path.push_fmt(format_args!("/proc/{pid}/stat"));
-    match fd::read_file(path.as_c_str(), 1024) {
-        Ok(stat) => {
+    let mut stat = [0; 256];
+    match fd::Fd::open(path.as_c_str(), libc::O_RDONLY).and_then(|file| file.read(&mut stat)) {
+        Ok(count) => {
+            let stat = stat.get(..count).unwrap_or_default();
             let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
             !state.is_some_and(|state| matches!(state, b'Z' | b'X'))
         }
-        Err(error) => error != Errno(libc::ENOENT),
-    }
-}
-
-fn remove(pid: i32) {
-    let Ok(path) = listener::path_of(state::settings(), pid) else { return };
-    let path = path.as_c_str();
-    let is_own = |stat: fd::Stat| stat.is_socket() && stat.uid == process::euid();
-    if fd::stat_link(path).is_ok_and(is_own) && socket::answers(path) == Err(Errno(libc::ECONNREFUSED)) {
-        let _ = fd::unlink(path);
+        Err(error) => !matches!(error, Errno(libc::ENOENT | libc::ESRCH)),
     }
 }
 

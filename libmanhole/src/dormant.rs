@@ -189,6 +189,11 @@ pub(crate) fn is_intact() -> bool {
     SOCKET.intact().is_some() && crate::listener::is_own_intact()
 }
 
+/// Whether what stands in its place in the host's table is not the socket any more.
+pub(crate) fn is_lost() -> bool {
+    SOCKET.intact().is_none()
+}
+
 /// Whether a client waits at the door, or may.
 pub(crate) fn has_client() -> bool {
     SOCKET.intact().is_some_and(|fd| socket::has_connection(fd).unwrap_or(true))

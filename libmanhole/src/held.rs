@@ -16,6 +16,8 @@ use crate::sys::{lock, process};
 pub(crate) struct Held {
     pub(crate) tid: i32,
     pub(crate) summons: Summons,
+    /// Where the thread's control block is: for a thread of the C library's, at the end of its stack.
+    pub(crate) thread_pointer: u64,
     /// The registers of what was interrupted.
     pub(crate) registers: Registers,
     /// All that the kernel has said of the signal: `siginfo_t` of sigaction(2).
@@ -42,6 +44,7 @@ unsafe impl Sync for Place {}
 
 static PLACE: Place = Place(UnsafeCell::new(Held {
     tid: 0,
+    thread_pointer: 0,
     summons: Summons { signal: 0, code: 0, detail: 0 },
     registers: Registers::NONE,
     info: [0; INFO],

@@ -120,7 +120,8 @@ fn install_by(text: &[u8], parse: Option<Parse>, blocked: Set) -> Result<(), Fai
         }
     };
     if state::is_on_here() {
-        if options.strict {
+        // Where nothing was to start, this starts it.
+        if options.strict && !waits_for_nothing(state::settings()) {
             refuse(text, &"AlreadyInstalled: there is a manhole in this process already (strict=False replaces it)");
             return Err(Failure::AlreadyInstalled);
         }
@@ -150,6 +151,11 @@ fn install_by(text: &[u8], parse: Option<Parse>, blocked: Set) -> Result<(), Fai
         wake::open(blocked);
     }
     Ok(())
+}
+
+/// Whether nothing opens the manhole but another installation.
+fn waits_for_nothing(settings: &Settings) -> bool {
+    settings.thread == Thread::Never && settings.activate_on == 0 && settings.oneshot_on == 0 && settings.dump_on == 0
 }
 
 fn opens_at_once(settings: &Settings) -> bool {
@@ -247,7 +253,11 @@ pub(crate) fn process_is_forked() {
 /// In the parent: the child may get a manhole.
 pub(crate) fn child_is_born(pid: i32) {
     let settings = state::settings();
-    if settings.patch_fork && state::is_on_here() {
+    if !state::is_on_here() {
+        return;
+    }
+    wake::mend();
+    if settings.patch_fork {
         descendants::note(pid);
     }
 }
@@ -307,6 +317,7 @@ pub(crate) fn disposition_has_changed(signal: i32) {
         return;
     }
     guard::stand_again(signal);
+    wake::mend();
     if signal == dormant::signal_in_use() || dormant::is_hushed() {
         wake::signals_have_changed();
     }
@@ -547,6 +558,7 @@ pub(crate) fn process_exits() {
     }
     state::exit_begins();
     listener::unlink_for_good();
+    descendants::clean_up();
     // What those threads have of the interpreter is gone: one that wakes up meanwhile would fall over it.
     let has_left_threads = || python::has_left_threads(worker::count());
     if state::settings().daemon_connection {

@@ -11,6 +11,7 @@ mod serve;
 mod dump;
 mod dormant;
 mod descendants;
+mod late;
 mod listener;
 mod access;
 mod session;

@@ -18,7 +18,7 @@ use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
 use crate::sys::{Errno, host_fd, proc_root, process, thread};
-use crate::{access, credentials, descendants, dormant, dump, held, log, redirect, state};
+use crate::{access, credentials, descendants, dormant, dump, held, late, log, redirect, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
 const QUEUE: usize = 16;
@@ -260,6 +260,8 @@ impl Server {
             } else if self.shot.is_some() {
                 let complaint = core::mem::take(&mut self.complaint);
                 self.end_shot(&complaint);
+            } else {
+                late::say();
             }
         }
     }
@@ -443,7 +445,7 @@ impl Server {
         let shot = shot.map(|until| until.saturating_sub(process::monotonic()));
         let other = match &self.listener {
             None if self.stays && !opening.is_zero() => Some(opening),
-            None if self.stays => Some(self.retry),
+            None if self.stays => Some(late::left().map_or(self.retry, |left| left.min(self.retry))),
             None if dormant::is_pending() && !has_client => self.patience_with_host(),
             None => None,
             Some(_) if !self.rest.is_zero() => Some(self.rest),

@@ -9,7 +9,7 @@
 pub(crate) mod handlers;
 pub(crate) mod stacks;
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 
 use manhole_options::Thread;
@@ -20,7 +20,7 @@ use crate::serve::Server;
 use crate::state::{self, Call};
 use crate::sys::signal::{Set, Silence};
 use crate::sys::{self, fd, lock, proc_root, process, signal, thread};
-use crate::{arena, credentials, dormant, hand, held, log};
+use crate::{arena, credentials, dormant, hand, held, late, log};
 
 /// There is no thread.
 const ASLEEP: u32 = 0;
@@ -38,18 +38,6 @@ static SETTLED: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the process has met the limit of its threads: then ours is there only for clients.
 static IS_TIGHT: AtomicBool = AtomicBool::new(false);
-
-/// When the thread was created, on the monotonic clock in nanoseconds.
-static CALLED_AT: AtomicU64 = AtomicU64::new(0);
-
-/// Says so when the thread has come late, which on a busy machine is no failure.
-fn say_if_late() {
-    let called = Duration::from_nanos(CALLED_AT.load(Ordering::SeqCst));
-    let waited = process::monotonic().saturating_sub(called);
-    if waited > state::settings().start_timeout {
-        log::late_start(log::event, waited);
-    }
-}
 
 /// Calls the agent's thread, and creates it where there is none. After an error nobody comes, and no thread is held.
 pub(crate) fn call(what: Call) -> sys::Result<()> {
@@ -80,7 +68,7 @@ fn move_phase(from: u32, to: u32) -> Result<u32, u32> {
 fn create() -> sys::Result<()> {
     let mut first = None;
     loop {
-        CALLED_AT.store(process::monotonic().as_nanos() as u64, Ordering::SeqCst);
+        late::called();
         let opens_signals = state::settings().sigmask != u64::MAX;
         let Err(error) = thread::start(&thread::AGENT, run, opens_signals) else {
             return first.map_or(Ok(()), Err);
@@ -205,6 +193,14 @@ pub(crate) fn rung(blocked: Set) {
     }
 }
 
+/// The host has control, where nothing that it does is about the manhole: its socket may have been closed by a call that nobody sees.
+pub(crate) fn mend() {
+    if !is_awake() && dormant::descriptor() >= 0 && dormant::is_lost() {
+        dormant::close();
+        open(signal::mask());
+    }
+}
+
 /// The process has met the limit of its threads.
 pub(crate) fn leave_room() {
     if !IS_TIGHT.swap(true, Ordering::Relaxed) {
@@ -262,7 +258,7 @@ extern "C" fn run() -> ! {
     let private = fd::make_table_private(offered);
     SETTLED.store(1, Ordering::SeqCst);
     lock::wake(&SETTLED, u32::MAX >> 1);
-    say_if_late();
+    late::say();
     if let Err(error) = private {
         log::problem(format_args!("No descriptor table of its own ({error}): the manhole is off"));
         stop();

@@ -4,9 +4,10 @@
 //! Context: any thread, signal handlers included; each is one comparison more than the C library's, as long as the host does
 //! not mean our descriptor.
 
-use core::ffi::{c_int, c_uint, c_void};
+use core::ffi::{c_int, c_long, c_uint, c_void};
 
 use crate::dormant;
+use crate::sys::next as sys_next;
 use crate::sys::next::function as next;
 
 /// The host has not opened what is ours, so it is not open for it.
@@ -125,18 +126,38 @@ pub extern "C" fn closefrom(lowest: c_int) {
 /// close_range(2): everything but ours. With `CLOSE_RANGE_CLOEXEC` nothing is closed now, and ours is closed on exec anyway.
 #[unsafe(no_mangle)]
 pub extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    // SAFETY: numbers.
+    range_but_ours(first, last, |first, last| unsafe { next::close_range(first, last, flags) })
+}
+
+/// Has `close` close a range, but not ours.
+fn range_but_ours<R: PartialEq + From<i8>>(first: c_uint, last: c_uint, close: impl Fn(c_uint, c_uint) -> R) -> R {
     let ours = dormant::descriptor();
     let is_meant = u32::try_from(ours).is_ok_and(|ours| (first..=last).contains(&ours)) && dormant::owns(ours);
     if !is_meant {
-        // SAFETY: numbers.
-        return unsafe { next::close_range(first, last, flags) };
+        return close(first, last);
     }
     let ours = ours as c_uint;
-    // SAFETY: numbers.
-    let below = if first < ours { unsafe { next::close_range(first, ours - 1, flags) } } else { 0 };
-    if below != 0 || last == ours {
+    let below = if first < ours { close(first, ours - 1) } else { R::from(0) };
+    if below != R::from(0) || last == ours {
         return below;
     }
+    close(ours + 1, last)
+}
+
+/// The calls of syscall(2) that close descriptors; no points of cancellation, and there whatever the C library is like.
+pub(super) extern "C" fn by_number(number: c_long, a: usize, b: usize, c: usize) -> c_long {
     // SAFETY: numbers.
-    unsafe { next::close_range(ours + 1, last, flags) }
+    let call = |a: usize, b: usize| unsafe { sys_next::syscall_with(number, [a, b, c, 0, 0]) };
+    match number {
+        libc::SYS_close_range => {
+            range_but_ours(a as c_uint, b as c_uint, |first, last| call(first as usize, last as usize))
+        }
+        _ if dormant::owns(a as c_int) => not_open().into(),
+        libc::SYS_dup2 | libc::SYS_dup3 if a as c_int != b as c_int => {
+            dormant::make_room(b as c_int);
+            call(a, b)
+        }
+        _ => call(a, b),
+    }
 }

@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::births::{self, Birth};
-use super::{filters, guarded, room, roots};
+use super::{descriptors, filters, guarded, room, roots};
 use crate::sys::next::function as next;
 use crate::sys::signal;
 use crate::{install, interrupted, sys, worker};
@@ -96,7 +96,8 @@ extern "C" fn prepare(birth: *mut c_void) -> Start {
     birth.map_or(Start { function: 0, argument: 0 }, |Birth { function, argument, .. }| Start { function, argument })
 }
 
-/// syscall(2): a thread that ends by the bare call is told of, since it may be the host's last; and so are a filter of system calls and another root. Everything else goes on to the
+/// syscall(2): a thread that ends by the bare call is told of, since it may be the host's last; and so are a filter of system calls, another root, and what closes
+/// descriptors. Everything else goes on to the
 /// C library's at once, with all registers as they are; the number stays below the stack pointer, in the red zone (System V ABI), where
 /// [`crate::interrupted`] finds it: the C library's function keeps nothing there, and the kernel puts no signal's frame there. The mark above
 /// it tells whose it is: what one call has left stays there when the next one goes to the C library's function by another way.
@@ -118,6 +119,14 @@ pub unsafe extern "C" fn syscall() {
         "je 6f",
         "cmp rdi, {pivot}",
         "je 6f",
+        "cmp rdi, {close}",
+        "je 7f",
+        "cmp rdi, {dup2}",
+        "je 7f",
+        "cmp rdi, {dup3}",
+        "je 7f",
+        "cmp rdi, {close_range}",
+        "je 7f",
         "2:",
         "mov rax, {mark}",
         "xor rax, rsp",
@@ -162,12 +171,19 @@ pub unsafe extern "C" fn syscall() {
         "jmp {filters}",
         "6:",
         "jmp {roots}",
+        "7:",
+        "jmp {descriptors}",
         exit = const libc::SYS_exit,
         seccomp = const libc::SYS_seccomp,
         prctl = const libc::SYS_prctl,
         chroot = const libc::SYS_chroot,
         pivot = const libc::SYS_pivot_root,
+        close = const libc::SYS_close,
+        dup2 = const libc::SYS_dup2,
+        dup3 = const libc::SYS_dup3,
+        close_range = const libc::SYS_close_range,
         filters = sym filters::by_number,
+        descriptors = sym descriptors::by_number,
         roots = sym roots::by_number,
         mark = const interrupted::NUMBER_FOLLOWS,
         next = sym NEXT_SYSCALL,

@@ -47,7 +47,9 @@ pub(super) fn take(task: &Task, modules: &Modules, size: u64) -> Try {
 
 /// Copies the stack from the red zone up, at most `size` bytes of its mapping.
 pub(super) fn copy(sp: u64, modules: &Modules, size: u64) -> StackCopy {
-    let start = sp.saturating_sub(RED_ZONE);
+    // At the very end of a stack there is no red zone but a guard.
+    let lowest = modules.mapping(sp).map_or(0, |mapping| mapping.start);
+    let start = sp.saturating_sub(RED_ZONE).max(lowest);
     let limit = limit(sp, modules);
     let len = limit.saturating_sub(start).min(size) as usize;
     let mut bytes = vec![0; len];

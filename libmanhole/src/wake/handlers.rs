@@ -13,7 +13,7 @@ use crate::snapshot::{Summons, is_fate};
 use crate::state::{self, Call};
 use crate::sys::replaced::Replaced;
 use crate::sys::signal::{self, Action, Set, Silence};
-use crate::sys::{mapping, process};
+use crate::sys::{arch, mapping, process};
 use crate::{log, wake};
 
 entry!(
@@ -85,7 +85,11 @@ fn give_back(number: i32, before: &Action) {
 /// finds out by the name of a mapping (`/proc/PID/maps`): `manhole:<signal>=<address of the handler>`.
 pub(crate) fn host_has_taken(number: i32) {
     let Ok(now) = signal::action(number) else { return };
-    if now.handler <= libc::SIG_IGN || interrupted::is_of_agent(&now) {
+    if interrupted::is_of_agent(&now) {
+        return;
+    }
+    if now.handler <= libc::SIG_IGN {
+        log::event(format_args!("The host has reset or ignores signal {number}: it opens no manhole any more."));
         return;
     }
     log::problem(format_args!("The host handles signal {number} itself now: it opens no manhole any more."));
@@ -158,6 +162,7 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) -> 
     let (address, sender) = unsafe { (info.si_addr() as u64, info.si_pid()) };
     let held = Held {
         tid: process::tid(),
+        thread_pointer: arch::thread_pointer() as u64,
         summons: Summons {
             signal: number,
             code: info.si_code,
