@@ -141,3 +141,16 @@ fn the_socket_of_a_child_that_was_killed_goes_with_the_parents_next_client() {
     wait_for("the file to go", PATIENCE, || (!socket_of(pid).exists()).then_some(()));
     assert!(victim.finish().1.success());
 }
+
+#[test]
+fn the_socket_of_a_child_that_was_killed_goes_with_its_parent() {
+    let _turn = turn::shared();
+    let mut victim = forker("busy");
+    let pid = child(&victim.ask("fork"));
+    answers(pid);
+    assert!(std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
+    wait_for("the child's end", PATIENCE, || UnixStream::connect(socket_of(pid)).is_err().then_some(()));
+    assert!(socket_of(pid).exists(), "somebody else has removed it");
+    assert!(victim.finish().1.success());
+    assert!(!socket_of(pid).exists());
+}

@@ -227,6 +227,32 @@ fn a_late_start_is_a_warning_and_a_code() {
 }
 
 #[test]
+fn what_was_not_to_start_starts_later() {
+    let _turn = turn::shared();
+    for way in WAYS {
+        let mut victim = way.start();
+        assert_eq!(victim.ask("install thread=False"), "0", "{way:?}");
+        assert!(!victim.socket().exists(), "{way:?}");
+        assert_eq!(victim.ask("install"), "0", "{way:?}");
+        assert!(victim.socket().exists(), "{way:?}");
+        assert_eq!(victim.ask("install"), "1", "{way:?}");
+        // One that waits for a signal is there.
+        assert_eq!(victim.ask("install strict=False, activate_on='USR2'"), "0", "{way:?}");
+        assert_eq!(victim.ask("install"), "1", "{way:?}");
+    }
+}
+
+#[test]
+fn a_late_start_is_a_warning_in_a_preloaded_process_too() {
+    let _turn = turn::shared();
+    for thread in ["True", "'auto'"] {
+        let options = format!("verbose=True, thread={thread}, start_timeout=0.2, socket_path='/nonexistent/x'");
+        let victim = Host::new(victims::c("alone")).options(options).ready();
+        victim.log_with("WARNING: Waited 0.2");
+    }
+}
+
+#[test]
 fn what_cannot_be_is_a_code_and_not_an_end() {
     let _turn = turn::shared();
     let mut victim = Way::Linked.start();

@@ -227,6 +227,25 @@ fn a_signal_from_outside() {
     }
 }
 
+/// The stack pointer stands at the very end of the stack, or beyond its guard, where something else may be mapped by now.
+#[test]
+fn a_stack_that_was_used_up_is_there_to_its_start() {
+    let _turn = turn::shared();
+    for (kind, function) in [("overflow-tiny", "tiny_recursion"), ("overflow-large", "large_recursion")] {
+        for place in ["main", "thread"] {
+            let (mut victim, _directory, _) = faulty(kind, place, Some("oneshot_on='SEGV', verbose=True"));
+            victim.say("go");
+            let (mut client, _) = victim.text();
+            assert!(client.run("bt 3").contains(function), "{kind} in {place}");
+            let start = if place == "main" { " in _start (" } else { " in other (" };
+            let end = client.run("bt -8");
+            assert!(end.contains(function) && end.contains(start), "{kind} in {place}: {end}");
+            client.end();
+            assert_eq!(victim.ended().signal(), Some(libc::SIGSEGV), "{kind} in {place}");
+        }
+    }
+}
+
 #[test]
 fn two_threads_at_once_are_one_shot() {
     let _turn = turn::shared();

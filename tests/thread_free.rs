@@ -348,3 +348,13 @@ fn a_loop_of_closes() {
 fn dup2_over_everything() {
     survives("dup2");
 }
+
+#[test]
+fn closes_by_number() {
+    survives("close-by-number");
+}
+
+#[test]
+fn a_close_that_nobody_sees() {
+    survives("close-unseen");
+}

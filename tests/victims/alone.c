@@ -16,7 +16,7 @@
 //   reset         resets all dispositions, over and over until the next line: `resetting`, then `reset`
 //   exec  exec-bare  exec-blocked            executes itself: as it is, without environment, with all signals blocked
 //   files         makes files of its own: `files`                      check  `intact`, or `damaged N`
-//   close-range  closefrom  close-loop  dup2  does it to all numbers from 3 (dup2: its own file over 3 … 1023), then `files`
+//   close-range  closefrom  close-loop  dup2  close-by-number (syscall)  close-unseen (the bare instruction, then a fork)  does it to all numbers from 3 (dup2: its own file over 3 … 1023), then `files`
 //   vfork-exit  vfork-exec  posix-spawn  spawn-missing    20 children each, one after the other: `children=20 wrong=N`
 //   setuid  setresuid  setreuid              to 65534, with the groups: `setuid result=R`
 //   pthread-exit  pthread-exit-later  raw-exit  inline-exit   ends: main alone; main before a thread that returns; exit(2) with 7, by
@@ -135,12 +135,27 @@ static void close_all(const char *how) {
     count = 0;
     if (!strcmp(how, "close-range") && close_range(3, ~0U, 0)) _exit(3);
     if (!strcmp(how, "closefrom")) closefrom(3);
+    if (!strcmp(how, "close-by-number")) {
+        for (int fd = 3; fd < 1024; fd++) syscall(SYS_close, fd);
+        for (int fd = 3; fd < 1024; fd++) syscall(SYS_dup3, 0, fd, O_CLOEXEC);
+        if (syscall(SYS_close_range, 3, ~0U, 0)) _exit(3);
+    }
+    if (!strcmp(how, "close-unseen")) {
+        long number = SYS_close_range;
+        __asm__ volatile("syscall" : "+a"(number) : "D"(3L), "S"(0xffffffffL), "d"(0L) : "rcx", "r11", "memory");
+        if (number) _exit(3);
+    }
     if (!strcmp(how, "close-loop"))
         for (int fd = 3; fd < 65536; fd++) close(fd);
     if (!strcmp(how, "dup2"))
         for (int fd = 3; fd < 1024; fd++) make_file(fd);
     else
         for (int i = 0; i < 8; i++) make_file(-1);
+    if (!strcmp(how, "close-unseen")) {
+        pid_t pid = fork();
+        if (pid == 0) _exit(0);
+        if (pid < 0 || waitpid(pid, NULL, 0) != pid) _exit(3);
+    }
     printf("files\n");
 }
 

@@ -7,6 +7,7 @@
 //   ill       executes ud2                             abrt      calls abort()
 //   sys       makes a system call that a filter traps  kill      waits: the signal comes from outside
 //   overflow  recurses until the stack is used up      both      reads address 0x10 in two threads at once
+//   overflow-tiny, overflow-large                                the same by frames of some 50 bytes, and of more than a guard has
 //   recover   50 times reads address 0x10, with a SIGSEGV handler of its own that jumps out: `recovered=50`, status 0
 //
 // Prints `ready pid=N tid=T`, with the thread that will do it, then `address=0xA`, where the fault will be. The limit on core
@@ -66,6 +67,16 @@ __attribute__((noinline)) static int faulting_recursion(int depth) {
     int below = faulting_recursion(depth + 1);
     return below + room[depth % 1000];
 }
+__attribute__((noinline)) static int tiny_recursion(int depth) {
+    volatile char room[24];
+    room[0] = (char)depth;
+    return tiny_recursion(depth + 1) + room[0];
+}
+__attribute__((noinline)) static int large_recursion(int depth) {
+    volatile char room[20000];
+    room[0] = (char)depth;
+    return large_recursion(depth + 1) + room[0];
+}
 __attribute__((noinline)) static void waiting(void) {
     for (;;) pause();
 }
@@ -94,6 +105,8 @@ static void act(void) {
     if (!strcmp(kind, "abrt")) faulting_abort();
     if (!strcmp(kind, "sys")) faulting_call();
     if (!strcmp(kind, "overflow")) sink = faulting_recursion(1);
+    if (!strcmp(kind, "overflow-tiny")) sink = tiny_recursion(1);
+    if (!strcmp(kind, "overflow-large")) sink = large_recursion(1);
     if (!strcmp(kind, "kill")) waiting();
     if (!strcmp(kind, "recover")) recover();
 }
