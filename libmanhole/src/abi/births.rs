@@ -21,8 +21,7 @@ struct Place {
 const INHERITED: u64 = u64::MAX;
 
 static TABLE: [Place; PLACES] =
-    [const { Place { function: AtomicUsize::new(0), argument: AtomicUsize::new(0), mask: AtomicU64::new(INHERITED) } };
-        PLACES];
+    [const { Place { function: AtomicUsize::new(0), argument: AtomicUsize::new(0), mask: AtomicU64::new(0) } }; PLACES];
 
 /// How a thread is to begin.
 pub(super) struct Birth {

@@ -39,8 +39,8 @@ struct Shot {
     held: AtomicBool,
     /// How many stack bytes may be copied.
     room: AtomicUsize,
-    /// The chain that is to be copied too.
-    chain: UnsafeCell<Option<Chain>>,
+    /// The chain that is to be copied too; none whose elements have no size. All zeroes at first, so that the table takes no room in the file.
+    chain: UnsafeCell<Chain>,
     content: UnsafeCell<Content>,
 }
 
@@ -57,12 +57,14 @@ struct Content {
 // collector only after it has seen DONE. `chain` is written by the collector before it makes the state ARMED.
 unsafe impl Sync for Shot {}
 
+const NO_CHAIN: Chain = Chain { head: 0, behind: None, next: 0, size: 0 };
+
 static TABLE: [Shot; SHOTS] = [const {
     Shot {
         state: AtomicU64::new(0),
         held: AtomicBool::new(false),
         room: AtomicUsize::new(0),
-        chain: UnsafeCell::new(None),
+        chain: UnsafeCell::new(NO_CHAIN),
         content: UnsafeCell::new(Content { registers: Registers::NONE, start: 0, copied: 0, links: None }),
     }
 }; SHOTS];
@@ -113,7 +115,8 @@ fn fill(value: u64, interrupted: &Interrupted<'_>) {
     let bytes = unsafe { core::slice::from_raw_parts_mut(place as *mut u8, room) };
     let copied = own_memory::read(start, bytes).unwrap_or(0);
     // SAFETY: this handler has claimed the shot, which the collector does not touch meanwhile.
-    let links = unsafe { *shot.chain.get() }.and_then(|chain| copy_links(&chain, links_of((value & 0xff) as usize)));
+    let chain = unsafe { *shot.chain.get() };
+    let links = if chain.size == 0 { None } else { copy_links(&chain, links_of((value & 0xff) as usize)) };
     // SAFETY: this handler has claimed the shot.
     unsafe { *shot.content.get() = Content { registers, start, copied, links } };
     shot.state.store(generation | DONE, Ordering::Release);
@@ -202,7 +205,7 @@ pub(super) fn arm(index: usize, room: usize, chain: Option<Chain>) -> Option<Arm
         unsafe { (place as *mut u8).add(offset).write_volatile(0) };
     }
     // SAFETY: the shot is neither armed nor held by anybody else, so no handler looks.
-    unsafe { *shot.chain.get() = chain.filter(|chain| chain.size <= LINK - size_of::<u64>()) };
+    unsafe { *shot.chain.get() = chain.filter(|chain| chain.size <= LINK - size_of::<u64>()).unwrap_or(NO_CHAIN) };
     let generation = (state & !0xff).wrapping_add(0x100);
     shot.room.store(room, Ordering::Release);
     shot.state.store(generation | ARMED, Ordering::Release);
@@ -228,7 +231,7 @@ impl Armed {
         // SAFETY: the handler has filled this much of the shot's room.
         let bytes = unsafe { core::slice::from_raw_parts(place as *const u8, len) }.to_vec();
         // SAFETY: nobody has armed the shot anew: it is held.
-        let size = unsafe { *shot.chain.get() }.map_or(0, |chain| chain.size);
+        let size = unsafe { *shot.chain.get() }.size;
         let link = |number: usize| {
             // SAFETY: the handler has filled this much of the shot's links.
             let link = unsafe { core::slice::from_raw_parts(links_of(self.index).add(number * LINK), LINK) };
