@@ -195,6 +195,23 @@ fn a_second_signal_changes_nothing() {
     }
 }
 
+/// A signal that is sent as soon as the client has seen its end is a new one.
+#[test]
+fn one_shot_after_the_other() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let mut victim = counting(&counters, 1, USUAL).ready();
+    for n in 0..100 {
+        victim.signal(Signal::SIGUSR2);
+        let (mut client, greeting) = victim.text();
+        assert!(greeting.contains(", in main"), "shot {n}: {greeting}");
+        client.end();
+    }
+    is_over(&victim, &counters, 1);
+    counters.stop();
+    assert!(victim.ended().success(), "{}", victim.log());
+}
+
 /// The program's own signal comes while its thread stands there: its handler runs at once, and the call that it was to interrupt is interrupted.
 #[test]
 fn a_call_that_the_programs_signal_interrupts_is_interrupted() {
@@ -209,19 +226,24 @@ fn a_call_that_the_programs_signal_interrupts_is_interrupted() {
             if begins_anew { "True" } else { "False" }
         )
     };
-    for (call, begins_anew) in [
-        ("signal.pause()", false),
-        ("signal.pause()", true),
-        ("select.select([0], [], [])", false),
-        ("select.select([0], [], [])", true),
-        ("os.read(0, 1)", false),
-        ("os.waitid(os.P_PID, os.spawnlp(os.P_NOWAIT, 'cat', 'cat'), os.WEXITED)", false),
+    for (call, numbers, begins_anew) in [
+        ("signal.pause()", &[libc::SYS_pause, libc::SYS_ppoll][..], false),
+        ("signal.pause()", &[libc::SYS_pause, libc::SYS_ppoll], true),
+        ("select.select([0], [], [])", &[libc::SYS_select, libc::SYS_pselect6], false),
+        ("select.select([0], [], [])", &[libc::SYS_select, libc::SYS_pselect6], true),
+        ("os.read(0, 1)", &[libc::SYS_read], false),
+        ("os.waitid(os.P_PID, os.spawnlp(os.P_NOWAIT, 'cat', 'cat'), os.WEXITED)", &[libc::SYS_waitid], false),
     ] {
         let what = format!("{call}, begins anew: {begins_anew}");
+        println!("{what}");
         let arguments = ["-c", &program(call, begins_anew)];
         let mut victim =
             Host::new("/usr/bin/python3").args(arguments).options(format!("{USUAL}, prompt='native'")).ready();
-        tasks::wait_until_blocked(victim.pid());
+        let is_there = || {
+            let call = std::fs::read_to_string(format!("/proc/{}/syscall", victim.pid())).unwrap();
+            numbers.iter().any(|number| call.starts_with(&format!("{number} "))).then_some(())
+        };
+        wait_for("its wait", PATIENCE, is_there);
         stop_main(&victim);
         let (mut client, _) = victim.text();
         victim.signal(Signal::SIGTERM);

@@ -158,3 +158,33 @@ fn a_child_has_its_manhole_however_short_the_delay() {
         let _ = std::fs::remove_file(socket_of(pid)); // the child ends by _exit later than this test
     }
 }
+
+/// Running threads are asked by a signal on loan: one that the program takes for itself meanwhile is not on its way to its handler.
+#[test]
+fn a_program_that_takes_a_signal_while_it_is_looked_at_hears_none_of_ours() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "
+import hashlib, select, signal, threading, time
+heard = []
+# Without the interpreter's lock.
+def busy(): hashlib.pbkdf2_hmac('sha256', b'x', b'y', 2_000_000_000)
+for _ in range(2): threading.Thread(target=busy, daemon=True).start()
+print('ready', flush=True)
+both, turns = (signal.SIGWINCH, signal.SIGURG), 0
+while not select.select([0], [], [], 0)[0]:
+    for number in both: signal.signal(number, lambda number, frame: heard.append(number))
+    time.sleep(0.001)
+    for number in both: signal.signal(number, signal.SIG_DFL)
+    time.sleep(0.001)
+    turns += 1
+print(f'heard={len(heard)} turns={turns}', flush=True)
+";
+    let options = "thread=True, prompt='native'";
+    let mut victim = Host::new("/usr/bin/python3").args(["-c", PROGRAM]).options(options).ready();
+    let (mut client, _) = victim.text();
+    for _ in 0..1500 {
+        assert!(client.run("bt native").contains("#0 "));
+    }
+    let said = victim.ask("stop");
+    assert!(said.starts_with("heard=0 ") && text::value(&said, "turns").is_some_and(|turns| turns > 20), "{said}");
+}

@@ -23,23 +23,23 @@ pub(crate) fn note(pid: i32) {
     }
 }
 
-/// Removes the sockets of children that are no more. A pid that is used again has a process; its socket is left alone.
-pub(crate) fn clean_up() {
+/// Removes the sockets of children that are no more. A pid that is used again has a process; its socket is left alone. `at_last`: it is not looked again.
+pub(crate) fn clean_up(at_last: bool) {
     for slot in &CHILDREN {
         let pid = slot.load(Ordering::Relaxed);
         if pid > 0 {
-            remove_if_dead(slot, pid);
+            remove_if_dead(slot, pid, at_last);
         }
     }
 }
 
-fn remove_if_dead(slot: &AtomicI32, pid: i32) {
+fn remove_if_dead(slot: &AtomicI32, pid: i32, at_last: bool) {
     let Ok(path) = listener::path_of(state::settings(), pid) else { return };
     let path = path.as_c_str();
     let is_own = |stat: fd::Stat| stat.is_socket() && stat.uid == process::euid();
-    // Most have left nothing: that costs one look.
     let is_there = fd::stat_link(path).is_ok_and(is_own);
-    if is_there && lives(pid) || slot.swap(0, Ordering::Relaxed) != pid {
+    // Most have left nothing: at the end that costs one look. Before, one that lives may get its socket later.
+    if at_last && !is_there || lives(pid) || slot.swap(0, Ordering::Relaxed) != pid {
         return;
     }
     if is_there && socket::answers(path) == Err(Errno(libc::ECONNREFUSED)) {

@@ -9,7 +9,9 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use core::time::Duration;
 
 use crate::snapshot::{Registers, Summons};
-use crate::sys::{lock, process};
+use crate::sys::lock::{self, Heard};
+use crate::sys::process;
+use crate::sys::signal::Set;
 
 /// What is known of the thread that is held.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,10 @@ pub(crate) const INFO: usize = size_of::<libc::siginfo_t>();
 const FREE: u32 = 0;
 const HOLDING: u32 = 1;
 const HELD: u32 = 2;
+/// The client is about to leave.
+const LEAVING: u32 = 3;
+/// The held thread has noted that.
+const LEFT: u32 = 4;
 
 /// Whether a thread is held.
 static STATE: AtomicU32 = AtomicU32::new(FREE);
@@ -79,19 +85,43 @@ pub(crate) fn handler_begins() {
     }
 }
 
-/// Waits until the thread that is held may go on. A handler of the host that runs meanwhile may leave by siglongjmp. Whether one has run and come back:
-/// `any` handler at all, or one that does not let system calls begin anew.
-pub(crate) fn wait(any: bool) -> bool {
-    let mut host_has_run = false;
+/// How long the client's end waits for the held thread to note it.
+const NOTED: Duration = Duration::from_millis(50);
+
+/// The client of the held thread is about to leave: what it does when it has is not for this shot.
+pub(crate) fn client_leaves() {
+    if STATE.compare_exchange(HELD, LEAVING, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        lock::wake(&STATE, u32::MAX >> 1);
+        lock::wait(&STATE, LEAVING, Some(NOTED));
+    }
+}
+
+/// Waits until the thread that is held may go on, with `mask` blocked; all signals are blocked before and after. A handler of the host that runs meanwhile may leave by
+/// siglongjmp; those that have come back are told of. `client_leaves` is called once, before the client has left.
+pub(crate) fn wait(mask: Set, client_leaves: impl Fn()) -> Heard {
+    let mut heard = Heard::default();
+    let mut is_noted = false;
     let mut before = OURS.load(Ordering::SeqCst);
     loop {
         let now = STATE.load(Ordering::SeqCst);
-        if now == FREE {
-            return host_has_run;
+        if matches!(now, FREE | LEAVING) && !is_noted {
+            is_noted = true;
+            client_leaves();
         }
-        let is_interrupted = lock::wait_or_hear(&STATE, now, any.then_some(Duration::from_secs(3600)));
+        match now {
+            FREE => return heard,
+            LEAVING => {
+                let _ = STATE.compare_exchange(LEAVING, LEFT, Ordering::SeqCst, Ordering::SeqCst);
+                lock::wake(&STATE, u32::MAX >> 1);
+                continue;
+            }
+            _ => {}
+        }
+        let now = lock::wait_and_hear(&STATE, now, mask);
         let ours = OURS.load(Ordering::SeqCst);
-        host_has_run |= is_interrupted && ours == before;
+        // Handlers of ours let calls begin anew.
+        heard.ends_calls |= now.ends_calls;
+        heard.any |= now.ends_calls || now.any && ours == before;
         before = ours;
     }
 }

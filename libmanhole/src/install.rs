@@ -22,8 +22,8 @@ use crate::sys::signal::{self, Set};
 use crate::sys::{self, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
-    app, arena, capture, credentials, descendants, dormant, dump, filters, listener, log, prompt, python, redirect,
-    render, serve, snapshot, state, wake, worker,
+    app, arena, capture, credentials, descendants, dormant, dump, filters, listener, loan, log, prompt, python,
+    redirect, render, serve, snapshot, state, wake, worker,
 };
 
 /// Why there is no manhole after an attempt to install one.
@@ -313,6 +313,7 @@ pub(crate) fn provide_stack() {
 
 /// The host has changed the disposition of `signal`, or has tried to.
 pub(crate) fn disposition_has_changed(signal: i32) {
+    loan::host_ends(signal);
     if !state::is_on_here() {
         return;
     }
@@ -337,7 +338,9 @@ pub(crate) fn disposition_of_host(signal: i32, handler: usize) -> (usize, i32, S
 /// The calling thread is about to change the disposition of a signal: it finds its own.
 pub(crate) fn disposition_is_wanted(signal: i32) {
     guard::step_aside(signal);
-    if state::is_on_here() {
+    let is_on = state::is_on_here();
+    loan::host_begins(signal, is_on && !state::on_agent_thread());
+    if is_on {
         dormant::hush(signal);
     }
 }
@@ -558,7 +561,7 @@ pub(crate) fn process_exits() {
     }
     state::exit_begins();
     listener::unlink_for_good();
-    descendants::clean_up();
+    descendants::clean_up(true);
     // What those threads have of the interpreter is gone: one that wakes up meanwhile would fall over it.
     let has_left_threads = || python::has_left_threads(worker::count());
     if state::settings().daemon_connection {

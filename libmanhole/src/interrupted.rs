@@ -59,11 +59,6 @@ impl<'c> Interrupted<'c> {
         arch::has_failed(self.0)
     }
 
-    /// Whether handlers of the host for signals that wait will interrupt it: `any` handler at all, or one that does not let calls begin anew.
-    pub(crate) fn waits_for_host(&self, any: bool) -> bool {
-        waiting_for_host(self.mask()).any(|action| any || action.flags & libc::SA_RESTART as u64 == 0)
-    }
-
     /// A handler of the host has run meanwhile, which is to interrupt the system call: it fails with EINTR.
     pub(crate) fn fail(&mut self) {
         arch::fail_if_begun_anew(self.0);
@@ -87,10 +82,19 @@ impl<'c> Interrupted<'c> {
     }
 }
 
+/// Whether the host has a handler that does not let calls begin anew.
+pub(crate) fn host_ends_calls() -> bool {
+    of_host(u64::MAX).any(|action| action.flags & libc::SA_RESTART as u64 == 0)
+}
+
 /// The host's handlers for signals that wait, and that `mask` lets through.
 fn waiting_for_host(mask: signal::Set) -> impl Iterator<Item = signal::Action> {
-    let waiting = signal::pending().0 & !mask.0;
-    let numbers = (1..=64).filter(move |number| waiting >> (number - 1) & 1 == 1);
+    of_host(signal::pending().0 & !mask.0)
+}
+
+/// The host's handlers for these signals.
+fn of_host(signals: u64) -> impl Iterator<Item = signal::Action> {
+    let numbers = (1..=64).filter(move |number| signals >> (number - 1) & 1 == 1);
     let actions = numbers.filter_map(|number| signal::action(number).ok());
     actions.filter(|action| action.handler > libc::SIG_IGN && !own_image::contains(action.handler))
 }

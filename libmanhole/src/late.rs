@@ -11,13 +11,18 @@ use crate::{log, state};
 /// When the thread was created, on the monotonic clock in nanoseconds.
 static CALLED_AT: AtomicU64 = AtomicU64::new(0);
 
-/// Whether that was said.
+/// Whether that was said, or is not to be said any more.
 static IS_LATE_SAID: AtomicBool = AtomicBool::new(false);
 
 /// The thread is about to be created.
 pub(crate) fn called() {
     CALLED_AT.store(process::monotonic().as_nanos() as u64, Ordering::SeqCst);
     IS_LATE_SAID.store(false, Ordering::Relaxed);
+}
+
+/// There is a socket.
+pub(crate) fn arrived() {
+    IS_LATE_SAID.store(true, Ordering::Relaxed);
 }
 
 /// Says so when the thread has come late, or has no socket for so long, which on a busy machine is no failure.
@@ -32,7 +37,7 @@ pub(crate) fn say() {
 pub(crate) fn left() -> Option<Duration> {
     const AFTER: Duration = Duration::from_millis(1);
     let left = state::settings().start_timeout.saturating_sub(waited()).saturating_add(AFTER);
-    (!IS_LATE_SAID.load(Ordering::Relaxed)).then_some(left)
+    (!IS_LATE_SAID.load(Ordering::Relaxed) && state::is_on()).then_some(left)
 }
 
 fn waited() -> Duration {

@@ -1,13 +1,14 @@
 //! A signal on loan from the host: one whose default is to be ignored, and that the host leaves at its default.
 //!
-//! Context: the agent's thread; [`note_waiter`] on every thread, signal handlers included; [`forget`] in a forked child. The signal is taken only while it is needed. What its handler may do
+//! Context: the agent's thread; [`note_waiter`], [`host_begins`] and [`host_ends`] on every thread, signal handlers included; [`forget`] in a forked child. The signal is taken only while it is needed. What its handler may do
 //! is the borrower's business: it runs in signal context on any host thread.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
+use core::time::Duration;
 
 use crate::interrupted;
-use crate::sys::process;
 use crate::sys::signal::{self, Action, Set};
+use crate::sys::{process, thread};
 
 /// Signals that are ignored by default (signal(7)): pending across an exec or after a host has reset its dispositions,
 /// they harm nobody. The higher number first: frames of handlers with lower numbers are then below ours.
@@ -43,6 +44,40 @@ pub(crate) fn is_waiter(tid: i32) -> bool {
     ARE_MORE.load(SeqCst) || WAITERS.iter().any(|place| place.load(SeqCst) == tid)
 }
 
+/// For each candidate: the loans of it, and the threads of the host that are about to change its disposition.
+static LENT: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+static CHANGING: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+/// How long the host waits for what is lent: a signal that is on its way would be its own handler's.
+const RETURN: Duration = Duration::from_millis(200);
+
+fn place(number: i32) -> Option<usize> {
+    CANDIDATES.iter().position(|candidate| *candidate == number)
+}
+
+fn count(counts: &[AtomicU32; 2], number: i32) -> Option<&AtomicU32> {
+    counts.get(place(number)?)
+}
+
+/// The calling thread, which is the host's if `waits`, is about to change the disposition of a signal.
+pub(crate) fn host_begins(number: i32, waits: bool) {
+    let (Some(changing), Some(lent)) = (count(&CHANGING, number), count(&LENT, number)) else { return };
+    changing.fetch_add(1, SeqCst);
+    let start = process::monotonic();
+    while waits && lent.load(SeqCst) > 0 && process::monotonic().saturating_sub(start) < RETURN {
+        // It may be this very thread that is asked.
+        thread::pause(Duration::from_micros(200));
+    }
+}
+
+/// It has.
+pub(crate) fn host_ends(number: i32) {
+    if let Some(changing) = count(&CHANGING, number) {
+        // A child that was forked in between has begun to count anew.
+        let _ = changing.fetch_update(SeqCst, SeqCst, |count| count.checked_sub(1));
+    }
+}
+
 /// What the kernel calls when the signal comes.
 pub(crate) type Entry = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
@@ -61,7 +96,7 @@ impl Loan {
         // A host that saves and restores dispositions may have put back ours: it stands for the default.
         let is_free = |action: &Action| action.is_default() || interrupted::is_of_agent(action);
         for number in CANDIDATES {
-            if !signal::action(number).is_ok_and(|action| is_free(&action)) {
+            if !signal::action(number).is_ok_and(|action| is_free(&action)) || !lend(number) {
                 continue;
             }
             match signal::set_action(number, &ours) {
@@ -70,6 +105,7 @@ impl Loan {
                 Ok(before) => drop(signal::set_action(number, &before)),
                 Err(_) => {}
             }
+            is_returned(number);
         }
         Err("the host uses both SIGWINCH and SIGURG, so it could not be asked".to_owned())
     }
@@ -79,8 +115,32 @@ impl Loan {
     }
 }
 
+/// Notes a loan, unless the host is changing the disposition at this moment.
+fn lend(number: i32) -> bool {
+    let (Some(changing), Some(lent)) = (count(&CHANGING, number), count(&LENT, number)) else { return false };
+    lent.fetch_add(1, SeqCst);
+    let is_free = changing.load(SeqCst) == 0;
+    if !is_free {
+        lent.fetch_sub(1, SeqCst);
+    }
+    is_free
+}
+
+fn is_returned(number: i32) {
+    if let Some(lent) = count(&LENT, number) {
+        lent.fetch_sub(1, SeqCst);
+    }
+}
+
 impl Drop for Loan {
     fn drop(&mut self) {
+        self.give_back();
+        is_returned(self.number);
+    }
+}
+
+impl Loan {
+    fn give_back(&self) {
         let before = if is_entry(&self.before, self.entry) { Action::DEFAULT } else { self.before };
         // Going back to the default would throw away one of the host's that waits because the host blocks it (kernel/signal.c,
         // do_sigaction). The handler stays then, and stands for the default as `sigaction` shows it.
@@ -113,6 +173,7 @@ fn give_back(number: i32, entry: Entry, before: &Action) {
 pub(crate) fn forget(entry: Entry) {
     WAITERS.iter().for_each(|place| place.store(0, SeqCst));
     ARE_MORE.store(false, SeqCst);
+    LENT.iter().chain(&CHANGING).for_each(|count| count.store(0, SeqCst));
     for number in CANDIDATES {
         give_back(number, entry, &Action::DEFAULT);
     }

@@ -137,7 +137,7 @@ impl Server {
                 && let Some(client) = self.queue.pop_front()
             {
                 self.session(client);
-                descendants::clean_up();
+                descendants::clean_up(false);
                 self.last_client = Some(process::monotonic());
                 self.blocked = None;
                 self.end_shot("");
@@ -297,6 +297,7 @@ impl Server {
     fn bind(&mut self) {
         match Listener::bind(state::settings()) {
             Ok(listener) => {
+                late::arrived();
                 self.listener = Some(listener);
                 self.retry = Duration::from_secs(1);
                 self.complaint.clear();
@@ -361,6 +362,9 @@ impl Server {
 
     /// Sends what is left, for as long as the client reads.
     fn let_go(&mut self, mut client: Client) {
+        if self.shot.is_some() {
+            held::client_leaves();
+        }
         session::done(&client);
         while !self.leaves && client.has_output() && !client.is_gone() && client.stalled_for() < STALL {
             self.wait(Some(&mut client), false);
@@ -381,7 +385,8 @@ impl Server {
         redirect::wait_for(&mut waited);
         let stalled = active.as_ref().is_some_and(|client| client.has_output());
         let timeout = if only_look { Some(Duration::ZERO) } else { self.patience(active.is_some(), stalled) };
-        let is_long = active.is_none() && timeout.is_none_or(|timeout| timeout >= LONG);
+        let is_long =
+            active.is_none() && !redirect::has_late_writers() && timeout.is_none_or(|timeout| timeout >= LONG);
         let polled =
             if is_long { socket::poll_for_long(&mut waited, timeout) } else { socket::poll(&mut waited, timeout) };
         let nothing_came = match polled {

@@ -97,6 +97,7 @@ pub(crate) fn forget() {
     SETTLED.store(0, Ordering::SeqCst);
     IS_EXHAUSTED.store(false, Ordering::Relaxed);
     IS_TIGHT.store(false, Ordering::Relaxed);
+    IS_MENDING.store(false, Ordering::Relaxed);
     proc_root::forget();
     held::forget();
 }
@@ -193,12 +194,22 @@ pub(crate) fn rung(blocked: Set) {
     }
 }
 
+/// Whether a thread does what [`mend`] does.
+static IS_MENDING: AtomicBool = AtomicBool::new(false);
+
 /// The host has control, where nothing that it does is about the manhole: its socket may have been closed by a call that nobody sees.
 pub(crate) fn mend() {
-    if !is_awake() && dormant::descriptor() >= 0 && dormant::is_lost() {
-        dormant::close();
-        open(signal::mask());
+    if is_awake() || dormant::descriptor() < 0 || !dormant::is_lost() {
+        return;
     }
+    let blocked = signal::mask();
+    // A handler of the host that blocks all: what it has interrupted does not, and calls something else later.
+    if blocked.contains(dormant::signal_in_use()) || IS_MENDING.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    dormant::close();
+    open(blocked);
+    IS_MENDING.store(false, Ordering::SeqCst);
 }
 
 /// The process has met the limit of its threads.

@@ -197,6 +197,10 @@ impl Prompt<'_> {
                 b"dump_stacktraces()" => return Ok(None),
                 _ if trimmed.starts_with(b"%") => {
                     let Some(expression) = self.of_own_word(trimmed)? else { return Ok(None) };
+                    if self.has_ended_before() {
+                        self.console.forget();
+                        return Err(NOT_THERE.to_owned());
+                    }
                     self.announce(true);
                     let expression = self.after_opening(expression);
                     let what = if trimmed.starts_with(b"%pdb") { What::Debug } else { What::Line };
@@ -223,7 +227,7 @@ impl Prompt<'_> {
     /// Completes the name before the cursor. False where lines are not the interpreter's: the answer is at once then.
     pub(crate) fn complete_in_console(&mut self, line: &str, cursor: usize) -> bool {
         let cursor = crate::render::quote::boundary(line, cursor);
-        if !self.console.is_active || line.starts_with('%') {
+        if !self.console.is_active || line.starts_with('%') || self.has_ended_before() {
             return false;
         }
         let before = line.get(..cursor).unwrap_or_default();
@@ -507,6 +511,9 @@ impl Prompt<'_> {
     }
 
     fn not_made(&mut self) -> Answer {
+        if self.console.globals != 0 {
+            let _ = self.give_script("the end", "(the console could not be made)", b"_close()", false, true);
+        }
         self.console.forget();
         let error = "the console could not be made in the interpreter: this is the native prompt";
         Answer { error: Some(error.to_owned()), ..Answer::default() }

@@ -107,15 +107,10 @@ impl<T> Drop for Guard<'_, T> {
 
 /// Waits while `word` holds `expected`, at most `timeout`. May return early (futex(2)): the caller looks again.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
-    wait_or_hear(word, expected, timeout);
-}
-
-/// [`wait`]; whether a handler has ended it (EINTR). With a timeout that is any handler, without one any that does not let calls begin anew (signal(7)).
-pub(crate) fn wait_or_hear(word: &AtomicU32, expected: u32, timeout: Option<Duration>) -> bool {
     let limit = timeout.map(super::process::timespec);
     let limit_address = limit.as_ref().map_or(0, |limit| core::ptr::from_ref(limit) as usize);
     // SAFETY: the word and the time outlive the call.
-    let result = unsafe {
+    let _ = unsafe {
         super::call(
             libc::SYS_futex,
             [
@@ -126,7 +121,23 @@ pub(crate) fn wait_or_hear(word: &AtomicU32, expected: u32, timeout: Option<Dura
             ],
         )
     };
-    result == Err(super::Errno(libc::EINTR))
+}
+
+/// Which handlers have run while a thread waited.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Heard {
+    /// Some has.
+    pub(crate) any: bool,
+    /// One has that does not let calls begin anew (signal(7)).
+    pub(crate) ends_calls: bool,
+}
+
+/// [`wait`] without a limit, with `mask` blocked meanwhile, on a thread that blocks all signals before and after.
+pub(crate) fn wait_and_hear(word: &AtomicU32, expected: u32, mask: super::signal::Set) -> Heard {
+    let all = super::signal::Set::ALL;
+    // SAFETY: the word and the masks outlive the call.
+    let (result, any) = unsafe { super::arch::wait_and_hear(word.as_ptr(), expected, &mask.0, &all.0) };
+    Heard { any, ends_calls: result == -(libc::EINTR as isize) }
 }
 
 /// Wakes up to `count` threads that wait on `word`. Safe in a signal handler.

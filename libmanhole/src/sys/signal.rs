@@ -107,6 +107,11 @@ impl Silence {
     pub(crate) fn begin() -> Silence {
         Silence(exchange_mask(Set::ALL))
     }
+
+    /// Stays for good; what the calling thread has blocked before. In a signal handler the kernel ends it.
+    pub(crate) fn keep(self) -> Set {
+        core::mem::ManuallyDrop::new(self).0
+    }
 }
 
 impl Drop for Silence {

@@ -61,6 +61,75 @@ pub(crate) unsafe extern "C" fn clone_thread(flags: usize, stack_top: usize, con
     )
 }
 
+/// Waits on a futex with the signals of `mask` blocked, and of `all` afterwards: what the kernel answers, and whether any handler has run meanwhile. What the
+/// call answers does not tell that: one that is woken with a signal pending is not interrupted, and its handler runs all the same.
+///
+/// A handler's frame lies right below the red zone of what it interrupts, since this is a handler of ours with SA_ONSTACK, or below no handler at all; at its top the kernel
+/// writes the end of the saved registers (FP_XSTATE_MAGIC2 in arch/x86/kernel/fpu/signal.c). So the words there are marked, and looked at afterwards.
+///
+/// # Safety
+/// The word and the masks stay until it returns.
+pub(crate) unsafe fn wait_and_hear(
+    word: *const u32,
+    expected: u32,
+    mask: *const u64,
+    all: *const u64,
+) -> (isize, bool) {
+    let (result, heard): (isize, u64);
+    // SAFETY: the words that are marked lie below the red zone, where nothing of this thread's is; the calls write nothing.
+    unsafe {
+        asm!(
+            "lea r8, [rsp - 384]",
+            "movabs rax, {mark}",
+            "mov ecx, 32",
+            "2:",
+            "mov [r8 + rcx * 8 - 8], rax",
+            "dec ecx",
+            "jnz 2b",
+            "mov edi, {set_mask}",
+            "mov rsi, r14",
+            "xor edx, edx",
+            "mov r10d, 8",
+            "mov eax, {sigprocmask}",
+            "syscall",
+            "mov rdi, r12",
+            "mov esi, {operation}",
+            "mov edx, r13d",
+            "xor r10d, r10d",
+            "mov eax, {futex}",
+            "syscall",
+            "mov r12, rax",
+            "mov edi, {set_mask}",
+            "mov rsi, r15",
+            "xor edx, edx",
+            "mov r10d, 8",
+            "mov eax, {sigprocmask}",
+            "syscall",
+            "lea r8, [rsp - 384]",
+            "movabs rax, {mark}",
+            "mov ecx, 32",
+            "xor edx, edx",
+            "3:",
+            "cmp [r8 + rcx * 8 - 8], rax",
+            "jne 4f",
+            "dec ecx",
+            "jnz 3b",
+            "jmp 5f",
+            "4:",
+            "mov edx, 1",
+            "5:",
+            mark = const 0x6b1f_93d4_5ac8_e027u64,
+            set_mask = const libc::SIG_SETMASK,
+            sigprocmask = const libc::SYS_rt_sigprocmask,
+            operation = const libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            futex = const libc::SYS_futex,
+            inout("r12") word => result, in("r13") expected, in("r14") mask, in("r15") all,
+            out("rdx") heard, out("rax") _, out("rcx") _, out("rdi") _, out("rsi") _, out("r8") _, out("r10") _, out("r11") _,
+        );
+    }
+    (result, heard != 0)
+}
+
 /// The calling thread's thread pointer: the address of its control block, which holds it (x86-64 psABI, TLS).
 pub(crate) fn thread_pointer() -> usize {
     let pointer: usize;

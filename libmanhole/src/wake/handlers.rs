@@ -176,25 +176,28 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) -> 
     let silence = Silence::begin();
     let is_first = held::hold(held);
     let called = if is_first { wake::call(Call::Oneshot) } else { Ok(()) };
-    // A call that never begins anew tells of every handler.
-    let any = interrupted.has_failed();
-    // What has come in between runs now.
-    let is_interrupted = interrupted.waits_for_host(any);
-    drop(silence);
-    if let Err(error) = called {
-        log::problem(format_args!("Oneshot failure: cannot start the manhole's thread ({error})"));
-        return false;
-    }
+    let is_held = match called {
+        Ok(()) => is_first || is_fate(number),
+        Err(error) => {
+            log::problem(format_args!("Oneshot failure: cannot start the manhole's thread ({error})"));
+            false
+        }
+    };
+    // From here on nothing of the host's runs but in the wait: the kernel puts back the mask of what was interrupted. A call with a mask of its own (ppoll(2))
+    // gets what that lets through when it begins anew.
+    let mask = silence.keep();
     // Where a thread is held already, one that would end the process waits until that client has left.
-    if !is_first && !is_fate(number) {
+    if !is_held {
         return false;
     }
-    let is_interrupted = held::wait(any) || is_interrupted;
-    if !is_fate(number) {
-        // One that has come while a client was waited for, or was there, is no new one.
-        signal::forget_pending(number);
-    }
-    is_interrupted
+    // One that has come while a client was waited for, or was there, is no new one; unless it is the host's by now.
+    let heard = held::wait(mask, || {
+        if !is_fate(number) && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
+            signal::forget_pending(number);
+        }
+    });
+    // A call that never begins anew tells of every handler.
+    heard.ends_calls || heard.any && (interrupted.has_failed() || interrupted::host_ends_calls())
 }
 
 /// Lets the signal do what it would have done: it is sent again, to this thread and with all that the kernel has said of
