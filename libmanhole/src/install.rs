@@ -473,6 +473,7 @@ pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
     log::event(format_args!(
         "The program filters its system calls, and {name} of ours may kill it: the manhole closes."
     ));
+    own_image::keep_pages();
     // A filter for all threads would meet ours: it comes to the end of what it does.
     if uninstall() == Err(Failure::Busy) {
         let _ = end_thread(TO_THE_VERY_END);
@@ -487,6 +488,7 @@ pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
 pub(crate) fn come_back_from_filter() {
     let Some(_one) = INSTALLING.try_lock() else { return };
     worker::abandon(false);
+    own_image::let_pages_go();
     let settings = state::settings();
     if handlers::take(settings).is_ok() {
         state::turn_on();

@@ -63,8 +63,12 @@ fn count(counts: &[AtomicU32; 2], number: i32) -> Option<&AtomicU32> {
 pub(crate) fn host_begins(number: i32, waits: bool) {
     let (Some(changing), Some(lent)) = (count(&CHANGING, number), count(&LENT, number)) else { return };
     changing.fetch_add(1, SeqCst);
+    // Without a loan no system call is made, which a filter of the host's could kill for.
+    if !waits || lent.load(SeqCst) == 0 {
+        return;
+    }
     let start = process::monotonic();
-    while waits && lent.load(SeqCst) > 0 && process::monotonic().saturating_sub(start) < RETURN {
+    while lent.load(SeqCst) > 0 && process::monotonic().saturating_sub(start) < RETURN {
         // It may be this very thread that is asked.
         thread::pause(Duration::from_micros(200));
     }

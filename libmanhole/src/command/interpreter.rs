@@ -32,6 +32,7 @@ impl Session<'_> {
     }
 
     /// Whether the interpreter has ended, as far as that can be seen.
+    #[inline(never)]
     pub(crate) fn python_has_ended(&mut self) -> bool {
         self.begin_line();
         let (_, world) = self.parts();

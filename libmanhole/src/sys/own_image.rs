@@ -4,7 +4,6 @@
 
 use core::ptr::NonNull;
 
-#[cfg(not(any(test, fuzzing)))]
 use super::mapping::PAGE;
 
 /// The initial image of this library's thread-local storage, its size with the zeroes behind, and its alignment; `None`
@@ -29,7 +28,6 @@ pub(crate) fn contains(address: usize) -> bool {
 
 /// Has [`super::arch`] let go of the pages of code and constants when nothing is to be done for long. They stay in their file: what is used again comes back
 /// from there, and the kernel maps fifteen more around each.
-#[cfg(not(any(test, fuzzing)))]
 pub(crate) fn let_pages_go() {
     use core::sync::atomic::Ordering::Relaxed;
     // Nothing writes there, so that the file has all of it; whoever reads or executes it meanwhile reads it anew.
@@ -39,8 +37,13 @@ pub(crate) fn let_pages_go() {
     from.store(start, Relaxed);
 }
 
+/// No longer: the system call may be one that kills.
+pub(crate) fn keep_pages() {
+    let [from, _] = &super::arch::PAGES_TO_GO;
+    from.store(0, core::sync::atomic::Ordering::SeqCst);
+}
+
 /// From where to where nothing is ever written: the linkers put code and constants before all else.
-#[cfg(not(any(test, fuzzing)))]
 fn constant() -> (usize, usize) {
     let (base, headers) = program_headers();
     let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
