@@ -128,15 +128,21 @@ fn a_storm_of_forks_under_dumps() {
     assert!(victim.finish().1.success());
 }
 
-#[test]
-fn the_socket_of_a_child_that_was_killed_goes_with_the_parents_next_client() {
-    let _turn = turn::shared();
+/// A process, and its forked child that was killed, whose socket is still there.
+fn with_killed_child() -> (Victim, i32) {
     let mut victim = forker("busy");
     let pid = child(&victim.ask("fork"));
     answers(pid);
     assert!(std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
     wait_for("the child's end", PATIENCE, || UnixStream::connect(socket_of(pid)).is_err().then_some(()));
     assert!(socket_of(pid).exists(), "somebody else has removed it");
+    (victim, pid)
+}
+
+#[test]
+fn the_socket_of_a_child_that_was_killed_goes_with_the_parents_next_client() {
+    let _turn = turn::shared();
+    let (mut victim, pid) = with_killed_child();
     victim.text().0.end();
     wait_for("the file to go", PATIENCE, || (!socket_of(pid).exists()).then_some(()));
     assert!(victim.finish().1.success());
@@ -145,12 +151,7 @@ fn the_socket_of_a_child_that_was_killed_goes_with_the_parents_next_client() {
 #[test]
 fn the_socket_of_a_child_that_was_killed_goes_with_its_parent() {
     let _turn = turn::shared();
-    let mut victim = forker("busy");
-    let pid = child(&victim.ask("fork"));
-    answers(pid);
-    assert!(std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
-    wait_for("the child's end", PATIENCE, || UnixStream::connect(socket_of(pid)).is_err().then_some(()));
-    assert!(socket_of(pid).exists(), "somebody else has removed it");
+    let (mut victim, pid) = with_killed_child();
     assert!(victim.finish().1.success());
     assert!(!socket_of(pid).exists());
 }
