@@ -389,11 +389,6 @@ impl Worker {
         lock::wake(&self.state, u32::MAX >> 1);
     }
 
-    /// One that was to end after its job does not.
-    fn stay(&self) {
-        let _ = self.state.compare_exchange(LAST, BUSY, SeqCst, SeqCst);
-    }
-
     /// Does the job. False when the function has come back in a forked child, whose business this is not.
     ///
     /// A function may end its thread (pthread_exit) or throw: nothing in this frame needs to be cleaned up then.

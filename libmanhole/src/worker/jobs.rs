@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 
-use super::{BUSY, HAND_LENT, HAND_WANTED, IDLE, NONE, OPEN, WORKERS, Worker, visits};
+use super::{BUSY, HAND_LENT, HAND_WANTED, IDLE, LAST, NONE, OPEN, WORKERS, Worker, visits};
 use crate::app::Command;
 use crate::call::Call;
 use crate::call::guard::{self, Fault};
@@ -175,6 +175,13 @@ impl Ticket {
         if let Some(number) = self.slot.checked_sub(WORKERS.len()) {
             visits::collect(number);
         }
+    }
+}
+
+impl Worker {
+    /// One that was to end after its job does not.
+    pub(super) fn stay(&self) {
+        let _ = self.state.compare_exchange(LAST, BUSY, SeqCst, SeqCst);
     }
 }
 

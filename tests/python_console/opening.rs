@@ -1,0 +1,94 @@
+//! How Python's console is opened: by a client's first line, not for one that only looks, and what happens when it cannot be.
+
+use std::time::{Duration, Instant};
+
+use manhole_tests::pythons::pythons;
+use manhole_tests::victim::Host;
+use manhole_tests::{PATIENCE, tasks, turn, wait_for};
+use serde_json::json;
+
+use super::{leaves_nothing, some_pythons, victim};
+
+/// A program that has been packed with what it imports itself, and no more.
+#[test]
+fn without_a_part_of_the_standard_library() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import sys; sys.modules['code'] = None; print('ready', flush=True); sys.stdin.read()";
+    for python in pythons() {
+        let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (mut client, _) = victim.text();
+        let reason = "the console could not be made in the interpreter: ";
+        let answer = client.run("6 * 7");
+        assert!(answer.starts_with(reason) && answer.contains("code"), "{}: {answer}", python.display());
+        assert_eq!(client.run("6 * 7"), "$1 = 42\n", "{}", python.display());
+        assert!(client.run("py-bt").contains("in <module>"), "{}", python.display());
+    }
+}
+
+/// What the console needs when it is opened, the program has changed; later it is there again.
+#[test]
+fn a_console_that_cannot_be_opened() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import io, sys; kept, io.TextIOWrapper = io.TextIOWrapper, None; print('ready', flush=True)\n\
+        sys.stdin.readline(); io.TextIOWrapper = kept; print('mended', flush=True); sys.stdin.read()";
+    for python in some_pythons() {
+        let what = python.display();
+        let mut victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (mut client, _) = victim.text();
+        for again in ["6 * 7", "%python"] {
+            let answer = client.run(again);
+            assert!(answer.starts_with("the console could not be made in the interpreter"), "{what}: {answer}");
+            assert!(client.run("6 * 7").ends_with(" = 42\n"), "{what}");
+        }
+        assert_eq!(victim.ask("mend it"), "mended", "{what}");
+        client.run("%python");
+        assert_eq!(client.run("print('six times', 7)"), "six times 7\n", "{what}");
+    }
+}
+
+/// A client that has its dump and leaves has no thread of the process's do anything: a wait with a limit of time does not start over. One that lasts
+/// longer than the pause between two clients would never end.
+#[test]
+fn who_only_looks_disturbs_nobody() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import select, sys; wait = select.epoll(); print('ready', flush=True)\n\
+        for _ in range(2): wait.poll(2)\n\
+        sys.stdin.read()";
+    for python in pythons() {
+        let what = python.display();
+        let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let mut visits = 0;
+        wait_for("the end of its waits", PATIENCE, || {
+            let (_, greeting) = victim.text();
+            let workers = tasks::of(victim.pid()).into_iter().filter(|task| task.field("Name") == "Manhole-worker");
+            assert_eq!(workers.count(), 0, "{what}");
+            assert!(greeting.contains("\nPython 3."), "{what}: {greeting}");
+            visits += 1;
+            greeting.contains("line 3, in <module>").then_some(())
+        });
+        assert!(visits > 1, "{what}");
+    }
+}
+
+/// Who only looks whether anybody is there, or gives up, at whatever moment.
+#[test]
+fn clients_that_leave_while_the_console_is_opened() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        let mut victim = victim(&python, "verbose=True");
+        for round in 0..60 {
+            let start = Instant::now();
+            let mut client = victim.structured();
+            client.ask(json!({"run": "1"}));
+            while start.elapsed() < Duration::from_micros(300 * round) {
+                std::hint::spin_loop();
+            }
+            drop(client);
+        }
+        // What the program prints before the last one has gone could be for that one. This one's turn comes then; it does not open the console.
+        victim.structured().data("info threads");
+        leaves_nothing(&mut victim);
+        victim.say("end");
+        assert!(victim.ended_within(Duration::from_secs(5)).success(), "{}", python.display());
+    }
+}
