@@ -45,6 +45,7 @@ mod python_streams;
 mod real_expressions;
 mod real_world;
 mod redirect;
+mod redirect_clients;
 mod redirect_input;
 mod run_cli;
 mod storms_of_signals;

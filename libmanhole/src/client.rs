@@ -136,6 +136,11 @@ impl Client {
         }
     }
 
+    /// Its connection.
+    pub(crate) fn socket(&self) -> &Fd {
+        &self.fd
+    }
+
     /// Whether nobody is at the other end any more. Who does not listen need not wait: what it has sent is run first.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.get() && (!self.silent || self.input_is_over())
@@ -225,9 +230,7 @@ impl Client {
         // A host that prints meanwhile does not wait for the command.
         redirect::pump();
         self.receive();
-        let mut waited = [socket::Waited { fd: self.fd.number(), events: 0, revents: 0 }];
-        let hung_up = socket::poll(&mut waited, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0);
-        if hung_up {
+        if socket::has_hung_up(self.fd.number()) {
             self.gone.set(true);
         }
         if self.structured && self.finds_interrupt(id) {

@@ -68,6 +68,8 @@ pub(crate) enum Way {
 /// All that is redirected, and what is left of earlier times.
 struct Room {
     way: Way,
+    /// The socket of the client that gets it; -1 when there is none.
+    client: i32,
     active: Vec<Stream>,
     late: Vec<Stream>,
     /// What the client has yet to take.
@@ -255,12 +257,10 @@ pub(crate) fn feed_the_rest(client: &mut Client) {
     }
 }
 
-/// The client has gone: what the process writes from now on, until its descriptors are what they were, goes where it belongs.
-pub(crate) fn client_has_gone() {
-    let mut room = ROOM.lock();
-    if room.way == Way::Client {
-        room.way = Way::Both;
-    }
+/// The session of a client begins, or ends (`None`). Once it has gone, what the process writes goes where it belongs, until its descriptors are
+/// what they were.
+pub(crate) fn serve(client: Option<&Client>) {
+    ROOM.lock().client = client.map_or(-1, |client| client.socket().number());
 }
 
 /// Throws away what waits for a client that has gone.
@@ -377,6 +377,7 @@ pub(crate) fn flush_stdio() -> bool {
 impl Room {
     const EMPTY: Room = Room {
         way: Way::Client,
+        client: -1,
         active: Vec::new(),
         late: Vec::new(),
         buffer: Vec::new(),
@@ -387,7 +388,7 @@ impl Room {
 
     /// One turn for each pipe; true when there may be more to do at once.
     fn pump(&mut self) -> bool {
-        let Room { way, active, late, buffer, left_out, writers, .. } = self;
+        let Room { way, client, active, late, buffer, left_out, writers, .. } = self;
         if let Some(writers) = writers {
             writers.look();
         }
@@ -396,10 +397,10 @@ impl Room {
         let mut given = outlet::hold();
         keep(&given.take(), buffer, left_out);
         for stream in active.iter_mut().filter(|stream| !stream.ended || !stream.pending.is_empty()) {
-            more |= stream.read(*way, |bytes| keep(bytes, buffer, left_out));
+            more |= stream.read(*way, *client, |bytes| keep(bytes, buffer, left_out));
         }
         for stream in late.iter_mut() {
-            more |= stream.read(Way::Both, |_| {});
+            more |= stream.read(Way::Both, -1, |_| {});
         }
         late.retain(|stream| !stream.ended || !stream.pending.is_empty());
         self.decide(!more, false);

@@ -405,9 +405,6 @@ impl Server {
         let holder = active.as_ref().map(|client| client.peer());
         if let (Some(client), Some(events)) = (active.as_mut(), events.next()) {
             client.ready(events);
-            if client.is_gone() {
-                redirect::client_has_gone();
-            }
         } else {
             events.next();
         }

@@ -101,6 +101,7 @@ pub(crate) fn keep_waiting(client: &mut Client, holder: crate::sys::socket::Peer
 
 /// The session begins: the host's output goes to the client, where the options say so.
 pub(crate) fn redirect_output(client: &mut Client) {
+    redirect::serve(Some(client));
     if runs_only() {
         return;
     }
@@ -117,10 +118,8 @@ pub(crate) fn redirect_output(client: &mut Client) {
 
 /// The session has ended: the host's output goes where it belongs.
 pub(crate) fn give_output_back(client: &mut Client) {
-    if client.is_gone() {
-        redirect::client_has_gone();
-    }
     let _ = redirect::end();
+    redirect::serve(None);
     if client.is_gone() {
         redirect::forget_client();
     } else {

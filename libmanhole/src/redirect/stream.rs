@@ -89,8 +89,8 @@ impl Stream {
         true
     }
 
-    /// Reads what is there, at most one turn of it; true when there may be more.
-    pub(super) fn read(&mut self, way: Way, mut take: impl FnMut(&[u8])) -> bool {
+    /// Reads what is there for the client at the socket `client`, at most one turn of it; true when there may be more.
+    pub(super) fn read(&mut self, way: Way, client: i32, mut take: impl FnMut(&[u8])) -> bool {
         let mut bytes = [0; PORTION];
         let mut total = 0;
         while self.settle() && !self.ended {
@@ -101,8 +101,9 @@ impl Stream {
                     take(bytes);
                     match way {
                         _ if self.original.is_none() => {}
-                        Way::Client => {}
-                        Way::Both => self.pending.extend_from_slice(bytes),
+                        // After the read: what was written before the client has gone is the client's.
+                        Way::Client if !socket::has_hung_up(client) => {}
+                        Way::Client | Way::Both => self.pending.extend_from_slice(bytes),
                         Way::Line => self.undecided.extend_from_slice(bytes),
                     }
                     total += count;

@@ -72,6 +72,12 @@ pub(crate) fn has_connection(fd: i32) -> Result<bool> {
     }
 }
 
+/// Whether nobody is at the other end of the connection `fd` any more; false without one (-1).
+pub(crate) fn has_hung_up(fd: i32) -> bool {
+    let mut waited = [Waited { fd, events: 0, revents: 0 }];
+    poll(&mut waited, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
+}
+
 /// Whether somebody listens at `path`.
 pub(crate) fn answers(path: &CStr) -> Result<()> {
     let flags = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
