@@ -63,6 +63,11 @@ impl Bytes {
         Some(count)
     }
 
+    /// Is gone, whoever has a copy of its descriptor still: a program that is being started elsewhere may.
+    pub(crate) fn hang_up(self) {
+        self.stream.shutdown(std::net::Shutdown::Both).unwrap();
+    }
+
     /// Leaves, and gives all that still comes.
     pub(crate) fn leave(mut self) -> Vec<u8> {
         self.stream.shutdown(std::net::Shutdown::Write).unwrap();

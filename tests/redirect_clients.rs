@@ -66,7 +66,7 @@ fn what_is_written_after_the_client_has_gone_belongs_to_the_process() {
         // Lines that are under way see to the pipes as well.
         client.send(&["info functions ."; 20].join("\n"));
         victim.signal(Signal::SIGSTOP);
-        drop(client);
+        client.hang_up();
         let text = format!("after the client of round {round}");
         victim.say(&format!("say {text}"));
         victim.signal(Signal::SIGCONT);

@@ -132,6 +132,27 @@ static SLOTS: [Slot; 3] = [const {
     }
 }; 3];
 
+/// How many threads of the host are about to execute a program, or to end the process.
+static SHUT: AtomicU32 = AtomicU32::new(0);
+
+/// Whether the hand is at an order that installs.
+static INSTALLS: AtomicBool = AtomicBool::new(false);
+
+/// On a host thread that is about to execute a program, or to end the process: nothing is put in the places any more until [`open`], and what
+/// was under way is done. The pipe would have no reader.
+pub(crate) fn shut() {
+    SHUT.fetch_add(1, SeqCst);
+    let start = process::monotonic();
+    while INSTALLS.load(SeqCst) && process::monotonic().saturating_sub(start) < PATIENCE {
+        thread::pause(Duration::from_micros(20));
+    }
+}
+
+/// After [`shut`]: the program was not executed.
+pub(crate) fn open() {
+    SHUT.fetch_sub(1, SeqCst);
+}
+
 /// Whether the hand is there.
 pub(crate) fn is_there() -> bool {
     PHASE.load(SeqCst) >= IDLE
@@ -212,10 +233,13 @@ extern "C" fn run() -> ! {
 
 fn obey(order: u32, which: u32) -> sys::Result<()> {
     if order == Order::Install as u32 {
-        for (number, slot) in chosen(which) {
-            slot.install(number)?;
-        }
-        Ok(())
+        // In this order: whoever shuts looks at this one after that one.
+        INSTALLS.store(true, SeqCst);
+        let is_shut = SHUT.load(SeqCst) != 0;
+        let install = || chosen(which).try_for_each(|(number, slot)| slot.install(number));
+        let result = if is_shut { Err(Errno(libc::ECANCELED)) } else { install() };
+        INSTALLS.store(false, SeqCst);
+        result
     } else if order == Order::Follow as u32 {
         let mut arguments = [0; 3];
         for (argument, slot) in arguments.iter_mut().zip(&ARGUMENTS) {
@@ -371,7 +395,7 @@ pub(crate) fn place_of(number: i32) -> i32 {
     slot.filter(|slot| slot.state.load(SeqCst) == INSTALLED).map_or(number, |slot| slot.saved.load(SeqCst))
 }
 
-/// On a thread that has the host's table: puts back all that is redirected and still is what was put there.
+/// On a thread that has the host's table, after [`shut`]: puts back all that is redirected and still is what was put there.
 pub(crate) fn restore_here() {
     restore(ALL);
 }
@@ -388,6 +412,8 @@ fn restore(which: u32) {
 /// In a freshly forked child, which has no hand: its descriptors are its own again. Safe in a signal handler.
 pub(crate) fn forget() {
     PHASE.store(NONE, SeqCst);
+    SHUT.store(0, SeqCst);
+    INSTALLS.store(false, SeqCst);
     thread::set_hand(0);
     for (number, slot) in (0..).zip(&SLOTS) {
         if slot.pipe.get() == (0, 0) {

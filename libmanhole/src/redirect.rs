@@ -291,6 +291,9 @@ pub(crate) fn take_last_words(client: Option<&mut Client>) {
 /// `gives_back` the process ends at once, and nothing is written any more; or it executes another program.
 #[cold]
 pub(crate) fn process_ends(gives_back: bool, has_left_threads: bool) {
+    if gives_back {
+        hand::shut();
+    }
     if !hand::is_at_work() {
         return;
     }

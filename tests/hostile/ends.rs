@@ -184,6 +184,26 @@ fn at_every_phase() {
     }
 }
 
+/// The output of a line begins to be redirected while the process executes another program, which has nobody at the other end of a pipe.
+#[test]
+fn executes_when_a_line_begins() {
+    let _turn = turn::shared();
+    let program = victims::c("exits");
+    let late = victims::c_with("late_execution", &["-O2", "-shared", "-fPIC"]);
+    for options in ["daemon_connection=True", "daemon_connection=True, thread=True"] {
+        let mut open = None;
+        let host = Host::new(&program).options(options).also_preloads(&late);
+        let (said, status, _) = end("exec", true, host, |_, socket| {
+            let mut stream = wait_for("the manhole", PATIENCE, || UnixStream::connect(socket).ok());
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            until_prompt(&mut stream);
+            stream.write_all(b"call (int)usleep(2000000)\n").unwrap();
+            open = Some(stream);
+        });
+        assert_eq!((said, status.code()), (vec!["exec ran".to_owned()], Some(0)), "{options}: {status:?}");
+    }
+}
+
 /// At each moment there is a thread, and no list of them has it for sure.
 #[test]
 fn a_process_that_lives_in_a_chain_of_threads() {

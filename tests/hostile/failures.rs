@@ -85,7 +85,8 @@ const SILENT: &[(i64, i32, u32)] =
 /// Which of the calls fail: from this one on, so many.
 const WHEN: &[(u32, u32)] = &[(1, 1), (2, 1), (3, 1), (5, 1), (9, 1), (2, 1_000_000), (1, 1_000_000)];
 
-/// A session as far as it comes: what the client has got. One that is not answered goes.
+/// A session as far as it comes: what the client has got. One that is not answered goes, and is gone for the host at once: a program that is
+/// being started elsewhere may have a copy of its descriptor still.
 fn session(victim: &Victim) -> String {
     const SILENCE: Duration = Duration::from_millis(1500);
     // After a failure the manhole tries again; what it says is enough.
@@ -97,6 +98,12 @@ fn session(victim: &Victim) -> String {
         return String::new();
     };
     stream.set_read_timeout(Some(SILENCE)).unwrap();
+    let got = talk(&mut stream);
+    let _ = stream.shutdown(std::net::Shutdown::Both);
+    String::from_utf8_lossy(&got).into_owned()
+}
+
+fn talk(stream: &mut UnixStream) -> Vec<u8> {
     let mut got = Vec::new();
     for line in ["", "bt all\n", "print 6*7\n", "info fds\n", "call (int)getppid()\n", "redirect on\n"] {
         let mut piece = [0; 65536];
@@ -106,14 +113,14 @@ fn session(victim: &Victim) -> String {
         loop {
             match stream.read(&mut piece) {
                 Ok(count) if count > 0 => got.extend(&piece[..count]),
-                _ => return String::from_utf8_lossy(&got).into_owned(),
+                _ => return got,
             }
             if got.ends_with(b">>> ") {
                 break;
             }
         }
     }
-    String::from_utf8_lossy(&got).into_owned()
+    got
 }
 
 /// One life of the host, with these failures: what is wrong with it.

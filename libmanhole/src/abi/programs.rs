@@ -169,6 +169,9 @@ fn executing(execute: impl FnOnce() -> c_int) -> c_int {
     if is_of_line {
         worker::note_start();
     }
+    if is_process {
+        hand::shut();
+    }
     let aside = (hand::is_at_work() && !is_of_line).then(hand::aside::stand_aside);
     if is_process && aside.is_some() {
         redirect::process_ends(false, false);
@@ -180,6 +183,9 @@ fn executing(execute: impl FnOnce() -> c_int) -> c_int {
     }
     if let Some(aside) = aside {
         hand::aside::come_back(aside);
+    }
+    if is_process {
+        hand::open();
     }
     result
 }
