@@ -108,3 +108,32 @@ fn thread_locals_of_libraries_that_come_and_go() {
     drop(client);
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
+
+/// GCC writes no offset there, but where in the file the first content stands.
+#[test]
+fn thread_locals_in_split_debug_information() {
+    let _turn = turn::shared();
+    for version in ["-gdwarf-5", "-gdwarf-4"] {
+        let program = victims::c_with("thread_locals", &["-O0", version, "-gsplit-dwarf"]);
+        let victim = Host::new(program).options("timeout=5").ready();
+        let mut client = victim.structured();
+        let other = client.stacks().iter().find(|thread| thread.is_in("other")).expect("the second thread").tid;
+        for (name, values) in [("own", ["1", "11"]), ("of_unit", ["2", "22"])] {
+            assert_eq!(value(&mut client, &format!("print {name}")), values[0], "{version}");
+            assert_eq!(value(&mut client, &format!("thread {other} print {name}")), values[1], "{version}");
+        }
+        assert!(client.run("whatis own").text.contains("type = int"), "{version}");
+    }
+}
+
+/// `-g1` says where variables are, and not what they are.
+#[test]
+fn variables_without_types() {
+    let _turn = turn::shared();
+    let victim = Host::new(victims::c_with("levels", &["-O0", "-g1"])).options("timeout=5").ready();
+    let mut client = victim.structured();
+    let refused = client.run("print level_counter").message;
+    assert!(refused.contains("'level_counter' has unknown type; cast it"), "{refused}");
+    assert_eq!(value(&mut client, "print (int)level_counter"), "7");
+    assert_eq!(value(&mut client, "print *(int *)&level_counter + 1"), "8");
+}
