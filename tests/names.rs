@@ -137,3 +137,28 @@ fn variables_without_types() {
     assert_eq!(value(&mut client, "print (int)level_counter"), "7");
     assert_eq!(value(&mut client, "print *(int *)&level_counter + 1"), "8");
 }
+
+/// An array that the frame's unit declares without its size, and another one defines.
+#[test]
+fn a_definition_tells_more_than_a_declaration() {
+    let _turn = turn::shared();
+    let directory = place::target().join("victims").join("declared");
+    std::fs::create_dir_all(&directory).expect("make the directory");
+    let main = "#include <stdio.h>\n#include <unistd.h>\nextern int table[];\nextern const char *const names[];\n\
+                int main(void) { puts(names[table[0] - 1]); fflush(stdout); for (;;) pause(); }\n";
+    let other = "extern int table[];\nint table[4] = {1, 2, 3, 4};\nextern const char *const names[];\n\
+                 const char *const names[] = {\"ready\", \"two\"};\n";
+    std::fs::write(directory.join("main.c"), main).expect("write");
+    std::fs::write(directory.join("other.c"), other).expect("write");
+    for version in ["-gdwarf-5", "-gdwarf-4"] {
+        let mut compiler = Command::new("gcc");
+        compiler.args(["-O0", version, "main.c", "other.c", "-o", "program"]).current_dir(&directory);
+        assert!(compiler.status().expect("gcc").success());
+        let victim = Host::new(directory.join("program")).options("timeout=5").ready();
+        let mut client = victim.structured();
+        crate::expressions::select(&mut client, "main");
+        assert_eq!(value(&mut client, "print table"), "{1, 2, 3, 4}", "{version}");
+        assert_eq!(value(&mut client, "print sizeof(names)"), "16", "{version}");
+        assert_eq!(value(&mut client, "whatis table"), "type = int [4]", "{version}");
+    }
+}

@@ -94,7 +94,7 @@ fn the_variables_of_a_place() {
     let (_victim, mut client) = entered(&program, "level_two");
     for (line, theirs) in lines.iter().zip(theirs) {
         let ours = answer(&mut client, line);
-        assert!(symbols(&theirs).len() > 0, "{theirs}");
+        assert!(!symbols(&theirs).is_empty(), "{theirs}");
         assert_eq!(symbols(&ours), symbols(&theirs), "{line}\nours: {ours}\n gdb: {theirs}");
     }
     let ours = answer(&mut client, "info scope level_one");
