@@ -11,7 +11,7 @@ use crate::render::frames::hex;
 pub(super) static COMMAND: Command = Command {
     names: &["info frame"],
     arguments: "",
-    summary: "show the selected frame's place on the stack, its caller and the registers that are known in it",
+    summary: "show the selected frame's place, its caller, and its known registers",
     help: "A frame at 0x...: that is its canonical frame address, the stack pointer before the call.",
     takes: Takes::Nothing,
     run,

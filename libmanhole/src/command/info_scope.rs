@@ -13,7 +13,7 @@ use crate::render::quote::short;
 pub(super) static SCOPE: Command = Command {
     names: &["info scope"],
     arguments: "FUNCTION | *ADDRESS | FILE:LINE",
-    summary: "list the variables that can be named at a place of the code, and where they are kept",
+    summary: "list the variables at a place of the code, and where they are kept",
     help: "Those of a function at its beginning, or of the blocks around an address or a line; innermost first.",
     takes: Takes::Symbols,
     run: scope,

@@ -9,7 +9,7 @@ use super::{Command, Takes};
 pub(super) static COMMAND: Command = Command {
     names: &["info source"],
     arguments: "",
-    summary: "say from which source file the selected frame's code was compiled, and by what",
+    summary: "say from which file, and by what, the selected frame's code was compiled",
     help: "",
     takes: Takes::Nothing,
     run: |context, _| {
