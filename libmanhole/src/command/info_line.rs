@@ -12,8 +12,9 @@ pub(super) static COMMAND: Command = Command {
     names: &["info line"],
     arguments: "[ADDRESS | *ADDRESS | LINE | FILE:LINE]",
     summary: "show the source line of an address, or the code of a line",
-    help: "Without arguments that of the selected frame. Functions that were inlined there have a line each, innermost first. A line has code in as many places as the compiler has\n\
-           put it, and those of the next line are shown where it has none. A bare number is a line, *NUMBER an address.",
+    help: "Without arguments that of the selected frame. Functions that were inlined there have a line each, innermost first. A line\n\
+           has code in as many places as the compiler has put it, and those of the next line are shown where it has none. A bare\n\
+           number is a line, *NUMBER an address.",
     takes: Takes::Symbols,
     run,
 };
