@@ -50,6 +50,8 @@ const OF_CPP: &[(&str, &str)] = &[
     ("print floats()", "{a = 1, b = 2, c = 3}"),
     ("print packed()", "{c = 112 'p', i = 77}"),
     ("print of_four()", "{5, 6, 7, 8}"),
+    ("print wide().parts", "{1, 2, 3, 4}"),
+    ("print in_wide(6, g_wide, 5)", "5426"),
     ("print pair()", "{first = 1, second = 2}"),
     ("print pair_of_string()", "{first = 1, second = \"x\"}"),
     ("print tuple()", "std::tuple containing = {[1] = 3, [2] = 4}"),

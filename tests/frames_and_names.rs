@@ -44,10 +44,16 @@ fn variables_of_every_frame() {
         let program = victims::c_with("levels", flags);
         let (_victim, mut client) = entered(&program);
         for function in FUNCTIONS {
-            let theirs = theirs(&program, function, &["info locals", "info args"]);
+            let theirs = theirs(&program, function, &["info locals", "info args", "info locals ^[a-j]"]);
             select(&mut client, function);
             assert_eq!(answer(&mut client, "info locals"), theirs[0], "{function}, {flags:?}");
             assert_eq!(answer(&mut client, "info args"), theirs[1], "{function}, {flags:?}");
+            let some = answer(&mut client, "info locals ^[a-j]");
+            assert_eq!(
+                some.replace("None of them matches \"^[a-j]\".", "No matching locals."),
+                theirs[2],
+                "{function}, {flags:?}"
+            );
         }
     }
 }
@@ -222,6 +228,8 @@ fn expressions_of_other_threads() {
     assert_eq!(answer(&mut client, &format!("thread {number} print errno")), "33");
     let applied = answer(&mut client, &format!("thread apply {number} print errno"));
     assert!(applied.ends_with("$2 = 33"), "{applied}");
+    let quiet = answer(&mut client, &format!("thread apply {number} -q -s print errno + 1"));
+    assert!(quiet.ends_with("$3 = 34"), "{quiet}");
     let all = answer(&mut client, "thread apply all print $pc");
     assert!(all.matches("(void (*)())").count() >= others, "{all}");
     let all = answer(&mut client, "thread apply all bt 1");

@@ -34,6 +34,7 @@ mod log_lines;
 mod names;
 mod oneshot;
 mod optimized;
+mod places;
 mod post_mortem;
 mod prompt;
 mod python_console;

@@ -108,3 +108,57 @@ fn thread_locals_of_libraries_that_come_and_go() {
     drop(client);
     assert_eq!(victim.finish().1.code(), Some(0), "{}", victim.log());
 }
+
+/// GCC writes no offset there, but where in the file the first content stands.
+#[test]
+fn thread_locals_in_split_debug_information() {
+    let _turn = turn::shared();
+    for version in ["-gdwarf-5", "-gdwarf-4"] {
+        let program = victims::c_with("thread_locals", &["-O0", version, "-gsplit-dwarf"]);
+        let victim = Host::new(program).options("timeout=5").ready();
+        let mut client = victim.structured();
+        let other = client.stacks().iter().find(|thread| thread.is_in("other")).expect("the second thread").tid;
+        for (name, values) in [("own", ["1", "11"]), ("of_unit", ["2", "22"])] {
+            assert_eq!(value(&mut client, &format!("print {name}")), values[0], "{version}");
+            assert_eq!(value(&mut client, &format!("thread {other} print {name}")), values[1], "{version}");
+        }
+        assert!(client.run("whatis own").text.contains("type = int"), "{version}");
+    }
+}
+
+/// `-g1` says where variables are, and not what they are.
+#[test]
+fn variables_without_types() {
+    let _turn = turn::shared();
+    let victim = Host::new(victims::c_with("levels", &["-O0", "-g1"])).options("timeout=5").ready();
+    let mut client = victim.structured();
+    let refused = client.run("print level_counter").message;
+    assert!(refused.contains("'level_counter' has unknown type; cast it"), "{refused}");
+    assert_eq!(value(&mut client, "print (int)level_counter"), "7");
+    assert_eq!(value(&mut client, "print *(int *)&level_counter + 1"), "8");
+}
+
+/// An array that the frame's unit declares without its size, and another one defines.
+#[test]
+fn a_definition_tells_more_than_a_declaration() {
+    let _turn = turn::shared();
+    let directory = place::target().join("victims").join("declared");
+    std::fs::create_dir_all(&directory).expect("make the directory");
+    let main = "#include <stdio.h>\n#include <unistd.h>\nextern int table[];\nextern const char *const names[];\n\
+                int main(void) { puts(names[table[0] - 1]); fflush(stdout); for (;;) pause(); }\n";
+    let other = "extern int table[];\nint table[4] = {1, 2, 3, 4};\nextern const char *const names[];\n\
+                 const char *const names[] = {\"ready\", \"two\"};\n";
+    std::fs::write(directory.join("main.c"), main).expect("write");
+    std::fs::write(directory.join("other.c"), other).expect("write");
+    for version in ["-gdwarf-5", "-gdwarf-4"] {
+        let mut compiler = Command::new("gcc");
+        compiler.args(["-O0", version, "main.c", "other.c", "-o", "program"]).current_dir(&directory);
+        assert!(compiler.status().expect("gcc").success());
+        let victim = Host::new(directory.join("program")).options("timeout=5").ready();
+        let mut client = victim.structured();
+        crate::expressions::select(&mut client, "main");
+        assert_eq!(value(&mut client, "print table"), "{1, 2, 3, 4}", "{version}");
+        assert_eq!(value(&mut client, "print sizeof(names)"), "16", "{version}");
+        assert_eq!(value(&mut client, "whatis table"), "type = int [4]", "{version}");
+    }
+}

@@ -18,6 +18,7 @@ mod history;
 mod inferior;
 mod info_env;
 mod info_fds;
+mod info_frame;
 mod info_limits;
 mod info_line;
 mod info_locals;
@@ -25,8 +26,10 @@ mod info_maps;
 mod info_names;
 mod info_names_of;
 mod info_registers;
+mod info_scope;
 mod info_sharedlibrary;
 mod info_signals;
+mod info_source;
 mod info_symbol;
 mod info_threads;
 mod instructions;
@@ -34,6 +37,7 @@ mod interpreter;
 mod jobs;
 mod list;
 mod output;
+mod places;
 pub(crate) mod print;
 mod procfs;
 mod py_bt;
@@ -98,6 +102,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &frame::DOWN,
     &info_locals::LOCALS,
     &info_locals::ARGUMENTS,
+    &info_frame::COMMAND,
     &info_registers::COMMAND,
     &print::COMMAND,
     &print::CALL,
@@ -124,6 +129,9 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &info_names::COMMAND,
     &info_symbol::COMMAND,
     &info_line::COMMAND,
+    &info_source::COMMAND,
+    &info_scope::SCOPE,
+    &info_scope::ADDRESS,
     &info_sharedlibrary::COMMAND,
     &info_maps::COMMAND,
     &info_fds::COMMAND,

@@ -25,6 +25,9 @@ mod list;
 mod locals;
 mod location;
 mod entry_value;
+mod line_places;
+mod whereabouts;
+mod compiled;
 mod scopes;
 mod functions;
 mod variables;
@@ -44,12 +47,15 @@ pub(crate) mod exercise;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use compiled::Compiled;
 pub(crate) use functions::FoundFunction;
+pub(crate) use line_places::LinePlaces;
 pub(crate) use list::{Kind, Listed};
 pub(crate) use location::{Frame, Surroundings};
 pub(crate) use lookup::{Here, Match};
 pub(crate) use scopes::{Block, Function, Local, Scopes};
 pub(crate) use variables::{Enumerator, FoundVariable, Storage};
+pub(crate) use whereabouts::Whereabouts;
 
 /// What is mapped, the memory to see it in, and who opens the files.
 #[derive(Clone, Copy)]
@@ -123,14 +129,15 @@ impl<'s> Debug<'s> {
         core::mem::take(&mut self.gave_up)
     }
 
-    /// The whole path of a unit's file that ends with `name`.
+    /// The whole path of a file that ends with `name`: a unit's own, else one that was included.
     pub(crate) fn source_file(&mut self, look: Look<'_, 's>, name: &str) -> Option<String> {
-        look.modules.modules.iter().find_map(|module| {
+        let own = look.modules.modules.iter().find_map(|module| {
             let image = self.image_of(look, module)?;
             (0..image.source.units())
                 .take_while(|_| !(look.stop)())
                 .find_map(|unit| image.source_path(u32::try_from(unit).ok()?).filter(|path| ends_with(path, name)))
-        })
+        });
+        own.or_else(|| self.file_of_lines(look, name))
     }
 
     /// The DWARF of the module that holds the address.

@@ -39,6 +39,7 @@ fn nowhere(path: &str) -> Module {
         bias: 0x5_5555_0000_0000,
         eh_frame_hdr: None,
         dynamic: None,
+        thread_local: None,
         entry: 0,
         build_id: Vec::new(),
         rank: u32::MAX,

@@ -50,6 +50,8 @@ pub(crate) struct Module {
     pub(crate) eh_frame_hdr: Option<(u64, u64)>,
     /// The address of the dynamic section and its size in bytes.
     pub(crate) dynamic: Option<(u64, u64)>,
+    /// What its thread-local storage begins as: address in memory and the storage's size.
+    pub(crate) thread_local: Option<(u64, u64)>,
     /// The address of the program's entry point.
     pub(crate) entry: u64,
     /// The identity that the linker has stamped (`.note.gnu.build-id`); empty where there is none.
@@ -170,6 +172,7 @@ fn module_at(memory: &Memory, mapping: &Mapping) -> Option<Module> {
     const PT_LOAD: u32 = 1;
     const PT_DYNAMIC: u32 = 2;
     const PT_NOTE: u32 = 4;
+    const PT_TLS: u32 = 7;
     const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
     const HEADERS: u16 = 256;
     let header = memory.bytes(mapping.start, 64).ok()?;
@@ -207,6 +210,7 @@ fn module_at(memory: &Memory, mapping: &Mapping) -> Option<Module> {
         bias,
         eh_frame_hdr: place(PT_GNU_EH_FRAME),
         dynamic: place(PT_DYNAMIC),
+        thread_local: place(PT_TLS),
         entry: bias.wrapping_add(entry),
         build_id,
         rank: u32::MAX,

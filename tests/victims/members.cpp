@@ -43,6 +43,9 @@ int (A::*pmv)() = &A::vget;
 int (D::*dvb)() = &D::vb;
 int (D::*dfb)() = static_cast<int (D::*)()>(&B::fb);
 int (B::*bvb)() = &B::vb;
+struct [[gnu::abi_tag("tagged")]] Tagged { int t = 3; };
+struct Labelled { static Tagged label; static inline Tagged untold; int own = 1; } labelled;
+Tagged Labelled::label;
 struct H { int A::*m; int (A::*f)(int); } h = {&A::j, &A::bar};
 int A::*tab[2] = {&A::j, &A::jj};
 
@@ -51,7 +54,7 @@ static int hold()
     std::printf("ready\n");
     std::fflush(stdout);
     for (;;) pause();
-    return (a.*pmf)(1) + d.dx + (d.*dvb)() + (d.*dfb)() + (d.*bvb)() + a.over(1) + a.over('a') + A::sf(1) + (a.*pmfc)() + v.vx;
+    return (a.*pmf)(1) + d.dx + (d.*dvb)() + (d.*dfb)() + (d.*bvb)() + a.over(1) + a.over('a') + A::sf(1) + (a.*pmfc)() + v.vx + Labelled::label.t;
 }
 
 int main()

@@ -64,6 +64,9 @@ fn hold(text: &str, slice: &[i32], items: &mut [Item], argument: &Vec<i32>) -> u
     let shared = Arc::new(String::from("shared"));
     let shared_vector = Arc::new(vec![1i32]);
     let shared_text: Rc<str> = "text".into();
+    let shared_slice: Arc<[i32]> = vec![4, 5].into();
+    let shared_item = Arc::new(item.clone());
+    let r#type = 19i32;
     let cell = Cell::new(13i32);
     let ref_cell = RefCell::new(vec![14i32]);
     let borrowed_cell = RefCell::new(5i32);

@@ -4,7 +4,9 @@
 
 use std::rc::Rc;
 
-use crate::target::{Stop, Target};
+use crate::ast::Segment;
+use crate::evaluate::path_of;
+use crate::target::{Found, Stop, Target};
 use crate::types::{Encoding, MemberLocation, Record, Type, TypeId};
 use crate::value::{Content, Missing, Place, Value};
 
@@ -231,4 +233,34 @@ pub fn member(value: &Value, location: &MemberLocation, type_id: TypeId, target:
         }),
         _ => None,
     }
+}
+
+/// A static member of a class; `None` where it has no place in the process.
+pub fn static_member(
+    record: &Record,
+    name: &str,
+    location: &MemberLocation,
+    type_id: TypeId,
+    target: &mut dyn Target,
+) -> Result<Option<Value>, Stop> {
+    let MemberLocation::Static { linkage, constant } = location else { return Ok(None) };
+    if let Some(bytes) = constant {
+        let size = size_of(type_id, target).unwrap_or(bytes.len() as u64);
+        let mut bytes = bytes.clone();
+        bytes.resize(usize::try_from(size).unwrap_or(0).min(16), 0);
+        return Ok(Some(Value::new(type_id, bytes)));
+    }
+    let class = record.name.as_deref().unwrap_or_default();
+    let address = linkage.as_deref().and_then(|name| target.find_linkage(name));
+    if let Some(address) = address.or_else(|| target.find_linkage(&format!("{class}::{name}"))) {
+        return Ok(Some(Value::at(type_id, address)));
+    }
+    // Before DWARF 5 the definition alone has the linkage name, which is another where the ABI tags it (`S[abi:cxx11]`).
+    let mut path = path_of(class);
+    path.segments.push(Segment { text: name.to_owned(), quoted: false });
+    Ok(match target.find(&path)? {
+        Found::Variable(value) => Some(value),
+        Found::Symbol { address, is_function: false, .. } => Some(Value::at(type_id, address)),
+        _ => None,
+    })
 }

@@ -120,6 +120,12 @@ fn token(rest: &str, before: Option<&Token>) -> Result<(Token, usize), String> {
         }
         return Ok((Token::Dollar(name.to_owned()), 1 + end));
     }
+    // Rust's names that are words of its own: debug information has them without the prefix.
+    if let Some(raw) = rest.strip_prefix("r#")
+        && let end @ 1.. = name_end(raw)
+    {
+        return Ok((Token::Name(raw.get(..end).unwrap_or_default().to_owned()), 2 + end));
+    }
     let end = name_end(rest);
     if end > 0 {
         let name = rest.get(..end).unwrap_or_default();

@@ -33,7 +33,7 @@ use crate::value::{Content, Value};
 
 pub(crate) use keyed::{Key, KeyKind, find, found_type, keys, text};
 pub(crate) use methods::method;
-pub(crate) use rust::rust_element;
+pub(crate) use rust::{rust_element, rust_owned};
 
 /// Children of one value that are given, even when there is no limit.
 const MOST: usize = 20_000;

@@ -66,10 +66,15 @@ pub(super) fn passing(type_id: TypeId, target: &mut dyn Target) -> Result<Passin
     let mut classes = [Class::None; 2];
     classify(type_id, 0, &mut classes, DEPTH, target);
     let used = usize::try_from(size.div_ceil(8)).unwrap_or(2);
+    // The upper half of a vector whose lower half goes elsewhere, as in a union with an integer, goes alone.
+    if let [first, up @ Class::SseUp] = &mut classes
+        && *first != Class::Sse
+    {
+        *up = Class::Sse;
+    }
     let classes = classes.get(..used).unwrap_or(&classes);
-    let is_memory = classes.contains(&Class::Memory)
-        || (classes.contains(&Class::X87Up) && classes.first() != Some(&Class::X87))
-        || (classes.contains(&Class::SseUp) && classes.first() != Some(&Class::Sse));
+    let is_memory =
+        classes.contains(&Class::Memory) || (classes.contains(&Class::X87Up) && classes.first() != Some(&Class::X87));
     if is_memory {
         return Ok(Passing::Memory);
     }

@@ -42,7 +42,7 @@ pub(super) fn examined_type(name: &str, size: u64) -> Type {
 
 impl Context<'_, '_> {
     /// The process from the selected frame, for `act`.
-    fn with_inferior<T>(
+    pub(super) fn with_inferior<T>(
         &mut self,
         act: impl FnOnce(&mut Inferior<'_, '_>, &mut evaluate::Variables) -> Result<T, Stop>,
     ) -> Result<T, String> {

@@ -72,6 +72,10 @@ fn find_own(line: &str) -> Found<'_> {
             ([], None) => {
                 return match (shorter, prefix.first()) {
                     (Some((command, rest)), _) => Found::Command(command, rest),
+                    // gdb's `set x = 3`: what is no setting is an expression.
+                    (None, Some(&"set")) if prefix.len() == 1 && rest.contains('=') => {
+                        Found::Command(&super::set::VAR, rest.trim())
+                    }
                     (None, Some(first)) => Found::Incomplete(first, rest.trim()),
                     (None, None) => Found::Unknown,
                 };

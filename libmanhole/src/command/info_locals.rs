@@ -5,7 +5,9 @@
 use manhole_expressions::value::Value;
 use serde_json::json;
 
+use super::info_names_of::matcher_of;
 use super::{Command, Context, Takes};
+use crate::render::quote::short;
 
 /// What is before the variables of a frame that are shown below it.
 const INDENT: &str = "        ";
@@ -15,30 +17,33 @@ const NO_LOCALS: &str = "No locals.";
 
 pub(super) static LOCALS: Command = Command {
     names: &["info locals"],
-    arguments: "",
+    arguments: "[PATTERN]",
     summary: "show the variables of the selected frame",
     help: "Those of inner blocks first, as they were when the thread was captured; <optimized out> and <not captured> where they are not\n\
-           known.",
+           known. With a regular expression those whose names match.",
     takes: Takes::Nothing,
-    run: |context, _| show(context, false, NO_LOCALS),
+    run: |context, pattern| show(context, false, pattern, NO_LOCALS),
 };
 
 pub(super) static ARGUMENTS: Command = Command {
     names: &["info args"],
-    arguments: "",
+    arguments: "[PATTERN]",
     summary: "show the arguments of the selected frame",
     help: "As they are in the frame, not as they were passed: a function may have changed them.",
     takes: Takes::Nothing,
-    run: |context, _| show(context, true, "No arguments."),
+    run: |context, pattern| show(context, true, pattern, "No arguments."),
 };
 
 const UNDESCRIBED: &str = "No symbol table info available.";
 
-fn show(context: &mut Context<'_, '_>, parameters: bool, none: &str) -> Result<(), String> {
+fn show(context: &mut Context<'_, '_>, parameters: bool, pattern: &str, none: &str) -> Result<(), String> {
+    let matcher = if pattern.is_empty() { None } else { Some(matcher_of(pattern)?) };
     context.say_age();
-    let data = variables(context, parameters, "")?.ok_or(UNDESCRIBED)?;
-    if data.is_empty() {
-        context.out.line(format_args!("{none}"));
+    let data = variables(context, parameters, matcher.as_ref(), "")?.ok_or(UNDESCRIBED)?;
+    match matcher {
+        _ if !data.is_empty() => {}
+        None => context.out.line(format_args!("{none}")),
+        Some(_) => context.out.line(format_args!("None of them matches \"{}\".", short(pattern, 100))),
     }
     context.out.data = data.into();
     Ok(())
@@ -48,7 +53,7 @@ fn show(context: &mut Context<'_, '_>, parameters: bool, none: &str) -> Result<(
 pub(super) fn below_frame(context: &mut Context<'_, '_>) -> Result<Vec<serde_json::Value>, String> {
     let mut all = Vec::new();
     for parameters in [true, false] {
-        match variables(context, parameters, INDENT)? {
+        match variables(context, parameters, None, INDENT)? {
             Some(data) => all.extend(data),
             None => {
                 context.out.line(format_args!("{INDENT}{UNDESCRIBED}"));
@@ -66,13 +71,14 @@ pub(super) fn below_frame(context: &mut Context<'_, '_>) -> Result<Vec<serde_jso
 fn variables(
     context: &mut Context<'_, '_>,
     parameters: bool,
+    matcher: Option<&regex_lite::Regex>,
     indent: &str,
 ) -> Result<Option<Vec<serde_json::Value>>, String> {
     let Some(variables) = context.frame_variables(parameters) else {
         return Ok(None);
     };
     let mut data = Vec::new();
-    for (name, value) in variables {
+    for (name, value) in variables.into_iter().filter(|(name, _)| matcher.is_none_or(|it| it.is_match(name))) {
         context.check()?;
         let text = context.shown_named(&value).unwrap_or_else(|error| format!("<error: {error}>"));
         let mark = mark(&value);

@@ -16,7 +16,7 @@ const MOST: usize = 20_000;
 
 pub(super) static VARIABLES: Command = Command {
     names: &["info variables"],
-    arguments: "[PATTERN]",
+    arguments: "[-n] [-t TYPEPATTERN] [PATTERN]",
     summary: "list the global and static variables whose names match",
     help: PATTERN,
     takes: Takes::Symbols,
@@ -25,7 +25,7 @@ pub(super) static VARIABLES: Command = Command {
 
 pub(super) static FUNCTIONS: Command = Command {
     names: &["info functions"],
-    arguments: "[PATTERN]",
+    arguments: "[-n] [-t TYPEPATTERN] [PATTERN]",
     summary: "list the functions whose names match",
     help: PATTERN,
     takes: Takes::Symbols,
@@ -42,11 +42,72 @@ pub(super) static TYPES: Command = Command {
 };
 
 const PATTERN: &str = "The pattern is a regular expression (. * + ? [] ^ $ | \\\\ and parentheses), found anywhere in the name. The program's own first, and\n\
-                       of libraries only what matches a pattern.";
+                       of libraries only what matches a pattern. -q leaves out the first line, -n symbols that no debug information describes, -t what is of\n\
+                       another type than this.";
 
-fn list(context: &mut Context<'_, '_>, pattern: &str, kind: Kind) -> Result<(), String> {
-    let matcher = regex_lite::Regex::new(pattern).map_err(|error| format!("the pattern is wrong: {error}"))?;
-    let (mut found, is_cut) = context.listed(kind, &matcher, pattern.is_empty(), MOST)?;
+/// What stands before the pattern, as gdb has it.
+#[derive(Default)]
+struct Limits {
+    /// Without the line that says what is listed.
+    is_quiet: bool,
+    debugging_only: bool,
+    of_type: Option<regex_lite::Regex>,
+}
+
+/// A regular expression, or why it is none.
+pub(super) fn matcher_of(pattern: &str) -> Result<regex_lite::Regex, String> {
+    regex_lite::Regex::new(pattern).map_err(|error| format!("the pattern is wrong: {error}"))
+}
+
+/// The first word, which may stand in quotes, and what is behind it.
+fn word_of(text: &str) -> (&str, &str) {
+    for quote in ['\'', '"'] {
+        if let Some(found) = text.strip_prefix(quote).and_then(|inside| inside.split_once(quote)) {
+            return found;
+        }
+    }
+    text.split_once(char::is_whitespace).unwrap_or((text, ""))
+}
+
+/// The options before a pattern, and the pattern.
+fn limits(arguments: &str, kind: Kind) -> Result<(Limits, &str), String> {
+    let (mut limits, mut rest) = (Limits::default(), arguments);
+    loop {
+        let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        match word {
+            "-q" => limits.is_quiet = true,
+            "-n" if kind != Kind::Types => limits.debugging_only = true,
+            "-t" if kind != Kind::Types => {
+                let (pattern, behind) = word_of(behind.trim_start());
+                if pattern.is_empty() {
+                    return Err("-t needs a regular expression for the type".to_owned());
+                }
+                limits.of_type = Some(matcher_of(pattern)?);
+                rest = behind.trim_start();
+                continue;
+            }
+            "--" => return Ok((limits, behind.trim_start())),
+            _ => return Ok((limits, rest)),
+        }
+        rest = behind.trim_start();
+    }
+}
+
+fn list(context: &mut Context<'_, '_>, arguments: &str, kind: Kind) -> Result<(), String> {
+    let (limits, pattern) = limits(arguments, kind)?;
+    let matcher = matcher_of(pattern)?;
+    let is_all = pattern.is_empty() && limits.of_type.is_none();
+    let (mut found, is_cut) = context.listed(kind, &matcher, is_all, MOST)?;
+    if let Some(of_type) = &limits.of_type {
+        let mut kept = Vec::new();
+        for listed in found {
+            context.check()?;
+            if of_type.is_match(&context.type_name(listed.type_id)?) {
+                kept.push(listed);
+            }
+        }
+        found = kept;
+    }
     found.sort_by(|a, b| order(a).cmp(&order(b)));
     found.dedup_by(|a, b| a.name == b.name && a.declared == b.declared);
     let what = match kind {
@@ -54,9 +115,13 @@ fn list(context: &mut Context<'_, '_>, pattern: &str, kind: Kind) -> Result<(), 
         Kind::Functions => "functions",
         Kind::Types => "types",
     };
+    let of_type =
+        limits.of_type.as_ref().map(|of_type| format!(" with type matching regular expression \"{of_type}\""));
+    let of_type = of_type.unwrap_or_default();
     match pattern {
-        "" => context.out.line(format_args!("All defined {what}:")),
-        pattern => context.out.line(format_args!("All {what} matching regular expression \"{pattern}\":")),
+        _ if limits.is_quiet => {}
+        "" => context.out.line(format_args!("All defined {what}{of_type}:")),
+        pattern => context.out.line(format_args!("All {what} matching regular expression \"{pattern}\"{of_type}:")),
     }
     let mut data = Vec::new();
     let mut file: Option<Option<String>> = None;
@@ -78,7 +143,7 @@ fn list(context: &mut Context<'_, '_>, pattern: &str, kind: Kind) -> Result<(), 
             json!({ "name": listed.name, "file": listed.declared.file, "line": listed.declared.line, "text": text }),
         );
     }
-    if kind != Kind::Types {
+    if kind != Kind::Types && limits.of_type.is_none() && !limits.debugging_only {
         let known: BTreeMap<&str, ()> = found.iter().map(|listed| (listed.name.as_str(), ())).collect();
         let symbols = context.symbols_matching(kind == Kind::Functions, &matcher, pattern.is_empty(), MOST);
         let mut others: Vec<_> = symbols.into_iter().filter(|(_, name)| !known.contains_key(name.as_str())).collect();

@@ -132,3 +132,19 @@ fn place(context: &mut Context<'_, '_>, text: &str) -> Result<(String, u32), Str
 fn number(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|line| *line > 0).ok_or_else(|| format!("\"{}\" is no number of a line", short(text, 40)))
 }
+
+impl Context<'_, '_> {
+    /// The file and the line that a text names by a number: `LINE` of the file that was listed last, or of the selected frame, or `FILE:LINE`.
+    pub(super) fn line_of(&mut self, text: &str) -> Result<Option<(String, u32)>, String> {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number(text) {
+            return place(self, text).map(Some);
+        }
+        Ok(match text.rsplit_once(':') {
+            Some((file, line)) if !file.ends_with(':') && is_number(line.trim()) => {
+                Some((file.trim().trim_matches(['\'', '"']).to_owned(), number(line.trim())?))
+            }
+            _ => None,
+        })
+    }
+}

@@ -11,7 +11,7 @@ pub(super) static VAR: Command = Command {
     names: &["set variable", "set var"],
     arguments: "EXPRESSION",
     summary: "evaluate an expression for what it changes: set var count = 3",
-    help: "Any expression; its value is not shown.",
+    help: "Any expression; its value is not shown. set NAME = EXPRESSION does the same where NAME is no setting.",
     takes: Takes::Symbols,
     run: |context, arguments| {
         if arguments.is_empty() {

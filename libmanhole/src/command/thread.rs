@@ -43,7 +43,13 @@ fn apply(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
             rest = after;
         }
     }
-    let command = rest.trim();
+    let mut command = rest.trim();
+    // gdb's `-q`, `-s` and `-c`: an error is shown where it comes, and ends nothing.
+    while let Some((_, after)) =
+        command.split_once(char::is_whitespace).filter(|(flag, _)| matches!(*flag, "-q" | "-s" | "-c"))
+    {
+        command = after.trim_start();
+    }
     if threads.is_empty() || command.is_empty() {
         return Err("thread apply needs threads and a command: thread apply all bt 3".to_owned());
     }

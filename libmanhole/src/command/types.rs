@@ -5,6 +5,7 @@
 use serde_json::json;
 
 use super::{Command, Context, Takes};
+use crate::render::quote::short;
 
 pub(super) static WHATIS: Command = Command {
     names: &["whatis"],
@@ -35,6 +36,10 @@ pub(super) static PTYPE: Command = Command {
             context.out.line(format_args!("{text}"));
             context.out.data = json!({ "type": text });
             return Ok(());
+        }
+        if let Some(flags) = arguments.strip_prefix('/') {
+            let flags = flags.split(|letter| !is_of_word(letter)).next().unwrap_or_default();
+            return Err(format!("ptype knows no /{}; /o shows the offsets of members", short(flags, 20)));
         }
         let (type_id, _) = wanted(context, arguments)?;
         let text = context.type_definition(type_id)?;

@@ -202,6 +202,27 @@ impl<'s> Image<'s> {
         })
     }
 
+    /// The numbers of the files in the unit's line table whose last names are this.
+    pub(super) fn files_named(&self, unit: u32, last: &str) -> Vec<u64> {
+        let unit = usize::try_from(unit).ok().and_then(|unit| self.source.with_files(unit));
+        let Some((unit, program)) = unit.and_then(|unit| Some((unit, unit.line_program.as_ref()?))) else {
+            return Vec::new();
+        };
+        let header = program.header();
+        // DWARF 5, 6.2.4: they are counted from 0, and before that from 1.
+        let first = if header.version() >= 5 { 0 } else { 1 };
+        let is_it = |file: &gimli::FileEntry<Reader<'s>>| {
+            let path = unit.attr_string(file.path_name()).ok().and_then(|path| text(&path));
+            path.is_some_and(|path| path.rsplit('/').next() == Some(last))
+        };
+        header.file_names().iter().zip(first..).filter(|(file, _)| is_it(file)).map(|(_, number)| number).collect()
+    }
+
+    /// The directory in which the unit was compiled.
+    pub(super) fn directory(&self, unit: u32) -> Option<String> {
+        text(self.unit(unit)?.comp_dir.as_ref()?)
+    }
+
     /// The path of the unit's file, with the directory in which it was compiled.
     pub(super) fn source_path(&self, unit: u32) -> Option<String> {
         let name = self.unit_name(unit);
@@ -239,7 +260,8 @@ impl<'s> Image<'s> {
         self.string(&root, gimli::DW_AT_producer)
     }
 
-    fn stated_language(&self, unit: u32) -> Option<gimli::DwLang> {
+    /// The language that the unit names.
+    pub(super) fn stated_language(&self, unit: u32) -> Option<gimli::DwLang> {
         let header = self.unit(unit)?;
         let root = self.entry(self.place(unit, header.header.root_offset().0))?;
         match root.get(gimli::DW_AT_language) {

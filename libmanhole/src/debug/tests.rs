@@ -72,6 +72,7 @@ impl Program {
             bias: BIAS,
             eh_frame_hdr: None,
             dynamic: None,
+            thread_local: None,
             entry: BIAS,
             build_id: file.build_id().unwrap().unwrap().to_vec(),
             rank: u32::MAX,

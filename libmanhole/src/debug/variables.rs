@@ -102,11 +102,13 @@ impl<'s> Debug<'s> {
             }
         }
         // Another name of a variable has no place of its own in debug information.
+        // What is only declared here may have its size there: `extern int table[]`.
+        let placed: Vec<Storage> = found.iter().map(|it| it.storage.clone()).collect();
         let may_be_alias = |it: &FoundVariable| it.storage == Storage::OptimizedOut && it.is_external;
         for variable in found.iter_mut().filter(|it| it.storage == Storage::Declared || may_be_alias(it)) {
             let name = variable.linkage.as_ref().unwrap_or(&variable.name);
-            if let Some(address) = resolve(name) {
-                variable.storage = Storage::Address(address);
+            if let Some(place) = resolve(name).map(Storage::Address).filter(|place| !placed.contains(place)) {
+                variable.storage = place;
             }
         }
         // A declaration says nothing where there is the definition.

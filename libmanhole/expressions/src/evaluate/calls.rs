@@ -203,7 +203,10 @@ impl Evaluator<'_> {
         }
         let methods = self.methods(object, name)?;
         if methods.is_empty() {
-            let Some(field) = self.find_member(object, name)? else {
+            let field = self.find_member(object, name)?;
+            // A number that happens to have the name of a method, as a vector's `len`, is no address of one.
+            let is_number = |described: &Type| matches!(described, Type::Base(_) | Type::Enumeration(_));
+            let Some(field) = field.filter(|field| !is_number(&self.stripped(field.type_id).1)) else {
                 let class = self.type_text(object.type_id);
                 return error(format!("Couldn't find method {class}::{name}"));
             };

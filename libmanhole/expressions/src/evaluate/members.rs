@@ -2,9 +2,9 @@
 
 use super::classes::path_of;
 use super::{Answer, Evaluator, error};
-use crate::access::member;
-use crate::ast::{Expression, Path, Segment};
-use crate::target::{Found, Stop};
+use crate::access::{member, static_member};
+use crate::ast::{Expression, Path};
+use crate::target::Stop;
 use crate::types::{Language, MemberLocation, Record, Type, TypeId};
 use crate::value::{Content, Place, Value};
 
@@ -252,21 +252,9 @@ impl Evaluator<'_> {
         type_id: TypeId,
         name: &str,
     ) -> Answer {
-        if let MemberLocation::Static { linkage, constant } = location {
-            if let Some(bytes) = constant {
-                return Ok(Value::new(type_id, bytes.clone()));
-            }
-            if let Some(address) = linkage.as_deref().and_then(|linkage| self.target.find_linkage(linkage)) {
-                return Ok(Value::at(type_id, address));
-            }
-            if let Some(class) = &record.name {
-                let mut path = path_of(class);
-                path.segments.push(Segment { text: name.to_owned(), quoted: false });
-                match self.target.find(&path)? {
-                    Found::Variable(value) => return Ok(value),
-                    Found::Symbol { address, is_function: false, .. } => return Ok(Value::at(type_id, address)),
-                    _ => {}
-                }
+        if matches!(location, MemberLocation::Static { .. }) {
+            if let Some(value) = static_member(record, name, location, type_id, self.target)? {
+                return Ok(value);
             }
             return error(format!("static field {name} has been optimized out"));
         }

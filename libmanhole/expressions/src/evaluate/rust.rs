@@ -15,6 +15,9 @@ const WAY: [&str; 5] = ["data_ptr", "pointer", "ptr", "__0", "__pointer"];
 impl Evaluator<'_> {
     /// What `*record` is, when the record is one of Rust's pointers.
     pub(super) fn rust_pointee(&mut self, value: &Value) -> Result<Option<Value>, Stop> {
+        if let Some(owned) = printers::rust_owned(value, self.target) {
+            return Ok(Some(owned));
+        }
         let mut at = value.clone();
         for _ in 0..8 {
             let (_, described) = self.stripped(at.type_id);

@@ -74,20 +74,11 @@ impl Printer<'_> {
             _ => inner.nameless += 1,
         }
         let name = member.name.as_deref().unwrap_or_default();
-        if let MemberLocation::Static { linkage, constant } = &member.location {
-            let found = match (constant, linkage) {
-                (Some(bytes), _) => {
-                    let size = access::size_of(member.type_id, self.target).unwrap_or(bytes.len() as u64);
-                    let mut bytes = bytes.clone();
-                    bytes.resize(usize::try_from(size).unwrap_or(0).min(16), 0);
-                    Some(Value::new(member.type_id, bytes))
-                }
-                (None, linkage) => {
-                    let path = format!("{}::{name}", record.name.as_deref().unwrap_or_default());
-                    let address = linkage.as_deref().and_then(|name| self.target.find_linkage(name));
-                    let address = address.or_else(|| self.target.find_linkage(&path));
-                    address.map(|address| Value::at(member.type_id, address))
-                }
+        if is_static {
+            let found = match access::static_member(record, name, &member.location, member.type_id, self.target) {
+                // It is only declared, or there are several.
+                Err(Stop::Error(_)) => None,
+                found => found?,
             };
             return match found {
                 Some(found) => self.static_member(&found, level),

@@ -3,11 +3,12 @@
 //! Pure. rustc writes whole paths into debug information; which modules lie between the crate and the type changes with its versions.
 
 use super::{View, rust_maps};
+use crate::evaluate::path_of;
 use crate::print::Options;
 use crate::print::pretty::Shape;
 use crate::target::Target;
 use crate::types::{Type, TypeId};
-use crate::value::Value;
+use crate::value::{Place, Value};
 
 /// The crate and the type of a path, and whether it has arguments.
 fn parts(name: &str) -> Option<(&str, &str, bool)> {
@@ -200,11 +201,7 @@ fn deque(value: &Value, view: &mut View<'_>) -> Option<Shape> {
 
 /// `Rc` and `Arc`.
 fn counted(value: &Value, name: &str, content: &str, inside: &str, view: &mut View<'_>) -> Option<Shape> {
-    let pointer = view.field(value, "ptr")?;
-    let pointer = thin(&pointer, view)?;
-    let class = view.pointee(pointer.type_id)?;
-    let inner = Value::at(class, view.word(&pointer)?);
-    let content = view.field(&inner, content)?;
+    let (inner, content) = owned(value, content, view)?;
     let strong = view.way(&inner, &["strong", inside, "value"])?;
     let weak = view.way(&inner, &["weak", inside, "value"])?;
     // All the strong ones together hold one weak one.
@@ -213,6 +210,51 @@ fn counted(value: &Value, name: &str, content: &str, inside: &str, view: &mut Vi
     let summary = Some(format!("{name}(strong={}, weak={others})", view.word(&strong)?));
     let children = vec![("value".to_owned(), content), ("strong".to_owned(), strong), ("weak".to_owned(), weak)];
     Some(Shape::Children { summary, children })
+}
+
+/// What an `Rc` or an `Arc` owns; `None` for what is neither.
+pub(crate) fn rust_owned(value: &Value, target: &mut dyn Target) -> Option<Value> {
+    let options = Options::default();
+    let view = &mut View::new(None, &options, target);
+    let class = view.name_of(value.type_id)?;
+    let content = match parts(&class)? {
+        ("alloc", "Rc", true) => "value",
+        ("alloc", "Arc", true) => "data",
+        _ => return None,
+    };
+    owned(value, content, view).map(|(_, content)| content)
+}
+
+/// What the counts of an `Rc` or an `Arc` stand in, and what it owns: a text as a `&str`, elements as an array.
+fn owned(value: &Value, content: &str, view: &mut View<'_>) -> Option<(Value, Value)> {
+    let pointer = view.field(value, "ptr")?;
+    if let Some(pointer) = thin(&pointer, view) {
+        let class = view.pointee(pointer.type_id)?;
+        let inner = Value::at(class, view.word(&pointer)?);
+        let content = view.field(&inner, content)?;
+        return Some((inner, content));
+    }
+    let start = view.way(&pointer, &["pointer", "data_ptr"])?;
+    let length = view.number(&pointer, &["pointer", "length"])?;
+    let class = view.pointee(start.type_id)?;
+    let inner = Value::at(class, view.word(&start)?);
+    // Its type is that of one element, and has no part in the size of what it stands in.
+    let first = view.field(&inner, content)?;
+    let Place::Memory(address) = first.place else { return None };
+    let text = match view.name_of(value.type_id)?.split_once('<') {
+        Some((_, arguments)) if arguments.starts_with("str,") || arguments == "str>" => {
+            view.target.find_type(None, &path_of("&str"))
+        }
+        _ => None,
+    };
+    let content = match text {
+        Some(text) => Value::new(text, [address, length].into_iter().flat_map(u64::to_le_bytes).collect()),
+        None => {
+            let array = Type::Array { of: first.type_id, count: Some(length), is_vector: false };
+            Value::at(view.target.intern(array), address)
+        }
+    };
+    Some((inner, content))
 }
 
 /// `RefCell` and what borrows from one. A negative number says that one may write.

@@ -7,7 +7,7 @@ use core::cell::RefCell;
 use manhole_expressions::ast::{Expression, Path};
 use manhole_expressions::evaluate::{self, Variables};
 use manhole_expressions::target::{Found, Overload, Stop};
-use manhole_expressions::types::TypeId;
+use manhole_expressions::types::{Type, TypeId};
 use manhole_expressions::value::{Missing, Value};
 
 use super::{Inferior, prototypes};
@@ -138,6 +138,12 @@ impl Inferior<'_, '_> {
         }
         let Some(found) = found.pop() else { return Ok(Found::Nothing) };
         let type_id = found.type_id;
+        // Where only lines were wanted (`-g1`) nobody says what it is; no variable is void.
+        if let Storage::Address(address) = found.storage
+            && matches!(&*self.session.debug.describe(type_id), Type::Void)
+        {
+            return Ok(Found::Symbol { name: found.name, address, size: 0, is_function: false, type_id: None });
+        }
         Ok(Found::Variable(match found.storage {
             Storage::Address(address) => {
                 let name = found.linkage.as_deref().unwrap_or(&found.name);
@@ -145,9 +151,7 @@ impl Inferior<'_, '_> {
                 Value::at(type_id, copied.unwrap_or(address))
             }
             Storage::Constant(bytes) => Value::new(type_id, bytes),
-            Storage::ThreadLocal { module, offset } => {
-                Value::at(type_id, self.thread_local(module)?.wrapping_add(offset))
-            }
+            Storage::ThreadLocal { module, offset } => Value::at(type_id, self.thread_local(module, offset)?),
             Storage::OptimizedOut => Value::missing(type_id, Missing::OptimizedOut),
             Storage::Declared => {
                 return Err(Stop::Error(format!(
@@ -161,13 +165,13 @@ impl Inferior<'_, '_> {
         }))
     }
 
-    /// The selected thread's block of a module's thread-local storage.
-    fn thread_local(&mut self, module: u64) -> Result<u64, Stop> {
+    /// The address of the selected thread's own variable, by its place in the module's thread-local storage.
+    fn thread_local(&mut self, module: u64, offset: u64) -> Result<u64, Stop> {
         let tid = self.view().map(|view| view.stack.thread.tid);
         let tid =
             tid.ok_or_else(|| Stop::Error("no thread could be seen, and the variable is a thread's own".to_owned()))?;
         let (symbols, _, world) = self.session.all_parts();
-        super::thread_local::block(symbols, world, tid, module).map_err(Stop::Error)
+        super::thread_local::variable(symbols, world, tid, module, offset).map_err(Stop::Error)
     }
 
     /// The function that debug information describes at the beginning of its code.
@@ -247,10 +251,9 @@ impl Inferior<'_, '_> {
         let Some((module, offset, size)) = symbols.find_thread_local(among, &world.memory, name) else {
             return Found::Nothing;
         };
-        let Ok(block) = self.thread_local(module) else { return Found::Nothing };
+        let Ok(address) = self.thread_local(module, offset) else { return Found::Nothing };
         let text = if self.is_of_c_library(module) { prototypes::of_variable(name) } else { None };
         let type_id = text.and_then(|text| self.type_of(text));
-        let address = block.wrapping_add(offset);
         Found::Symbol { name: name.to_owned(), address, size, is_function: false, type_id }
     }
 

@@ -11,8 +11,31 @@ use crate::{loader, memory};
 /// Pieces of the loader's table of modules that are followed.
 const PIECES: usize = 10_000;
 
+/// The address of what is so many bytes from the start of thread `tid`'s block of the module that starts at `module`.
+pub(super) fn variable(
+    symbols: &mut Symbols<'_>,
+    world: &World,
+    tid: i32,
+    module: u64,
+    offset: u64,
+) -> Result<u64, String> {
+    let known = world.modules.modules.iter().find(|known| known.start == module);
+    let offset = match known.and_then(|known| Some((known.thread_local?, known.bias))) {
+        // GCC's split debug information has no offset there, but where in the file the variable's first content stands.
+        Some(((start, size), bias)) if offset >= size => {
+            let first = start.wrapping_sub(bias);
+            let inside = offset.checked_sub(first).filter(|inside| *inside < size);
+            inside.ok_or_else(|| {
+                format!("the module has {size} bytes for each thread, and {offset:#x} is outside of them")
+            })?
+        }
+        _ => offset,
+    };
+    Ok(block(symbols, world, tid, module)?.wrapping_add(offset))
+}
+
 /// The address of thread `tid`'s block of the module that starts at `module`.
-pub(super) fn block(symbols: &mut Symbols<'_>, world: &World, tid: i32, module: u64) -> Result<u64, String> {
+fn block(symbols: &mut Symbols<'_>, world: &World, tid: i32, module: u64) -> Result<u64, String> {
     let pointer = thread::pointer_of(tid).ok_or_else(|| {
         format!("thread {tid} is not one of the C library's: its thread-local variables are not to be found")
     })?;

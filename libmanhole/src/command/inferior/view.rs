@@ -135,8 +135,6 @@ impl Surroundings for Around<'_, '_> {
     }
 
     fn thread_local(&mut self, module: u64, offset: u64) -> Option<u64> {
-        super::thread_local::block(self.symbols, self.world, self.tid, module)
-            .ok()
-            .map(|block| block.wrapping_add(offset))
+        super::thread_local::variable(self.symbols, self.world, self.tid, module, offset).ok()
     }
 }
