@@ -103,3 +103,18 @@ fn values_at_the_entry_of_a_function() {
         }
     }
 }
+
+#[test]
+fn pointers_of_which_the_optimizer_has_left_nothing() {
+    let _turn = turn::shared();
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let mut victim = Host::new(victims::c_with("synthetic", &["-O2", version])).ready();
+        let mut client = victim.structured();
+        select(&mut client, "twice");
+        assert_eq!(answer(&mut client, "print number"), "(const int *) <synthetic pointer>", "{version}");
+        assert_eq!(answer(&mut client, "info args"), "number = <synthetic pointer>", "{version}");
+        assert!(answer(&mut client, "print *number").starts_with("error: this pointer is synthetic"), "{version}");
+        drop(client);
+        assert_eq!(victim.finish().1.code(), Some(0));
+    }
+}

@@ -241,6 +241,9 @@ impl<'a> Evaluator<'a> {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(Missing::OptimizedOut)) => error("value has been optimized out"),
             Ok(Err(Missing::NotCaptured)) => error("value was not captured"),
+            Ok(Err(Missing::SyntheticPointer)) => error(
+                "this pointer is synthetic: the optimizer has left nothing of it; print the variable whose address it is by its own name",
+            ),
             Err(stop) => Err(stop),
         };
         match bytes {

@@ -366,6 +366,7 @@ impl Printer<'_> {
         self.put(match missing {
             Missing::OptimizedOut => "<optimized out>",
             Missing::NotCaptured => "<not captured>",
+            Missing::SyntheticPointer => "<synthetic pointer>",
         });
     }
 

@@ -51,6 +51,9 @@ pub enum Missing {
     OptimizedOut,
     /// It is in a register that was not captured: `<not captured>`.
     NotCaptured,
+    /// A pointer that the program has no need of; debug information says what it would point to, which may be nowhere in memory:
+    /// `<synthetic pointer>`.
+    SyntheticPointer,
 }
 
 impl Value {

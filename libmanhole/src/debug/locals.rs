@@ -152,7 +152,8 @@ fn bytes_of(location: &Location<Reader<'_>>, size: u64, context: &mut Context<'_
         bytes
     };
     match location {
-        Location::Empty | Location::ImplicitPointer { .. } => Err(Missing::OptimizedOut),
+        Location::Empty => Err(Missing::OptimizedOut),
+        Location::ImplicitPointer { .. } => Err(Missing::SyntheticPointer),
         // What is wider continues in a place that was not captured.
         Location::Register { .. } if size > 8 => Err(Missing::NotCaptured),
         Location::Register { register } => match context.register(*register) {

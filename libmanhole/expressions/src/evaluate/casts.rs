@@ -274,7 +274,7 @@ impl Evaluator<'_> {
 
     /// The value with its bytes, standing nowhere.
     pub(super) fn loaded(&mut self, value: Value) -> Result<Value, Stop> {
-        if let Content::Missing(Missing::OptimizedOut | Missing::NotCaptured) = value.content {
+        if let Content::Missing(_) = value.content {
             self.bytes(&value)?;
         }
         let bytes = self.bytes(&value)?;
