@@ -248,6 +248,7 @@ impl Script {
                     (c"_emit", emit::method(&api)),
                     (c"_has_input", emit::input_method(&api)),
                     (c"_as_thread", as_thread::method(&api)),
+                    (c"_interrupt", as_thread::interrupt_method(&api)),
                 ];
                 for (name, method) in methods {
                     let function = call(slot, api.new_function, &[method, 0, 0])?;
