@@ -46,6 +46,25 @@ fn ours(client: &mut StructuredClient, line: &str) -> BTreeMap<i64, Stack> {
     threads.iter().map(|thread| (thread["tid"].as_i64().unwrap(), stack(thread))).collect()
 }
 
+/// As `python3.8 app.py` has it, and what is compiled so.
+#[test]
+fn sources_of_relative_paths() {
+    let _turn = turn::shared();
+    let directory = tempfile::tempdir().unwrap();
+    let program = "import sys\nprint('ready', flush=True)\nsys.stdin.read()  # the end\n";
+    std::fs::write(directory.path().join("app.py"), program).unwrap();
+    let compiled = "exec(compile(open('app.py').read(), 'app.py', 'exec'))";
+    for python in pythons() {
+        let what = python.display();
+        for arguments in [&["app.py"][..], &["-c", compiled]] {
+            let victim = Host::new(&python).args(arguments).directory(directory.path()).ready();
+            let (mut client, greeting) = victim.text();
+            assert!(greeting.contains("line 3, in <module>\n  sys.stdin.read()  # the end\n"), "{what}: {greeting}");
+            assert!(client.run("%py-bt").ends_with("line 3, in <module>\n    sys.stdin.read()  # the end\n"), "{what}");
+        }
+    }
+}
+
 /// What `threading` calls the threads of the victim.
 const NAMES: [&str; 14] = [
     "MainThread",
