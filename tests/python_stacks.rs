@@ -65,6 +65,28 @@ fn sources_of_relative_paths() {
     }
 }
 
+/// The cells of a notebook stand in no file.
+#[test]
+fn sources_that_the_interpreter_keeps() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import linecache, sys\n\
+        for name in ('/nowhere/cell.py', '<cell 1>', '<string>'):\n\
+        \x20   lines = ['def cell(go):\\n', '    go()  # größe\\n']\n\
+        \x20   linecache.cache[name] = (30, None, lines, name)\n\
+        \x20   exec(compile(''.join(lines), name, 'exec'))\n\
+        \x20   cells = [*locals().get('cells', []), cell]\n\
+        print('ready', flush=True)\n\
+        cells[0](lambda: cells[1](lambda: cells[2](sys.stdin.read)))";
+    for python in pythons() {
+        let what = python.display();
+        let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (_, greeting) = victim.text();
+        let with_source = |name: &str| greeting.contains(&format!("\"{name}\", line 2, in cell\n  go()  # größe\n"));
+        let shown = ["/nowhere/cell.py", "<cell 1>", "<string>"].map(with_source);
+        assert_eq!(shown, [true, true, false], "{what}: {greeting}");
+    }
+}
+
 /// What `threading` calls the threads of the victim.
 const NAMES: [&str; 14] = [
     "MainThread",
