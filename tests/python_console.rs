@@ -371,6 +371,12 @@ fn a_line_that_does_not_notice_goes_on_as_a_job() {
         let mut client = victim.structured();
         let id = client.ask(json!({"run": "print('begun', flush=True); r, w = os.pipe(); os.read(r, 1)"}));
         begun(&mut client);
+        // Not between the two.
+        wait_for("the line in its call", PATIENCE, || {
+            let worker = tasks::of(victim.pid()).into_iter().find(|task| task.field("Name") == "Manhole-worker")?;
+            let call = std::fs::read_to_string(format!("/proc/{}/task/{}/syscall", victim.pid(), worker.tid)).ok()?;
+            call.starts_with(&format!("{} ", libc::SYS_read)).then_some(())
+        });
         client.send(&json!({ "interrupt": id }).to_string());
         let (_, message) = client.rest(id);
         assert!(message.contains("still runs, as job 1"), "{message}");

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use manhole_tests::pythons::pythons_with_the_lock;
+use manhole_tests::structured::StructuredClient;
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{PATIENCE, TextClient, requires, turn, victims, wait_for};
 use nix::sys::signal::Signal;
@@ -155,6 +156,34 @@ fn a_loop_in_one_line() {
             assert_eq!(client.run("q"), "", "{what}");
         }
         client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
+/// The client's own line is executed by the program's thread: it is ended there, at its Ctrl-C and when it leaves.
+#[test]
+fn a_line_that_never_ends() {
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let mut client = victim.structured();
+        client.run_through("%pdb");
+        const ENDLESS: &str = "!print('begun', flush=True); [None for _ in iter(int, 1)]";
+        let begin = |client: &mut StructuredClient| {
+            let id = client.ask(json!({ "run": ENDLESS }));
+            while !client.line()["text"].as_str().is_some_and(|text| text.contains("begun")) {}
+            id
+        };
+        for _ in 0..3 {
+            let id = begin(&mut client);
+            client.send(&json!({ "interrupt": id }).to_string());
+            assert_eq!(client.rest(id), ("*** KeyboardInterrupt\n".to_owned(), String::new()), "{what}");
+            assert_eq!(client.run_through("p 6 * 7").0, "42\n", "{what}");
+        }
+        begin(&mut client);
+        drop(client);
+        victim.log_with("Cleaned up.");
         runs_on(&mut victim, &what);
     }
 }

@@ -46,6 +46,47 @@ fn ours(client: &mut StructuredClient, line: &str) -> BTreeMap<i64, Stack> {
     threads.iter().map(|thread| (thread["tid"].as_i64().unwrap(), stack(thread))).collect()
 }
 
+/// As `python3.8 app.py` has it, and what is compiled so.
+#[test]
+fn sources_of_relative_paths() {
+    let _turn = turn::shared();
+    let directory = tempfile::tempdir().unwrap();
+    let program = "import sys\nprint('ready', flush=True)\nsys.stdin.read()  # the end\n";
+    std::fs::write(directory.path().join("app.py"), program).unwrap();
+    let compiled = "exec(compile(open('app.py').read(), 'app.py', 'exec'))";
+    for python in pythons() {
+        let what = python.display();
+        for arguments in [&["app.py"][..], &["-c", compiled]] {
+            let victim = Host::new(&python).args(arguments).directory(directory.path()).ready();
+            let (mut client, greeting) = victim.text();
+            assert!(greeting.contains("line 3, in <module>\n  sys.stdin.read()  # the end\n"), "{what}: {greeting}");
+            assert!(client.run("%py-bt").ends_with("line 3, in <module>\n    sys.stdin.read()  # the end\n"), "{what}");
+        }
+    }
+}
+
+/// The cells of a notebook stand in no file.
+#[test]
+fn sources_that_the_interpreter_keeps() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import linecache, sys\n\
+        for name in ('/nowhere/cell.py', '<cell 1>', '<string>'):\n\
+        \x20   lines = ['def cell(go):\\n', '    go()  # größe\\n']\n\
+        \x20   linecache.cache[name] = (30, None, lines, name)\n\
+        \x20   exec(compile(''.join(lines), name, 'exec'))\n\
+        \x20   cells = [*locals().get('cells', []), cell]\n\
+        print('ready', flush=True)\n\
+        cells[0](lambda: cells[1](lambda: cells[2](sys.stdin.read)))";
+    for python in pythons() {
+        let what = python.display();
+        let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (_, greeting) = victim.text();
+        let with_source = |name: &str| greeting.contains(&format!("\"{name}\", line 2, in cell\n  go()  # größe\n"));
+        let shown = ["/nowhere/cell.py", "<cell 1>", "<string>"].map(with_source);
+        assert_eq!(shown, [true, true, false], "{what}: {greeting}");
+    }
+}
+
 /// What `threading` calls the threads of the victim.
 const NAMES: [&str; 14] = [
     "MainThread",

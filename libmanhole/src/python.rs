@@ -11,6 +11,7 @@ mod interpreter;
 mod layout;
 mod names;
 mod objects;
+mod sources;
 mod threads;
 mod version;
 

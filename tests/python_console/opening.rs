@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use manhole_tests::pythons::pythons;
+use manhole_tests::pythons::{pythons, pythons_with_the_lock};
 use manhole_tests::victim::Host;
 use manhole_tests::{PATIENCE, tasks, turn, wait_for};
 use serde_json::json;
 
-use super::{leaves_nothing, some_pythons, victim};
+use super::{begun, leaves_nothing, some_pythons, victim};
 
 /// A program that has been packed with what it imports itself, and no more.
 #[test]
@@ -90,5 +90,53 @@ fn clients_that_leave_while_the_console_is_opened() {
         leaves_nothing(&mut victim);
         victim.say("end");
         assert!(victim.ended_within(Duration::from_secs(5)).success(), "{}", python.display());
+    }
+}
+
+/// Ctrl-C while the first line's console is made ready, at a moment that the program prolongs: it asks the program's stream for its number.
+#[test]
+fn a_first_line_that_is_interrupted_while_the_console_is_opened() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import sys\n\
+        output = sys.stdout\n\
+        class Stream:\n\
+        \x20   is_held = True\n\
+        \x20   def fileno(self):\n\
+        \x20       print('begun', file=output, flush=True)\n\
+        \x20       while self.is_held: pass\n\
+        \x20       return 1\n\
+        sys.stdout = Stream()\n\
+        print('ready', file=output, flush=True)\n\
+        sys.stdin.readline(); Stream.is_held = False; sys.stdin.read()";
+    for python in pythons() {
+        let what = python.display();
+        let mut victim = Host::new(&python).args(["-c", PROGRAM]).options("locals={'answer': '6 * 7'}").ready();
+        let mut client = victim.structured();
+        let id = client.ask(json!({"run": "[None for _ in iter(int, 1)]"}));
+        begun(&mut client);
+        client.send(&json!({ "interrupt": id }).to_string());
+        victim.say("go on");
+        let (text, message) = client.rest(id);
+        assert!(text.ends_with("\nKeyboardInterrupt\n") && message.is_empty(), "{what}: {text} {message}");
+        assert_eq!(client.run_through("answer").0, "42\n", "{what}");
+    }
+}
+
+/// And while it waits for the interpreter's lock.
+#[test]
+fn a_first_line_that_is_interrupted_before_the_lock_comes() {
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display();
+        let mut victim = victim(&python, "gil_timeout=600, locals={'answer': '6 * 7'}");
+        assert_eq!(victim.ask("stuck"), "stuck", "{what}");
+        let mut client = victim.structured();
+        for _ in 0..2 {
+            let id = client.ask(json!({"run": "print('never')"}));
+            client.send(&json!({ "interrupt": id }).to_string());
+            assert_eq!(client.rest(id), ("\nKeyboardInterrupt\n".to_owned(), String::new()), "{what}");
+        }
+        assert_eq!(victim.ask(""), "free", "{what}");
+        assert!(client.run_through("answer").0.ends_with("42\n"), "{what}");
     }
 }

@@ -1,5 +1,5 @@
-//! The function by which Python's console calls another one in the place of a thread: what is kept for each thread, such as its trace
-//! function, is that thread's then.
+//! The functions by which Python's console reaches a thread: one calls another one in its place, so that what is kept for each thread, such as its
+//! trace function, is that thread's then; one interrupts it.
 //!
 //! Context: the worker that runs a script, with the interpreter's lock.
 #![allow(unsafe_code)]
@@ -9,7 +9,8 @@ use core::mem::transmute;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::OnceLock;
 
-use super::emit::Method;
+use super::emit::{Method, ONE_ARGUMENT};
+use crate::memory::Memory;
 use crate::python::Api;
 
 /// `METH_VARARGS`: the function has a tuple of arguments.
@@ -19,6 +20,13 @@ static METHOD: Method =
     Method { name: NAME, function: Some(as_thread), flags: ARGUMENTS, documentation: core::ptr::null() };
 
 const NAME: *const c_char = c"_as_thread".as_ptr();
+
+static INTERRUPT_METHOD: Method = Method {
+    name: c"_interrupt".as_ptr(),
+    function: Some(interrupt),
+    flags: ONE_ARGUMENT,
+    documentation: core::ptr::null(),
+};
 
 static API: OnceLock<Api> = OnceLock::new();
 
@@ -34,6 +42,29 @@ pub(super) fn own() -> Option<u64> {
 pub(super) fn method(api: &Api) -> u64 {
     API.get_or_init(|| *api);
     &raw const METHOD as u64
+}
+
+/// The address of the other one's, the same.
+pub(super) fn interrupt_method(api: &Api) -> u64 {
+    API.get_or_init(|| *api);
+    &raw const INTERRUPT_METHOD as u64
+}
+
+/// `_interrupt(ident) -> int`: has the thread that the interpreter knows by this number raise KeyboardInterrupt. How many there are, 1 or 0.
+extern "C-unwind" fn interrupt(_: *mut c_void, ident: *mut c_void) -> *mut c_void {
+    let Some(api) = API.get() else { return core::ptr::null_mut() };
+    // SAFETY: these are the interpreter's functions, with the prototypes of its reference.
+    let (number, raise, long) = unsafe {
+        (
+            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> u64>(api.unsigned_long as usize),
+            transmute::<usize, extern "C-unwind" fn(u64, u64) -> c_int>(api.raise_in as usize),
+            transmute::<usize, extern "C-unwind" fn(c_long) -> *mut c_void>(api.new_long as usize),
+        )
+    };
+    match Memory::new().u64(api.keyboard_interrupt) {
+        Ok(exception) => long(c_long::from(raise(number(ident), exception))),
+        Err(_) => long(0),
+    }
 }
 
 /// `_as_thread(state, function) -> int`: calls the function, which is none of Python's own, in the place of the thread with that

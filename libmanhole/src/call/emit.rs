@@ -26,7 +26,7 @@ pub(super) struct Method {
 unsafe impl Sync for Method {}
 
 /// `METH_O`: the function has one argument.
-const ONE_ARGUMENT: c_int = 8;
+pub(super) const ONE_ARGUMENT: c_int = 8;
 
 static METHOD: Method =
     Method { name: c"_emit".as_ptr(), function: Some(emit), flags: ONE_ARGUMENT, documentation: core::ptr::null() };

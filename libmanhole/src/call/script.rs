@@ -24,10 +24,14 @@ const ANSWER: usize = 4 << 20;
 
 /// The script has not got the interpreter's lock yet.
 const WAITING: u32 = 0;
-/// It has it.
-const INSIDE: u32 = 1;
+/// It has it, and has yet to do what it is for: the console may have to be made ready first.
+const OPENING: u32 = 1;
+/// As before, and it does not do that any more.
+const REFUSED: u32 = 2;
+/// It does it.
+const INSIDE: u32 = 3;
 /// It needs nothing of the interpreter any more.
-const OUTSIDE: u32 = 2;
+const OUTSIDE: u32 = 4;
 
 /// The thread that the last interrupt was for; 0 when it has had a script since.
 static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
@@ -62,6 +66,11 @@ impl Progress {
     /// Nothing is done any more when the lock comes; false when it is being done already.
     pub(crate) fn cancel(&self) -> bool {
         self.act.lock().take().is_some()
+    }
+
+    /// The console is made ready, and that is all: false when it waits for the lock, or does already what it is for.
+    pub(crate) fn refuse(&self) -> bool {
+        self.stage.compare_exchange(OPENING, REFUSED, SeqCst, SeqCst).is_ok()
     }
 
     /// Something else is done when the lock comes: false when it has come already.
@@ -101,9 +110,9 @@ impl Progress {
 /// What is done inside the interpreter.
 #[derive(Debug)]
 pub(crate) enum Act {
-    /// Evaluates an expression in a dictionary of global names, which `setup` fills when it is to be made: `globals` is 0 then. The last one
-    /// gives the dictionary back. Both texts end with NUL.
-    Run { globals: u64, setup: Vec<u8>, expression: Vec<u8>, is_last: bool },
+    /// Evaluates an expression in a dictionary of global names. Where that is to be made, `globals` is 0: `setup` fills it, and `opening` is evaluated
+    /// first, without which the expression is not. The last one gives the dictionary back. All texts end with NUL.
+    Run { globals: u64, setup: Vec<u8>, opening: Vec<u8>, expression: Vec<u8>, is_last: bool },
     /// Raises KeyboardInterrupt in the thread that the interpreter knows by this number.
     Interrupt(u64),
     /// Only what belongs to its end.
@@ -116,6 +125,8 @@ pub(crate) enum Ending {
     /// There is no interpreter yet, or none any more.
     NoInterpreter,
     Cancelled,
+    /// The client has interrupted it: while the console was made ready, which it is now, or where the exception went past the line.
+    Interrupted,
     /// A call has faulted. What the interpreter was doing is lost.
     Faulted,
     /// The expression has raised an exception.
@@ -181,7 +192,7 @@ impl Script {
         }
         // SAFETY: as above.
         let (is_kept, state) = unsafe { (is_kept(slot, &api)?, call(slot, api.ensure, &[])?) };
-        self.progress.stage.store(INSIDE, SeqCst);
+        self.progress.stage.store(OPENING, SeqCst);
         let act = self.progress.act.lock().take();
         let ending = match &act {
             None => Ok(Ending::Cancelled),
@@ -213,12 +224,13 @@ impl Script {
             if !TELLS.swap(true, SeqCst) {
                 call(slot, api.at_exit, &[has_ended as extern "C" fn() as usize as u64])?;
             }
-            let (mut globals, setup, expression, is_last) = match act {
+            let (mut globals, setup, opening, expression, is_last) = match act {
                 Act::Run { globals, .. } if *globals != 0 && MADE_IN.load(SeqCst) != LIFE.load(SeqCst) => {
                     return Ok(Ending::NoInterpreter);
                 }
-                Act::Run { globals, setup, expression, is_last } => {
-                    (*globals, setup.as_ptr() as u64, expression.as_ptr() as u64, *is_last)
+                Act::Run { globals, setup, opening, expression, is_last } => {
+                    let [setup, opening, expression] = [setup, opening, expression].map(|text| text.as_ptr() as u64);
+                    (*globals, setup, opening, expression, *is_last)
                 }
                 Act::Nothing => return Ok(Ending::Cancelled),
                 Act::Interrupt(thread) => {
@@ -231,10 +243,12 @@ impl Script {
             let is_made = globals == 0;
             if is_made {
                 globals = call(slot, api.new_dict, &[])?;
+                swallow(slot, &api, self.progress.thread(), globals)?;
                 let methods = [
                     (c"_emit", emit::method(&api)),
                     (c"_has_input", emit::input_method(&api)),
                     (c"_as_thread", as_thread::method(&api)),
+                    (c"_interrupt", as_thread::interrupt_method(&api)),
                 ];
                 for (name, method) in methods {
                     let function = call(slot, api.new_function, &[method, 0, 0])?;
@@ -257,14 +271,20 @@ impl Script {
                 }
                 return Ok(Ending::Cancelled);
             }
-            if INTERRUPTED.compare_exchange(self.progress.thread(), 0, SeqCst, SeqCst).is_ok() {
-                // If it came too late for its line, it is raised here. To take it back (PyThreadState_SetAsyncExc with null) would leave the
-                // interpreter looking for it for ever.
-                let nothing = call(slot, api.run, &[c"0".as_ptr() as u64, EXPRESSION, globals, globals, 0])?;
-                if nothing != 0 {
-                    call(slot, api.release_object, &[nothing])?;
+            swallow(slot, &api, self.progress.thread(), globals)?;
+            if is_made {
+                let opened = call(slot, api.run, &[opening, EXPRESSION, globals, globals, 0])?;
+                if opened == 0 {
+                    call(slot, api.clear_error, &[])?;
+                    return Ok(Ending::Raised);
                 }
-                call(slot, api.clear_error, &[])?;
+                let answer = content(slot, &api, opened)?;
+                if answer.is_empty() {
+                    return Ok(Ending::Answer(answer));
+                }
+            }
+            if self.progress.stage.compare_exchange(OPENING, INSIDE, SeqCst, SeqCst) == Err(REFUSED) {
+                return Ok(Ending::Interrupted);
             }
             let value = call(slot, api.run, &[expression, EXPRESSION, globals, globals, 0])?;
             if is_last {
@@ -277,6 +297,26 @@ impl Script {
             Ok(Ending::Answer(content(slot, &api, value)?))
         }
     }
+}
+
+/// An interrupt that came too late for the line that it was for, on the same thread, is raised here. To take it back (PyThreadState_SetAsyncExc with
+/// null) would leave the interpreter looking for it for ever.
+///
+/// # Safety
+/// The calling thread has the interpreter's lock.
+unsafe fn swallow(slot: usize, api: &Api, thread: u64, globals: u64) -> Result<(), Faulted> {
+    if INTERRUPTED.compare_exchange(thread, 0, SeqCst, SeqCst).is_err() {
+        return Ok(());
+    }
+    // SAFETY: the caller's word; the text ends with NUL.
+    unsafe {
+        let nothing = call(slot, api.run, &[c"0".as_ptr() as u64, EXPRESSION, globals, globals, 0])?;
+        if nothing != 0 {
+            call(slot, api.release_object, &[nothing])?;
+        }
+        call(slot, api.clear_error, &[])?;
+    }
+    Ok(())
 }
 
 /// The content of an object of bytes, which is given back.

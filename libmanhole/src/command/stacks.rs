@@ -3,6 +3,7 @@
 //! Context: the agent's thread. The only place where capture, unwind and symbols meet.
 
 use core::time::Duration;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -148,7 +149,7 @@ fn take(
             if executes.has_gil {
                 state.push_str(", holds the GIL");
             }
-            put_in(&mut stack, &executes, symbols)
+            put_in(&mut stack, &executes, python.as_ref(), symbols)
         });
         if let Err(reason) = placed {
             snapshot.problems.push(format!("thread {tid}: Python's frames are not among the others: {reason}"));
@@ -188,10 +189,27 @@ fn executes(
     Some((executes, is_again))
 }
 
+/// Where the source of a function of Python is: a relative path, such as that of `python3.8 app.py`, is meant from the process's directory, as the
+/// interpreter's own tracebacks have it. What stands in angle brackets is no file.
+fn path_of(file: &str) -> Cow<'_, str> {
+    match file.starts_with(['/', '<']) {
+        true => Cow::Borrowed(file),
+        false => Cow::Owned(format!("/proc/self/cwd/{file}")),
+    }
+}
+
 /// Puts Python's frames into the stack; what is to be said where they have no place there.
-fn put_in(stack: &mut Stack, executes: &PythonThread, symbols: &mut Symbols<'_>) -> Result<(), String> {
+fn put_in(
+    stack: &mut Stack,
+    executes: &PythonThread,
+    python: Option<&Threads<'_>>,
+    symbols: &mut Symbols<'_>,
+) -> Result<(), String> {
     let merged = merge(&stack.levels, &stack.frames, executes, stack.problem.is_none(), &mut |native, frame| {
-        let source = frame.line.and_then(|line| symbols.source_line(&frame.file, line));
+        let source = frame.line.and_then(|line| {
+            let of_file = symbols.source_line(&path_of(&frame.file), line);
+            of_file.or_else(|| python?.kept_line(&frame.file, line))
+        });
         let location = Location {
             function: Some(frame.function.clone()),
             file: Some(frame.file.clone()),

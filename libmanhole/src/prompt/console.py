@@ -181,6 +181,7 @@ class _Session:
         self.thread = None
         self.lines = 0
         self.wrong = ""
+        self.values = []
         self.is_busy = False
         self.is_open = False
         self.is_redirected = False
@@ -199,7 +200,7 @@ class _Session:
         return _emit(b"") & 1 == 1 and os.getpid() == self.process
 
     def open(self, client, main, redirect, with_errors, values):
-        self.client, self.main = client, main
+        self.client, self.main, self.values = client, main, values
         self.namespace = {
             "dump_stacktraces": dump_stacktraces, "sys": sys, "os": os, "socket": socket, "traceback": traceback,
         }
@@ -214,15 +215,22 @@ class _Session:
             self.replace(("stderr", "__stderr__"), self.errors)
         self.complaints = self.errors or self.output or sys.stderr or io.StringIO()
         self.is_open = True
+        _right_main_thread(main)
+        if not self.is_here():
+            # The client has left meanwhile.
+            self.close()
+
+    def evaluate(self):
+        """The option `locals`. Whatever each of them does, the others are there."""
+        values, self.values = self.values, []
         wrong = []
         for name, text in values:
             try:
                 self.namespace[name] = eval(text, self.namespace)
             except BaseException as error:
                 wrong.append("locals: %s=%s: %r\n" % (name, text, error))
-        _right_main_thread(main)
+        _right_main_thread(self.main)
         if not self.is_here():
-            # The client has left meanwhile.
             self.close()
         self.wrong = "".join(wrong)
 
@@ -245,13 +253,13 @@ class _Session:
                 setattr(sys, name, before)
 
     def enter(self, is_redirected):
+        self.lines += 1
         self.thread = get_ident()
         self.is_redirected = is_redirected and self.output is not None
         # What an earlier line has begun, and does still, is no part of this one.
         if self.console is None or self.is_busy:
             self.console = ManholeConsole(self.namespace)
         self.is_busy = True
-        self.lines += 1
         if self.is_redirected:
             self.restore(_INPUT)
             self.replace(_INPUT, io.TextIOWrapper(_Input(self), "utf-8", "replace"))
@@ -259,7 +267,6 @@ class _Session:
             self.keep_input()
         if sys.displayhook is sys.__displayhook__:
             self.replace(("displayhook",), self.show)
-        return self.lines
 
     def show(self, value):
         """As the interpreter shows values, but that `_` is this console's: the program's own one may translate its texts."""
@@ -389,6 +396,13 @@ def _open(client, main, redirect, with_errors, values):
         return b""
 
 
+def _values():
+    """Apart from the opening: they may be interrupted."""
+    if _session.values and _session.is_open:
+        _session.evaluate()
+    return True
+
+
 def _opened():
     """What there is to tell of the opening."""
     return b"0" + _session.what_is_wrong().encode("utf-8", "backslashreplace")
@@ -396,8 +410,9 @@ def _opened():
 
 def _line(data, is_redirected):
     """Runs a line: 0 when that is all, 1 when it goes on, 2 when the client wants to leave."""
-    line = _session.enter(is_redirected)
+    line = _session.lines + 1
     try:
+        _session.enter(is_redirected)
         wrong = _session.what_is_wrong()
         if wrong:
             _session.complaints.write(wrong)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use expressions::{call_with, literal};
+use expressions::{after_values, call_with, literal, opening};
 
 pub(crate) use waiting::forget;
 use waiting::leave_waiting;
@@ -34,6 +34,12 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The line that gives up a statement which goes on: what Ctrl-C types at a terminal.
 const INTERRUPT: &[u8] = b"\x03";
+
+/// What a client hears whose line was interrupted.
+const INTERRUPTED: &str = "\nKeyboardInterrupt\n";
+
+/// The expression that gives what there is to tell of the opening.
+const OPENED: &[u8] = b"_opened()";
 
 /// What a client hears whose process has Python's functions alone.
 const NOT_THERE: &str =
@@ -177,7 +183,7 @@ impl Prompt<'_> {
         }
         if self.console.goes_on && text == INTERRUPT {
             (self.console.goes_on, self.console.gives_up) = (false, true);
-            return Ok(Some(Answer { text: "\nKeyboardInterrupt\n".to_owned(), ..Answer::default() }));
+            return Ok(Some(Answer { text: INTERRUPTED.to_owned(), ..Answer::default() }));
         }
         if !self.console.goes_on {
             match trimmed {
@@ -202,7 +208,7 @@ impl Prompt<'_> {
                         return Err(NOT_THERE.to_owned());
                     }
                     self.announce(true);
-                    let expression = self.after_opening(expression);
+                    let expression = after_values(&expression);
                     let what = if trimmed.starts_with(b"%pdb") { What::Debug } else { What::Line };
                     self.start_script(what, &String::from_utf8_lossy(trimmed), expression)?;
                     return Ok(Some(Answer::default()));
@@ -219,7 +225,7 @@ impl Prompt<'_> {
         self.announce(true);
         let begin: &[u8] =
             if core::mem::take(&mut self.console.gives_up) { b"_give_up() and _line(" } else { b"_line(" };
-        let expression = self.after_opening([begin, &*literal(text), b", "].concat());
+        let expression = after_values(&[begin, &*literal(text), b", "].concat());
         self.start_script(What::Line, &shown, expression)?;
         Ok(Some(Answer::default()))
     }
@@ -234,7 +240,7 @@ impl Prompt<'_> {
         let is_of_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
         let name = before.trim_end_matches(is_of_name).len();
         self.announce(true);
-        let expression = self.after_opening(call_with("_complete", before.get(name..).unwrap_or_default().as_bytes()));
+        let expression = after_values(&call_with("_complete", before.get(name..).unwrap_or_default().as_bytes()));
         self.start_script(What::Complete(name), "(completion)", expression).is_ok()
     }
 
@@ -278,18 +284,9 @@ impl Prompt<'_> {
             return Ok(false);
         }
         self.announce(false);
-        let expression = self.after_opening(call_with("_execute", line));
+        let expression = after_values(&call_with("_execute", line));
         self.start_script(What::Execute, &String::from_utf8_lossy(line), expression)?;
         Ok(true)
-    }
-
-    /// The expression, and before it what makes the console ready if it is not.
-    fn after_opening(&self, expression: Vec<u8>) -> Vec<u8> {
-        match self.console.globals {
-            // Both are evaluated, the first one first.
-            0 => [&*expressions::opening(self.console.client, self.console.main), b" and ", &*expression].concat(),
-            _ => expression,
-        }
     }
 
     /// Whether the interpreter has ended before the first line of a client that was greeted as its. No thread is needed to say so: where the process
@@ -321,13 +318,7 @@ impl Prompt<'_> {
 
     fn begin_console(&mut self) -> Result<(), String> {
         self.announce(true);
-        let expression = self.opening_alone();
-        self.start_script(What::Open, "%python", expression)
-    }
-
-    /// The expression that makes the console ready, and gives what there is to tell of that.
-    fn opening_alone(&self) -> Vec<u8> {
-        [&*expressions::opening(self.console.client, self.console.main), b" and _opened()"].concat()
+        self.start_script(What::Open, "%python", after_values(OPENED))
     }
 
     /// Makes the client known to the interpreter, before the first script.
@@ -364,14 +355,15 @@ impl Prompt<'_> {
     ) -> Result<(Job, Arc<Progress>), String> {
         let Some(api) = self.console.api else { return Err("there is no Python in this process".to_owned()) };
         let globals = self.console.globals;
+        let opening = opening(self.console.client, self.console.main);
         let act = |is_redirected: bool| {
-            let setup = SETUP.to_vec();
+            let (setup, opening) = (SETUP.to_vec(), opening.clone());
             let end: &[u8] = match (expression.ends_with(b", "), is_redirected) {
                 (false, _) => b"\0",
                 (true, true) => b"True)\0",
                 (true, false) => b"False)\0",
             };
-            Act::Run { globals, setup, expression: [expression, end].concat(), is_last }
+            Act::Run { globals, setup, opening, expression: [expression, end].concat(), is_last }
         };
         if let Some((ticket, progress)) = waiting::take() {
             ticket.stay();
@@ -400,7 +392,12 @@ impl Prompt<'_> {
         }
         let now = process::monotonic();
         let answer = match worker::outcome(&errand.job.ticket) {
-            Outcome::Ran(script) => self.script_has_run(errand.what, *script, errand.job.failure.take()),
+            Outcome::Ran(mut script) => {
+                if script.ending == Ending::Raised && errand.interrupted.is_some() {
+                    script.ending = Ending::Interrupted;
+                }
+                self.script_has_run(errand.what, *script, errand.job.failure.take())
+            }
             Outcome::Faulted(fault) => {
                 errand.job.failure = Some(self.session.fault_report(&errand.job.ticket, *fault));
                 errand.job.ticket.release();
@@ -413,11 +410,18 @@ impl Prompt<'_> {
             Outcome::Running if errand.progress.is_lost() => self.interpreter_is_gone(&errand.progress),
             Outcome::Running if errand.progress.waits() => {
                 let is_late = errand.patience().is_some_and(|limit| errand.began.saturating_add(limit) <= now);
+                // Where no time is set, a client that has enough of it wants to know what holds it up.
+                let is_interrupted = !is_late && interrupted();
+                let is_late = is_late || is_interrupted && (errand.what == What::Open || errand.patience().is_none());
                 // At this moment it may have come after all.
-                if !is_late && !interrupted() || !self.gives_up_waiting(errand) {
-                    return Followed::Waits;
+                match (is_late, is_interrupted) {
+                    (true, _) if self.gives_up_waiting(errand) => self.lock_does_not_come(errand),
+                    (false, true) if errand.progress.cancel() => {
+                        leave_waiting(&errand.job, &errand.progress);
+                        Answer { text: INTERRUPTED.to_owned(), ..Answer::default() }
+                    }
+                    _ => return Followed::Waits,
                 }
-                self.lock_does_not_come(errand)
             }
             Outcome::Running => match &errand.interrupted {
                 None if interrupted() => {
@@ -469,6 +473,10 @@ impl Prompt<'_> {
                 return error(NOT_THERE);
             }
             Ending::Cancelled => return error("interrupted"),
+            Ending::Interrupted => {
+                console.goes_on = false;
+                return Answer { text: INTERRUPTED.to_owned(), ..Answer::default() };
+            }
             Ending::NotMade(reason) => {
                 console.forget();
                 return error(&format!(
@@ -521,6 +529,10 @@ impl Prompt<'_> {
 
     /// Raises KeyboardInterrupt in a line that runs.
     fn interrupt(&mut self, errand: &Errand) -> Option<Arc<Progress>> {
+        // What makes the console ready is not to be torn in the middle: the line is not run.
+        if errand.progress.refuse() {
+            return None;
+        }
         let script = Script::new(self.console.api?, Act::Interrupt(errand.progress.thread()));
         let progress = script.progress.clone();
         // Who cannot be interrupted goes on as a job after a while. The line may end at this moment: its worker keeps what has come of it.

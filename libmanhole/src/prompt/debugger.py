@@ -9,9 +9,12 @@ class _Wire:
     encoding = "utf-8"
     errors = "backslashreplace"
 
-    def __init__(self, session):
+    def __init__(self, session, ident):
         self.session = session
-        self.asks = self.is_over = False
+        self.ident = ident
+        self.asks = self.is_over = self.is_interrupted = self.is_sent = False
+        # Whoever takes the mark out decides whether the line that the thread executes is still to be interrupted.
+        self.mark = None
         self.line = None
         self.tail = ""
 
@@ -40,7 +43,38 @@ class _Wire:
     def isatty(self):
         return False
 
+    def interrupt(self):
+        """Raises KeyboardInterrupt in the thread if that executes a line of the client's."""
+        try:
+            (self.mark or []).pop()
+        except IndexError:
+            return False
+        self.is_interrupted = True
+        _interrupt(self.ident)
+        self.is_sent = True
+        return True
+
+    def settle(self):
+        """In the thread, before it does anything but the line: no interrupt comes from here on, and one that was sent is raised here at the latest."""
+        mark, self.mark = self.mark, None
+        if mark is not None:
+            try:
+                mark.pop()
+            except IndexError:
+                while not self.is_sent:
+                    _sleep()
+                for _ in range(2):
+                    pass
+        self.is_interrupted = False
+
+    def begin(self, line):
+        """In the console's thread."""
+        self.is_sent = False
+        self.asks, self.mark = False, [True]
+        self.line = line
+
     def readline(self):
+        self.settle()
         self.line, self.asks = None, True
         while self.line is None:
             if not self.is_here():
@@ -159,8 +193,17 @@ def _debugger(wire, state, ident):
                 frame = frame.f_back
 
         def _cmdloop(self):
-            # A KeyboardInterrupt is the program's, and none of the client's.
-            self.cmdloop()
+            while True:
+                try:
+                    self.cmdloop()
+                    wire.settle()
+                    return
+                except KeyboardInterrupt:
+                    if not wire.is_interrupted:
+                        # The program's.
+                        raise
+                    wire.is_interrupted = False
+                wire.give("*** KeyboardInterrupt\n")
 
         def do_detach(self, _argument):
             """detach
@@ -205,7 +248,7 @@ def _pdb(state, ident, name):
     frame = sys._current_frames().get(ident)
     if frame is None:
         return b"3the thread executes nothing in Python"
-    wire = _Wire(_session)
+    wire = _Wire(_session, ident)
     try:
         debugger = _debugger(wire, state, ident)
     except ImportError as error:
@@ -222,7 +265,7 @@ def _pdb_line(data):
     wire = _session.debugger and _session.debugger.stdin
     if wire is None or wire.is_over:
         return b"3the debugger has let the thread go"
-    wire.asks, wire.line = False, data.decode("utf-8", "surrogateescape") + "\n"
+    wire.begin(data.decode("utf-8", "surrogateescape") + "\n")
     return _debugged(None)
 
 
@@ -237,17 +280,31 @@ def _debugged(name):
             if waited == 100 and name and not debugger.has_begun:
                 wire.give("Waiting until %s executes a line of Python. Ctrl-C gives up.\n" % name)
         if wire.is_here():
-            prompt, wire.tail = wire.tail, ""
-            return b"4" + prompt.encode("utf-8", "backslashreplace")
+            return _next_prompt(wire)
         answer = b"0"
     except KeyboardInterrupt:
         answer = b"0\nLet go: the thread runs on.\n"
+        if wire.interrupt():
+            for _ in range(200):
+                if wire.asks or not wire.is_here():
+                    break
+                _sleep()
+            if wire.asks and wire.is_here():
+                return _next_prompt(wire)
+            if wire.is_here():
+                answer = b"0\nLet go: the thread has not noticed yet; it ends that line, and runs on.\n"
     _let_go()
     return answer
+
+
+def _next_prompt(wire):
+    prompt, wire.tail = wire.tail, ""
+    return b"4" + prompt.encode("utf-8", "backslashreplace")
 
 
 def _let_go():
     debugger, _session.debugger = _session.debugger, None
     if debugger is not None:
         debugger.stdin.is_over = True
+        debugger.stdin.interrupt()
         debugger.unwatch()

@@ -14,7 +14,7 @@ const KEYS: u64 = 16;
 const VALUES: u64 = 24;
 
 /// From there too: `tp_basicsize`, `tp_flags` and `tp_dictoffset` of `PyTypeObject`.
-const BASIC_SIZE: u64 = 16;
+pub(super) const BASIC_SIZE: u64 = 16;
 const FLAGS: u64 = 152;
 const DICT_OFFSET: u64 = 272;
 const INLINE_VALUES: u64 = 1 << 2;
@@ -30,7 +30,7 @@ impl Interpreter {
     }
 
     /// The word at `offset` behind the object's head.
-    fn behind_head(&self, object: u64, offset: u64) -> Option<u64> {
+    pub(super) fn behind_head(&self, object: u64, offset: u64) -> Option<u64> {
         objects::field(object, self.layout.head.checked_add(offset)?)
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Types {
     pub(super) dict: u64,
     pub(super) str: u64,
     pub(super) int: u64,
+    pub(super) tuple: u64,
+    pub(super) list: u64,
 }
 
 impl Interpreter {
@@ -42,6 +44,8 @@ impl Interpreter {
                 dict: of("PyDict_Type")?,
                 str: of("PyUnicode_Type")?,
                 int: of("PyLong_Type")?,
+                tuple: of("PyTuple_Type")?,
+                list: of("PyList_Type")?,
             };
             let layout = layout_of(memory, module, runtime);
             Some(layout.map(|layout| {

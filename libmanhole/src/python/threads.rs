@@ -3,6 +3,7 @@
 //! Context: the agent's thread. A thread that runs changes its frames while they are read. What a thread itself has copied, together with its
 //! stack, or what is read while it rests, is of one moment. Of anything else only that is certain which stands there before and after.
 
+use core::cell::OnceCell;
 use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -74,14 +75,16 @@ pub(crate) struct Walk {
 
 /// One look at the interpreter's threads.
 pub(crate) struct Threads<'i> {
-    interpreter: &'i Interpreter,
+    pub(super) interpreter: &'i Interpreter,
     /// The main interpreter's state.
-    main: u64,
+    pub(super) main: u64,
     /// By the kernel's id: the thread's state.
     states: BTreeMap<i32, u64>,
     /// By the interpreter's id.
     names: BTreeMap<u64, String>,
     codes: BTreeMap<u64, Option<Rc<Code>>>,
+    /// What `linecache` keeps, once that was looked at.
+    pub(super) kept: OnceCell<BTreeMap<String, u64>>,
     /// Interpreters beside the main one, whose threads are not among these.
     pub(crate) others: usize,
 }
@@ -119,7 +122,15 @@ impl Interpreter {
             Some(tid) => ident(tid).and_then(|ident| self.names(interpreter, Some(ident))),
         };
         let (names, others) = (names.unwrap_or_default(), self.others(interpreter));
-        Some(Threads { interpreter: self, main: interpreter, states, names, codes: BTreeMap::new(), others })
+        Some(Threads {
+            interpreter: self,
+            main: interpreter,
+            states,
+            names,
+            codes: BTreeMap::new(),
+            kept: OnceCell::new(),
+            others,
+        })
     }
 
     /// Whether code of the program's is called at what the interpreter does (sys.addaudithook), in a version where a debugger would have it called in

@@ -21,8 +21,13 @@ pub(super) fn opening(client: u32, main: u64) -> Vec<u8> {
             [b"(", &*literal(name.as_bytes()), b".decode(), ", &*literal(value.as_bytes()), b".decode()), "].concat(),
         );
     }
-    text.extend(b"])");
+    text.extend(b"])\0");
     text
+}
+
+/// The expression, and before it what evaluates the option `locals`, if that has not been done: it may be interrupted, and the opening may not.
+pub(super) fn after_values(expression: &[u8]) -> Vec<u8> {
+    [b"_values() and ", expression].concat()
 }
 
 /// A call of a function with some bytes.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::super::Prompt;
 use super::super::jobs::Job;
-use super::{Answer, Errand, SETUP, What};
+use super::expressions::{after_values, opening};
+use super::{Answer, Errand, OPENED, SETUP, What};
 use crate::call::script::{Act, Progress};
 use crate::command::dump_stacktraces;
 use crate::state;
@@ -65,8 +66,9 @@ impl Prompt<'_> {
         if !self.only_opens(errand) {
             return errand.progress.cancel();
         }
-        let expression = [&*self.opening_alone(), b"\0"].concat();
-        errand.progress.give(Act::Run { globals: 0, setup: SETUP.to_vec(), expression, is_last: false })
+        let opening = opening(self.console.client, self.console.main);
+        let expression = after_values(&[OPENED, b"\0"].concat());
+        errand.progress.give(Act::Run { globals: 0, setup: SETUP.to_vec(), opening, expression, is_last: false })
     }
 
     /// The interpreter's lock does not come: who has it, and what the client gets instead.
