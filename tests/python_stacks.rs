@@ -87,6 +87,25 @@ fn sources_that_the_interpreter_keeps() {
     }
 }
 
+/// What the dump leaves out, and the command that shows it as the client has to type it.
+#[test]
+fn the_dump_names_commands_as_the_prompt_takes_them() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import sys\n\
+        def deep(n): deep(n - 1) if n else (print('ready', flush=True), sys.stdin.read())\n\
+        deep(300)";
+    for (options, sign) in [("verbose=True", "%"), ("prompt='native'", "")] {
+        let victim = Host::new("/usr/bin/python3").args(["-c", PROGRAM]).options(options).ready();
+        let (mut client, greeting) = victim.text();
+        let command = format!("{sign}bt {}", victim.pid());
+        assert!(greeting.contains(&format!(" more frames ({command} shows them)\n")), "{greeting}");
+        assert!(client.run("dump_stacktraces()").contains(&format!("({command} shows them)\n")), "{options}");
+        assert!(client.run(&command).contains("#250 "), "{options}");
+        let of_who_waits = TextClient::connect(&victim.socket()).until("(ManholeConsole)\n");
+        assert!(of_who_waits.contains(&format!("({command} shows them)\n")), "{of_who_waits}");
+    }
+}
+
 /// What `threading` calls the threads of the victim.
 const NAMES: [&str; 14] = [
     "MainThread",

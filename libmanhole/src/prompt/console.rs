@@ -17,7 +17,7 @@ pub(crate) use waiting::forget;
 use waiting::leave_waiting;
 
 use super::jobs::{Followed, Job, Pending, Work};
-use super::{Answer, Prompt};
+use super::{Answer, Prompt, SIGN};
 use crate::call::script::{Act, Ending, Progress, Script};
 use crate::command::dump_stacktraces;
 use crate::memory::Memory;
@@ -115,6 +115,11 @@ impl Console {
         self.entering.is_some()
     }
 
+    /// Whether lines are Python's.
+    pub(super) fn is_active(&self) -> bool {
+        self.is_active
+    }
+
     /// The text before the next line.
     pub(super) fn mark(&self) -> &str {
         match (self.is_active, self.api) {
@@ -141,7 +146,9 @@ impl Prompt<'_> {
         if state::settings().wants_python && !state::settings().exec {
             self.console.api = self.session.interpreter();
         }
-        self.console.api.is_some()
+        let wants = self.console.api.is_some();
+        self.session.sign = if wants { SIGN } else { "" };
+        wants
     }
 
     /// Python's banner, for a console that is opened by the first line; `None` where its version cannot be read.
