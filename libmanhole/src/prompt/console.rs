@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use expressions::{after_values, call_with, literal, opening};
+use expressions::{NOT_RUN, after_values, call_with, literal, opening};
 
 pub(crate) use waiting::forget;
 use waiting::leave_waiting;
@@ -38,7 +38,7 @@ const INTERRUPT: &[u8] = b"\x03";
 /// What a client hears whose line was interrupted.
 const INTERRUPTED: &str = "\nKeyboardInterrupt\n";
 
-/// The expression that gives what there is to tell of the opening.
+/// The expression that gives what there is to tell of the opening. It evaluates the option `locals` itself: whatever becomes of that, it is open.
 const OPENED: &[u8] = b"_opened()";
 
 /// What a client hears whose process has Python's functions alone.
@@ -325,7 +325,7 @@ impl Prompt<'_> {
 
     fn begin_console(&mut self) -> Result<(), String> {
         self.announce(true);
-        self.start_script(What::Open, "%python", after_values(OPENED))
+        self.start_script(What::Open, "%python", OPENED.to_vec())
     }
 
     /// Makes the client known to the interpreter, before the first script.
@@ -474,6 +474,10 @@ impl Prompt<'_> {
         let answer = match script.ending {
             // Its opening has failed.
             Ending::Answer(answer) if answer.is_empty() => return self.not_made(),
+            Ending::Answer(answer) if answer == NOT_RUN => {
+                console.goes_on = false;
+                return Answer { text: INTERRUPTED.to_owned(), ..Answer::default() };
+            }
             Ending::Answer(answer) => answer,
             Ending::NoInterpreter => {
                 console.forget();

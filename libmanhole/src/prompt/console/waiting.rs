@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::Prompt;
 use super::super::jobs::Job;
-use super::expressions::{after_values, opening};
+use super::expressions::opening;
 use super::{Answer, Errand, OPENED, SETUP, What};
 use crate::call::script::{Act, Progress};
 use crate::command::dump_stacktraces;
@@ -67,7 +67,7 @@ impl Prompt<'_> {
             return errand.progress.cancel();
         }
         let opening = opening(self.console.client, self.console.main);
-        let expression = after_values(&[OPENED, b"\0"].concat());
+        let expression = [OPENED, b"\0"].concat();
         errand.progress.give(Act::Run { globals: 0, setup: SETUP.to_vec(), opening, expression, is_last: false })
     }
 
