@@ -145,7 +145,8 @@ fn a_first_line_that_is_interrupted_before_the_lock_comes() {
 #[test]
 fn a_first_line_that_is_interrupted_before_it_is_run() {
     let _turn = turn::shared();
-    const VALUES: &str = "locals={'endless': 'print(\"begun\", flush=True) or [None for _ in iter(int, 1)]', 'answer': '6 * 7'}";
+    const VALUES: &str =
+        "locals={'endless': 'print(\"begun\", flush=True) or [None for _ in iter(int, 1)]', 'answer': '6 * 7'}";
     for python in pythons() {
         let what = python.display();
         let mut victim = victim(&python, VALUES);

@@ -32,6 +32,9 @@ const SETUP: &[u8] = concat!(include_str!("console.py"), include_str!("debugger.
 /// How long an interrupted line may take to notice it.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long a client that leaves is kept until nothing of its session is left in the interpreter.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// The line that gives up a statement which goes on: what Ctrl-C types at a terminal.
 const INTERRUPT: &[u8] = b"\x03";
 
@@ -78,6 +81,8 @@ pub(crate) struct Console {
     debugger: Option<String>,
     /// What waits for the interpreter's lock while the client has the native prompt.
     entering: Option<(Job, Arc<Progress>)>,
+    /// What ends the session in the interpreter, and until when the client is kept for it.
+    closing: Option<(Arc<Progress>, Duration)>,
 }
 
 /// What is done for a client.
@@ -556,6 +561,7 @@ impl Prompt<'_> {
     /// The session is over: nothing of it is left in the interpreter.
     pub(crate) fn close_console(&mut self) {
         redirect::outlet::close();
+        let mut waits = self.console.waits();
         if let Some((job, progress)) = self.console.entering.take() {
             self.console.globals = progress.leave().max(self.console.globals);
             leave_waiting(&job, &progress);
@@ -564,11 +570,14 @@ impl Prompt<'_> {
             if let Some((_, Some(interrupt))) = &errand.interrupted {
                 interrupt.cancel();
             }
+            waits |= errand.progress.waits();
             self.console.globals = errand.progress.leave().max(self.console.globals);
             leave_waiting(&errand.job, &errand.progress);
         }
         if self.console.globals != 0 {
-            let _ = self.give_script("the end", "(end of the session)", b"_close()", false, true);
+            let given = self.give_script("the end", "(end of the session)", b"_close()", false, true);
+            let until = process::monotonic().saturating_add(CLOSING);
+            self.console.closing = given.ok().filter(|_| !waits).map(|(_, progress)| (progress, until));
         }
     }
 }

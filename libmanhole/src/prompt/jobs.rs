@@ -17,7 +17,7 @@ use crate::worker::{self, Outcome, Task, Ticket};
 use crate::{log, redirect, state};
 
 /// How often it is looked whether the thread of a job is still there.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// A request that is answered when its job has ended, or is given up.
 pub(crate) struct Pending {
