@@ -211,7 +211,7 @@ fn put_in(
 ) -> Result<(), String> {
     let merged = merge(&stack.levels, &stack.frames, executes, stack.problem.is_none(), &mut |native, frame| {
         let source = frame.line.and_then(|line| {
-            let of_file = symbols.source_line(&path_of(&frame.file), line);
+            let of_file = symbols.python_line(&path_of(&frame.file), line);
             of_file.or_else(|| python?.kept_line(&frame.file, line))
         });
         let location = Location {
