@@ -123,7 +123,6 @@ impl<'s> Prompt<'s> {
 
     /// Runs one line (without its newline) for its text, and for its data too when they are wanted. `interrupted` is asked now and then; true ends the command early.
     pub(crate) fn run(&mut self, line: &[u8], wants_data: bool, interrupted: &dyn Fn() -> bool) -> Answer {
-        self.session.sign = if self.console.is_active() { SIGN } else { "" };
         // Data are the native commands'.
         if !wants_data {
             match self.run_in_console(line) {

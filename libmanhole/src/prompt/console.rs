@@ -120,11 +120,6 @@ impl Console {
         self.entering.is_some()
     }
 
-    /// Whether lines are Python's.
-    pub(super) fn is_active(&self) -> bool {
-        self.is_active
-    }
-
     /// The text before the next line.
     pub(super) fn mark(&self) -> &str {
         match (self.is_active, self.api) {
@@ -187,6 +182,7 @@ impl Prompt<'_> {
             self.console.api = self.session.interpreter();
             self.console.is_active = self.console.api.is_some();
         }
+        self.session.sign = if self.console.is_active { SIGN } else { "" };
         if !self.console.is_active {
             return match trimmed {
                 b"%python" | b"python" if self.knows_interpreter() => self.back_to_python().map(Some),
