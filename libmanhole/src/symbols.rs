@@ -12,6 +12,7 @@ use crate::snapshot::Location;
 mod remembered;
 mod source;
 mod encodings;
+mod archive;
 mod lines;
 mod search;
 mod dwarf;

@@ -94,3 +94,47 @@ fn short(bytes: &[u8], at: usize) -> Option<u16> {
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..)?.first_chunk().copied()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive of one file that is not packed, behind a line that its offsets do not count.
+    fn archive(name: &str, text: &str) -> Vec<u8> {
+        let shorts = |values: &[u16]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let words = |values: &[u32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let (size, length) = (text.len() as u32, name.len() as u16);
+        let about = [words(&[!crc32::update(u32::MAX, text.as_bytes()), size, size]), shorts(&[length, 0])].concat();
+        let head = [b"PK\x03\x04", &*shorts(&[10, 0, 0, 0, 0]), &*about, name.as_bytes(), text.as_bytes()].concat();
+        let behind = [shorts(&[0, 0, 0]), words(&[0, 0])].concat();
+        let entry = [b"PK\x01\x02", &*shorts(&[10, 10, 0, 0, 0, 0]), &*about, &*behind, name.as_bytes()].concat();
+        let places = words(&[entry.len() as u32, head.len() as u32]);
+        let end = [b"PK\x05\x06", &*shorts(&[0, 0, 1, 1]), &*places, &*shorts(&[0])].concat();
+        [b"#!/usr/bin/python3\n", &*head, &*entry, &*end].concat()
+    }
+
+    #[test]
+    fn what_is_damaged_is_not_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.pyz");
+        let inside = path.join("inside/deep.py");
+        let text = "def wait(go):\n    go()\n";
+        let whole = archive("inside/deep.py", text);
+        let read_from = |bytes: &[u8], limit: usize| {
+            std::fs::write(&path, bytes).unwrap();
+            read(inside.to_str().unwrap(), limit as u64).map(|bytes| String::from_utf8(bytes).unwrap())
+        };
+        assert_eq!(read_from(&whole, text.len()).as_deref(), Some(text));
+        assert_eq!(read_from(&whole, text.len() - 1), None);
+        for at in 0..whole.len() {
+            assert_eq!(read_from(&whole[..at], 1 << 20), None, "cut at {at}");
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut changed = whole.clone();
+                changed[at] = value;
+                let shown = read_from(&changed, 1 << 20);
+                assert!(shown.is_none() || shown.as_deref() == Some(text), "{value} at {at}: {shown:?}");
+            }
+        }
+        assert_eq!(read(path.join("none.py").to_str().unwrap(), 1 << 20), None);
+    }
+}

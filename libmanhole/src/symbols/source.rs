@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::archive;
 use super::encodings::Encoding;
 use super::regular_file::RegularFile;
 
@@ -60,11 +61,12 @@ impl Source {
         if !path.starts_with('/') {
             return None;
         }
-        let file = RegularFile::open(path.as_bytes()).ok()?;
-        if file.size() > FILE_LIMIT {
-            return None;
-        }
-        let text = file.bytes(0, file.size()).ok()?;
+        let text = match RegularFile::open(path.as_bytes()) {
+            Ok(file) if file.size() > FILE_LIMIT => return None,
+            Ok(file) => file.bytes(0, file.size()).ok()?,
+            Err(_) if of_python => archive::read(path, FILE_LIMIT)?,
+            Err(_) => return None,
+        };
         let ends = text.iter().enumerate().filter(|&(_, &byte)| byte == b'\n').map(|(at, _)| at as u32 + 1);
         // Behind the last line's end is none.
         let starts = core::iter::once(0).chain(ends).filter(|&start| (start as usize) < text.len()).collect();
