@@ -1,5 +1,6 @@
 //! Python's console in the processes of every CPython there is: what it answers, how it is left, and what of it stays in the process.
 
+mod leaving;
 mod opening;
 
 use std::path::Path;
@@ -379,7 +380,7 @@ fn a_line_that_does_not_notice_goes_on_as_a_job() {
         });
         client.send(&json!({ "interrupt": id }).to_string());
         let (_, message) = client.rest(id);
-        assert!(message.contains("still runs, as job 1"), "{message}");
+        assert!(message.contains("still runs, as job 1; %jobs lists it"), "{message}");
         assert_eq!(client.run_through("6 * 7").0, "42\n");
         assert!(client.run("%jobs").text.contains("job 1  print('begun'"));
         let freed = client.run_through("os.write(w, b'x')");

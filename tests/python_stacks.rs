@@ -87,6 +87,82 @@ fn sources_that_the_interpreter_keeps() {
     }
 }
 
+/// What a source says of its encoding (PEP 263) counts; the letters of one that is not known here are not guessed.
+#[test]
+fn sources_in_other_encodings() {
+    let _turn = turn::shared();
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("app.py");
+    const KOI8_R: &[u8] = b"\xd7\xd3\xa3";
+    let cases: [(&str, &[u8], Option<&str>); 5] = [
+        ("latin-1", b"gr\xf6\xdfe", Some("größe")),
+        ("iso-8859-15", b"100 \xa4", Some("100 €")),
+        ("cp1252", b"\x93a\x94", Some("\u{201c}a\u{201d}")),
+        ("koi8-r", KOI8_R, None),
+        ("utf-8", "größe".as_bytes(), Some("größe")),
+    ];
+    for (encoding, letters, shown) in cases {
+        let head =
+            format!("#!/usr/bin/python3\n# -*- coding: {encoding} -*-\nimport sys\nprint('ready', flush=True)\n");
+        std::fs::write(&program, [head.as_bytes(), b"sys.stdin.read()  # ", letters, b"\n"].concat()).unwrap();
+        let victim = Host::new("/usr/bin/python3").arg(&program).ready();
+        let (mut client, greeting) = victim.text();
+        let place = format!("File: \"{}\", line 5, in <module>\n", program.display());
+        let (_, inner) = greeting.split_once(&place).unwrap_or_else(|| panic!("{encoding}: {greeting}"));
+        match shown {
+            Some(shown) => {
+                assert!(inner.starts_with(&format!("  sys.stdin.read()  # {shown}\n")), "{encoding}: {inner}")
+            }
+            None => assert!(inner.starts_with("File: "), "{encoding}: {inner}"),
+        }
+        assert_eq!(client.run("%py-bt").contains("sys.stdin.read()"), shown.is_some(), "{encoding}");
+    }
+}
+
+/// The modules of a program that is one archive: packed and as they are, and behind the line that names the interpreter.
+#[test]
+fn sources_in_archives() {
+    let _turn = turn::shared();
+    let directory = tempfile::tempdir().unwrap();
+    let module = "def wait(go):\n    go()  # the end\n".to_owned() + &"# a line that repeats\n".repeat(5000);
+    std::fs::create_dir_all(directory.path().join("app/inside")).unwrap();
+    std::fs::write(directory.path().join("app/inside/deep.py"), module).unwrap();
+    let main = "import sys\nfrom inside import deep\nprint('ready', flush=True)\ndeep.wait(sys.stdin.read)\n";
+    std::fs::write(directory.path().join("app/__main__.py"), main).unwrap();
+    for arguments in [&["-p", "/usr/bin/python3"][..], &["-c"]] {
+        let mut zipapp = Command::new("/usr/bin/python3");
+        zipapp.args(["-m", "zipapp", "app"]).args(arguments).current_dir(directory.path());
+        assert!(zipapp.status().unwrap().success());
+        for python in pythons() {
+            let what = python.display();
+            let victim = Host::new(&python).arg("app.pyz").directory(directory.path()).ready();
+            let (_, greeting) = victim.text();
+            let main = "app.pyz/__main__.py\", line 4, in <module>\n  deep.wait(sys.stdin.read)\n";
+            let module = "app.pyz/inside/deep.py\", line 2, in wait\n  go()  # the end\n";
+            assert!(greeting.contains(main) && greeting.contains(module), "{what}: {greeting}");
+        }
+    }
+}
+
+/// What the dump leaves out, and the command that shows it as the client has to type it.
+#[test]
+fn the_dump_names_commands_as_the_prompt_takes_them() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import sys\n\
+        def deep(n): deep(n - 1) if n else (print('ready', flush=True), sys.stdin.read())\n\
+        deep(300)";
+    for (options, sign) in [("verbose=True", "%"), ("prompt='native'", "")] {
+        let victim = Host::new("/usr/bin/python3").args(["-c", PROGRAM]).options(options).ready();
+        let (mut client, greeting) = victim.text();
+        let command = format!("{sign}bt {}", victim.pid());
+        assert!(greeting.contains(&format!(" more frames ({command} shows them)\n")), "{greeting}");
+        assert!(client.run("dump_stacktraces()").contains(&format!("({command} shows them)\n")), "{options}");
+        assert!(client.run(&command).contains("#250 "), "{options}");
+        let of_who_waits = TextClient::connect(&victim.socket()).until("(ManholeConsole)\n");
+        assert!(of_who_waits.contains(&format!("({command} shows them)\n")), "{of_who_waits}");
+    }
+}
+
 /// What `threading` calls the threads of the victim.
 const NAMES: [&str; 14] = [
     "MainThread",

@@ -119,6 +119,8 @@ pub(crate) enum At {
 pub(crate) enum NoWorker {
     /// No thread of the process is fit at this moment.
     Now(String),
+    /// All that there may be have jobs.
+    TooMany,
     /// There cannot be one.
     Never(String),
 }
@@ -154,7 +156,7 @@ pub(crate) fn fetch_worker(place_of: &mut dyn FnMut(i32, At) -> Option<Place>) -
                 slot.store(value, SeqCst);
             }
             if !worker::want(tid) {
-                return Err(NoWorker::Never("too many jobs run already; jobs lists them".to_owned()));
+                return Err(NoWorker::TooMany);
             }
             let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
             let start = process::monotonic();
@@ -195,7 +197,7 @@ fn fetch_from_who_runs(
             continue;
         }
         if !worker::want(tid) {
-            return Some(Err(NoWorker::Never("too many jobs run already; jobs lists them".to_owned())));
+            return Some(Err(NoWorker::TooMany));
         }
         paused::want(tid);
         let timer = CpuTimer::start(tid, loan.number(), 0);

@@ -39,6 +39,9 @@ pub(crate) struct Answer {
     pub(crate) unread: Vec<u8>,
 }
 
+/// What stands before a command where lines are Python's: as users of IPython type commands that are not.
+const SIGN: &str = "%";
+
 /// One client's prompt: its symbols, its last snapshot, its selected thread and frame, its history.
 pub(crate) struct Prompt<'s> {
     session: Session<'s>,
@@ -84,6 +87,7 @@ impl<'s> Prompt<'s> {
 
     /// What a client sees on connect: the dump of all threads, its closing line, and the banner.
     pub(crate) fn greeting(&mut self) -> String {
+        self.wants_console();
         let mut text = self.dump();
         text.push_str(&dump_stacktraces::banner());
         text
@@ -93,8 +97,9 @@ impl<'s> Prompt<'s> {
     /// Python's: for that a thread of the process is disturbed, and who only looks disturbs nobody. Where the interpreter's version cannot be
     /// read, it is opened now, and its words come as an answer.
     pub(crate) fn welcome(&mut self, with_dump: bool) -> String {
+        let wants_console = self.wants_console();
         let mut text = if with_dump { self.dump() } else { String::new() };
-        if !self.wants_console() {
+        if !wants_console {
             if with_dump {
                 text.push_str(&dump_stacktraces::banner());
             }
@@ -128,8 +133,7 @@ impl<'s> Prompt<'s> {
         }
         let line = String::from_utf8_lossy(line);
         let line = line.trim();
-        // As users of IPython type commands that are not Python's.
-        let command = line.strip_prefix('%').map(str::trim_start);
+        let command = line.strip_prefix(SIGN).map(str::trim_start);
         if command == Some("") {
             let error = "a command follows %, as in %bt; %help lists them".to_owned();
             return Answer { error: Some(error), ..Answer::default() };

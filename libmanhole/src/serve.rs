@@ -351,24 +351,28 @@ impl Server {
             redirect::feed(&mut client);
             self.wait(Some(&mut client), next == Next::GoOn);
         }
-        self.job = None;
         prompt.close_console();
         session::give_output_back(&mut client);
-        self.let_go(client);
+        self.let_go(client, &prompt);
         *REMEMBERED.lock() = prompt.remember();
         state::session_ends();
         session::cleaned_up();
     }
 
-    /// Sends what is left, for as long as the client reads.
-    fn let_go(&mut self, mut client: Client) {
+    /// Sends what is left, for as long as the client reads, and lets it see the end when nothing of its session is left.
+    fn let_go(&mut self, mut client: Client, prompt: &Prompt<'_>) {
         if self.shot.is_some() {
             held::client_leaves();
         }
         session::done(&client);
-        while !self.leaves && client.has_output() && !client.is_gone() && client.stalled_for() < STALL {
+        while !self.leaves && !client.is_gone() {
+            self.job = prompt.time_to_close();
+            if self.job.is_none() && (!client.has_output() || client.stalled_for() >= STALL) {
+                break;
+            }
             self.wait(Some(&mut client), false);
         }
+        self.job = None;
         client.finish();
     }
 

@@ -11,6 +11,8 @@ use crate::snapshot::Location;
 
 mod remembered;
 mod source;
+mod encodings;
+mod archive;
 mod lines;
 mod search;
 mod dwarf;
@@ -95,6 +97,7 @@ pub(crate) struct Symbols<'s> {
     store: &'s Store,
     loaded: BTreeMap<Key, Loaded<'s>>,
     sources: source::Sources,
+    python_sources: source::Sources,
     problems: BTreeSet<String>,
     /// The names of modules whose lines were wanted and that have no debug information.
     without_lines: BTreeSet<String>,
@@ -147,6 +150,7 @@ impl<'s> Symbols<'s> {
             store,
             loaded: BTreeMap::new(),
             sources: source::Sources::default(),
+            python_sources: source::Sources::of_python(),
             problems: BTreeSet::new(),
             without_lines: BTreeSet::new(),
             recalled: remembered::Answers::new(),
@@ -314,6 +318,11 @@ impl<'s> Symbols<'s> {
     /// The text of a source line without surrounding blanks, when the file can be read and is not newer than the object.
     pub(crate) fn source_line(&mut self, file: &str, line: u32) -> Option<String> {
         self.sources.line(file, line)
+    }
+
+    /// The text of a line of Python's without surrounding blanks, when the file can be read and its encoding is known.
+    pub(crate) fn python_line(&mut self, file: &str, line: u32) -> Option<String> {
+        self.python_sources.line(file, line)
     }
 
     /// The text of a source line as it stands in the file.

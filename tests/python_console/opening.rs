@@ -140,3 +140,25 @@ fn a_first_line_that_is_interrupted_before_the_lock_comes() {
         assert!(client.run_through("answer").0.ends_with("42\n"), "{what}");
     }
 }
+
+/// Ctrl-C is for the value of the option `locals` that the first line waits for, and for the line; the values behind it are there for the next one.
+#[test]
+fn a_first_line_that_is_interrupted_before_it_is_run() {
+    let _turn = turn::shared();
+    const VALUES: &str =
+        "locals={'endless': 'print(\"begun\", flush=True) or [None for _ in iter(int, 1)]', 'answer': '6 * 7'}";
+    for python in pythons() {
+        let what = python.display();
+        let victim = victim(&python, VALUES);
+        let mut client = victim.structured();
+        let id = client.ask(json!({"run": "ran = print('never')"}));
+        begun(&mut client);
+        client.send(&json!({ "interrupt": id }).to_string());
+        let (text, message) = client.rest(id);
+        assert!(text.ends_with("\nKeyboardInterrupt\n") && !text.contains("never"), "{what}: {text}");
+        assert_eq!(message, "", "{what}");
+        let (text, _) = client.run_through("answer, 'ran' in globals()");
+        assert!(text.starts_with("locals: endless=") && text.contains(": KeyboardInterrupt("), "{what}: {text}");
+        assert!(text.ends_with("\n(42, False)\n"), "{what}: {text}");
+    }
+}

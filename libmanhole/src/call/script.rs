@@ -63,6 +63,11 @@ impl Progress {
         self.stage.load(SeqCst) != OUTSIDE && self.life != LIFE.load(SeqCst)
     }
 
+    /// Whether it has ended, or was made for an interpreter that has.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stage.load(SeqCst) == OUTSIDE || self.is_lost()
+    }
+
     /// Nothing is done any more when the lock comes; false when it is being done already.
     pub(crate) fn cancel(&self) -> bool {
         self.act.lock().take().is_some()

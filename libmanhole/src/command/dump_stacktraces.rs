@@ -29,7 +29,8 @@ pub(crate) fn dump_all(context: &mut Context<'_, '_>) {
     context.look_again(false);
     let look = context.look();
     let (held, others): (Vec<_>, Vec<_>) = look.stacks.iter().map(|stack| &**stack).partition(|stack| stack.is_held());
-    let text = dump::dump(process::pid(), others.into_iter().chain(held.iter().copied()), &look.problems);
+    let stacks = others.into_iter().chain(held.iter().copied());
+    let text = dump::dump(process::pid(), stacks, &look.problems, context.session.sign);
     context.out.push(format_args!("{text}"));
     for stack in held {
         context.out.line(format_args!("{}\n", words(stack)));

@@ -48,6 +48,8 @@ pub(crate) struct Session<'s> {
     pub(crate) variables: Variables,
     /// `set print ...`.
     pub(super) options: Options,
+    /// What stands before a command at the client's prompt: where lines are Python's, a sign of its own.
+    pub(crate) sign: &'static str,
     /// `set memory force`.
     pub(super) force: bool,
     /// The strings that expressions have put into the process, and the objects that its functions have returned.
@@ -101,6 +103,7 @@ impl<'s> Session<'s> {
             debug: Debug::new(),
             variables: Variables::default(),
             options: Options::default(),
+            sign: "",
             force: false,
             strings: Vec::new(),
             journal: Journal::default(),

@@ -48,8 +48,9 @@ impl Look {
 impl Session<'_> {
     /// Looks at all threads, or at one again.
     pub(super) fn look_again(&mut self, wanted: Wanted, insist: bool, interrupted: &dyn Fn() -> bool) {
+        let sign = self.sign;
         let (symbols, world) = self.parts();
-        let seen = take(symbols, world, wanted, insist, interrupted);
+        let seen = take(symbols, world, sign, wanted, insist, interrupted);
         match (wanted, self.look.as_mut()) {
             (Wanted::One(tid), Some(look)) => {
                 let look = Rc::make_mut(look);
@@ -69,8 +70,9 @@ impl Session<'_> {
 
     /// A look that is not kept: what the selected frame shows stays.
     pub(super) fn look_apart(&mut self, wanted: Wanted, interrupted: &dyn Fn() -> bool) -> Look {
+        let sign = self.sign;
         let (symbols, world) = self.parts();
-        take(symbols, world, wanted, false, interrupted)
+        take(symbols, world, sign, wanted, false, interrupted)
     }
 
     /// The last look, if there was one.
@@ -90,6 +92,7 @@ impl Session<'_> {
 fn take(
     symbols: &mut Symbols<'_>,
     world: &World,
+    sign: &str,
     wanted: Wanted,
     insist: bool,
     interrupted: &dyn Fn() -> bool,
@@ -149,7 +152,7 @@ fn take(
             if executes.has_gil {
                 state.push_str(", holds the GIL");
             }
-            put_in(&mut stack, &executes, python.as_ref(), symbols)
+            put_in(&mut stack, &executes, python.as_ref(), symbols, sign)
         });
         if let Err(reason) = placed {
             snapshot.problems.push(format!("thread {tid}: Python's frames are not among the others: {reason}"));
@@ -204,10 +207,11 @@ fn put_in(
     executes: &PythonThread,
     python: Option<&Threads<'_>>,
     symbols: &mut Symbols<'_>,
+    sign: &str,
 ) -> Result<(), String> {
     let merged = merge(&stack.levels, &stack.frames, executes, stack.problem.is_none(), &mut |native, frame| {
         let source = frame.line.and_then(|line| {
-            let of_file = symbols.source_line(&path_of(&frame.file), line);
+            let of_file = symbols.python_line(&path_of(&frame.file), line);
             of_file.or_else(|| python?.kept_line(&frame.file, line))
         });
         let location = Location {
@@ -225,7 +229,7 @@ fn put_in(
         }
         Merged::Apart(levels, reason) => {
             stack.apart = levels;
-            Err(format!("{reason}; py-bt {} shows them", stack.thread.tid))
+            Err(format!("{reason}; {sign}py-bt {} shows them", stack.thread.tid))
         }
     }
 }

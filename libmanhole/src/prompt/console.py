@@ -221,18 +221,20 @@ class _Session:
             self.close()
 
     def evaluate(self):
-        """The option `locals`. Whatever each of them does, the others are there."""
-        values, self.values = self.values, []
-        wrong = []
-        for name, text in values:
+        """The option `locals`. Whatever each of them does, the others are there; after one that is interrupted they are left to the next line.
+        Gives whether all is well."""
+        is_interrupted = False
+        while self.values and not is_interrupted:
+            name, text = self.values.pop(0)
             try:
                 self.namespace[name] = eval(text, self.namespace)
             except BaseException as error:
-                wrong.append("locals: %s=%s: %r\n" % (name, text, error))
+                self.wrong += "locals: %s=%s: %r\n" % (name, text, error)
+                is_interrupted = isinstance(error, KeyboardInterrupt)
         _right_main_thread(self.main)
         if not self.is_here():
             self.close()
-        self.wrong = "".join(wrong)
+        return not is_interrupted
 
     def what_is_wrong(self):
         """What has failed at the opening, once."""
@@ -397,14 +399,15 @@ def _open(client, main, redirect, with_errors, values):
 
 
 def _values():
-    """Apart from the opening: they may be interrupted."""
-    if _session.values and _session.is_open:
-        _session.evaluate()
-    return True
+    """Apart from the opening: they may be interrupted. Then this is the answer: 6, and what comes after them is not run."""
+    if _session.values and _session.is_open and not _session.evaluate():
+        return b"6"
+    return b""
 
 
 def _opened():
     """What there is to tell of the opening."""
+    _values()
     return b"0" + _session.what_is_wrong().encode("utf-8", "backslashreplace")
 
 

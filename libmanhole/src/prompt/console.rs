@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use expressions::{after_values, call_with, literal, opening};
+use expressions::{NOT_RUN, after_values, call_with, literal, opening};
 
 pub(crate) use waiting::forget;
 use waiting::leave_waiting;
 
 use super::jobs::{Followed, Job, Pending, Work};
-use super::{Answer, Prompt};
+use super::{Answer, Prompt, SIGN};
 use crate::call::script::{Act, Ending, Progress, Script};
 use crate::command::dump_stacktraces;
 use crate::memory::Memory;
@@ -32,13 +32,16 @@ const SETUP: &[u8] = concat!(include_str!("console.py"), include_str!("debugger.
 /// How long an interrupted line may take to notice it.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long a client that leaves is kept until nothing of its session is left in the interpreter.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// The line that gives up a statement which goes on: what Ctrl-C types at a terminal.
 const INTERRUPT: &[u8] = b"\x03";
 
 /// What a client hears whose line was interrupted.
 const INTERRUPTED: &str = "\nKeyboardInterrupt\n";
 
-/// The expression that gives what there is to tell of the opening.
+/// The expression that gives what there is to tell of the opening. It evaluates the option `locals` itself: whatever becomes of that, it is open.
 const OPENED: &[u8] = b"_opened()";
 
 /// What a client hears whose process has Python's functions alone.
@@ -78,6 +81,8 @@ pub(crate) struct Console {
     debugger: Option<String>,
     /// What waits for the interpreter's lock while the client has the native prompt.
     entering: Option<(Job, Arc<Progress>)>,
+    /// What ends the session in the interpreter, and until when the client is kept for it.
+    closing: Option<(Arc<Progress>, Duration)>,
 }
 
 /// What is done for a client.
@@ -141,7 +146,9 @@ impl Prompt<'_> {
         if state::settings().wants_python && !state::settings().exec {
             self.console.api = self.session.interpreter();
         }
-        self.console.api.is_some()
+        let wants = self.console.api.is_some();
+        self.session.sign = if wants { SIGN } else { "" };
+        wants
     }
 
     /// Python's banner, for a console that is opened by the first line; `None` where its version cannot be read.
@@ -175,6 +182,7 @@ impl Prompt<'_> {
             self.console.api = self.session.interpreter();
             self.console.is_active = self.console.api.is_some();
         }
+        self.session.sign = if self.console.is_active { SIGN } else { "" };
         if !self.console.is_active {
             return match trimmed {
                 b"%python" | b"python" if self.knows_interpreter() => self.back_to_python().map(Some),
@@ -318,7 +326,7 @@ impl Prompt<'_> {
 
     fn begin_console(&mut self) -> Result<(), String> {
         self.announce(true);
-        self.start_script(What::Open, "%python", after_values(OPENED))
+        self.start_script(What::Open, "%python", OPENED.to_vec())
     }
 
     /// Makes the client known to the interpreter, before the first script.
@@ -467,6 +475,10 @@ impl Prompt<'_> {
         let answer = match script.ending {
             // Its opening has failed.
             Ending::Answer(answer) if answer.is_empty() => return self.not_made(),
+            Ending::Answer(answer) if answer == NOT_RUN => {
+                console.goes_on = false;
+                return Answer { text: INTERRUPTED.to_owned(), ..Answer::default() };
+            }
             Ending::Answer(answer) => answer,
             Ending::NoInterpreter => {
                 console.forget();
@@ -545,6 +557,7 @@ impl Prompt<'_> {
     /// The session is over: nothing of it is left in the interpreter.
     pub(crate) fn close_console(&mut self) {
         redirect::outlet::close();
+        let mut waits = self.console.waits();
         if let Some((job, progress)) = self.console.entering.take() {
             self.console.globals = progress.leave().max(self.console.globals);
             leave_waiting(&job, &progress);
@@ -553,11 +566,14 @@ impl Prompt<'_> {
             if let Some((_, Some(interrupt))) = &errand.interrupted {
                 interrupt.cancel();
             }
+            waits |= errand.progress.waits();
             self.console.globals = errand.progress.leave().max(self.console.globals);
             leave_waiting(&errand.job, &errand.progress);
         }
         if self.console.globals != 0 {
-            let _ = self.give_script("the end", "(end of the session)", b"_close()", false, true);
+            let given = self.give_script("the end", "(end of the session)", b"_close()", false, true);
+            let until = process::monotonic().saturating_add(CLOSING);
+            self.console.closing = given.ok().filter(|_| !waits).map(|(_, progress)| (progress, until));
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::worker::{self, Outcome, Task, Ticket};
 use crate::{log, redirect, state};
 
 /// How often it is looked whether the thread of a job is still there.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// A request that is answered when its job has ended, or is given up.
 pub(crate) struct Pending {
@@ -216,10 +216,11 @@ impl Session<'_> {
     pub(super) fn given_up(&mut self, ticket: &Ticket, reason: &str) -> Answer {
         let number = worker::give_up(ticket);
         let name = &ticket.name;
+        let jobs = format!("{}jobs lists it", self.sign);
         let mut error = match &ticket.visited {
-            None => format!("{reason}: {name} still runs, as job {number}; jobs lists it"),
+            None => format!("{reason}: {name} still runs, as job {number}; {jobs}"),
             Some(thread) => format!(
-                "{reason}: {name} still runs in {thread}, as job {number}; jobs lists it. {thread} does nothing else until it has returned"
+                "{reason}: {name} still runs in {thread}, as job {number}; {jobs}. {thread} does nothing else until it has returned"
             ),
         };
         if let Some(lock) = self.lock_waited_for(ticket) {

@@ -17,17 +17,22 @@ const FRAMES: usize = 200;
 /// The closing line.
 const CLOSING: &str = "#############################################\n\n\n";
 
-/// The dump of the threads that are not our own.
-pub(crate) fn dump<'a>(pid: i32, stacks: impl IntoIterator<Item = &'a Stack>, problems: &[String]) -> String {
+/// The dump of the threads that are not our own. `sign` is what stands before a command at the prompt that follows.
+pub(crate) fn dump<'a>(
+    pid: i32,
+    stacks: impl IntoIterator<Item = &'a Stack>,
+    problems: &[String],
+    sign: &str,
+) -> String {
     let mut text = String::new();
     let groups = groups(stacks.into_iter().filter(|stack| !stack.thread.own));
     for group in groups.iter().take(STACKS) {
-        push_group(&mut text, pid, group);
+        push_group(&mut text, pid, group, sign);
     }
     if let Some(rest) = groups.get(STACKS..).filter(|rest| !rest.is_empty()) {
         let threads: usize = rest.iter().map(Vec::len).sum();
         text.push_str(&format!(
-            "\n... and {} more stacks of {threads} threads (bt all shows everything)\n",
+            "\n... and {} more stacks of {threads} threads ({sign}bt all shows everything)\n",
             rest.len()
         ));
     }
@@ -58,7 +63,7 @@ fn groups<'a>(stacks: impl Iterator<Item = &'a Stack>) -> Vec<Vec<&'a Stack>> {
     groups
 }
 
-fn push_group(text: &mut String, pid: i32, group: &[&Stack]) {
+fn push_group(text: &mut String, pid: i32, group: &[&Stack], sign: &str) {
     text.push('\n');
     for stack in group.iter().take(HEADERS) {
         text.push_str(&format!(
@@ -91,7 +96,7 @@ fn push_group(text: &mut String, pid: i32, group: &[&Stack]) {
         let hidden = count.saturating_sub(FRAMES);
         if hidden > 0 && (FRAMES / 2..FRAMES / 2 + hidden).contains(&index) {
             if index == FRAMES / 2 {
-                text.push_str(&format!("... {hidden} more frames (bt {} shows them)\n", stack.thread.tid));
+                text.push_str(&format!("... {hidden} more frames ({sign}bt {} shows them)\n", stack.thread.tid));
             }
             continue;
         }
@@ -148,7 +153,7 @@ mod tests {
 
     #[test]
     fn one_thread_outermost_frame_first() {
-        let text = dump(42, &[fixtures::stack(1, 77)], &[]);
+        let text = dump(42, &[fixtures::stack(1, 77)], &[], "");
         assert_eq!(
             text,
             "\n######### ProcessID=42, ThreadID=77, Name=worker, State=blocked in read(fd 3 = /x) #########\n\
@@ -165,7 +170,7 @@ mod tests {
     fn the_same_stack_is_shown_once() {
         let mut stacks: Vec<Stack> = (0..1000).map(|i| fixtures::stack(i + 1, 100 + i as i32)).collect();
         stacks[999].problem = Some("torn".to_owned());
-        let text = dump(42, &stacks, &[]);
+        let text = dump(42, &stacks, &[], "");
         assert_eq!(text.matches("in work\n").count(), 2);
         assert_eq!(text.matches("ProcessID=42").count(), 9);
         assert!(text.contains("(and 991 more threads with this stack: 108-1098)\n"), "{text}");
@@ -181,9 +186,9 @@ mod tests {
                 stack
             })
             .collect();
-        let text = dump(42, &stacks, &["2 threads came and went".to_owned()]);
+        let text = dump(42, &stacks, &["2 threads came and went".to_owned()], "%");
         assert_eq!(text.matches("ProcessID=42").count(), STACKS);
-        assert!(text.contains("\n... and 70 more stacks of 70 threads (bt all shows everything)\n"));
+        assert!(text.contains("\n... and 70 more stacks of 70 threads (%bt all shows everything)\n"));
         assert!(text.contains("(2 threads came and went)\n"));
     }
 
@@ -194,7 +199,7 @@ mod tests {
         let mut none = fixtures::stack(2, 78);
         (none.frames, none.levels) = (Vec::new(), Vec::new());
         none.problem = Some("the thread has ended".to_owned());
-        let text = dump(42, &[own, none], &[]);
+        let text = dump(42, &[own, none], &[], "");
         assert!(!text.contains("ThreadID=77"));
         assert!(text.contains("#########\n(no stack: the thread has ended)\n####"), "{text}");
     }
@@ -204,7 +209,7 @@ mod tests {
         let mut stack = fixtures::stack(1, 77);
         stack.levels[4].certain = false;
         stack.levels[0].signal = true;
-        let text = dump(42, &[stack], &[]);
+        let text = dump(42, &[stack], &[], "");
         assert!(text.contains(&format!("{UNCERTAIN}\n? File: \"?\", in 0x1234\nFile: \"/bin")), "{text}");
         assert!(text.contains("<signal handler called>\n####"));
     }

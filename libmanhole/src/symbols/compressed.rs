@@ -1,18 +1,22 @@
-//! Decompression: zlib and zstd for debug sections, xz for MiniDebugInfo.
+//! Decompression: zlib and zstd for debug sections, deflate for archives, xz for MiniDebugInfo.
 //!
 //! Context: the agent's thread. What comes out has a size that is known before and never exceeded; what the decoders need
 //! beside it is bounded here. The decoders have no locks, threads or thread-locals.
+
+use miniz_oxide::inflate::core::inflate_flags;
 
 use super::regular_file::zeroed;
 
 /// The most that a zstd or xz stream may want to look back; tools write 8 MiB.
 pub(super) const WINDOW: u64 = 32 << 20;
 
-/// How the bytes of a section are packed.
+/// How the bytes of a section, or of a file in an archive, are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     Zlib,
     Zstd,
+    /// As zlib, without what that has around it.
+    Deflate,
 }
 
 impl Packing {
@@ -20,7 +24,7 @@ impl Packing {
     pub(super) fn ratio(self) -> u64 {
         match self {
             // zlib's technical details: 1032 to 1.
-            Packing::Zlib => 1040,
+            Packing::Zlib | Packing::Deflate => 1040,
             // A block of a repeated byte (RFC 8878, 3.1.1.2.2): 4 bytes become 128 KiB.
             Packing::Zstd => 32 << 10,
         }
@@ -30,7 +34,8 @@ impl Packing {
     pub(super) fn unpack(self, packed: &mut Packed<'_>, size: u64) -> Result<Vec<u8>, String> {
         let mut bytes = zeroed(size)?;
         let n = match self {
-            Packing::Zlib => inflate(packed, &mut bytes),
+            Packing::Zlib => inflate(packed, &mut bytes, inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER),
+            Packing::Deflate => inflate(packed, &mut bytes, 0),
             Packing::Zstd => zstd(packed, &mut bytes),
         };
         match (n, packed.problem.take()) {
@@ -97,9 +102,9 @@ impl ruzstd::io::Read for Packed<'_> {
 }
 
 /// How many bytes came out; `None` where the stream is corrupt or longer.
-fn inflate(packed: &mut Packed<'_>, bytes: &mut [u8]) -> Option<usize> {
+fn inflate(packed: &mut Packed<'_>, bytes: &mut [u8], header: u32) -> Option<usize> {
     use miniz_oxide::inflate::TINFLStatus;
-    use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
+    use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
     let mut state = Box::new(DecompressorOxide::new());
     let mut done = 0;
     loop {
@@ -110,7 +115,7 @@ fn inflate(packed: &mut Packed<'_>, bytes: &mut [u8]) -> Option<usize> {
         let piece = packed.piece();
         let more = if last { 0 } else { inflate_flags::TINFL_FLAG_HAS_MORE_INPUT };
         let whole = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
-        let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | whole | more;
+        let flags = header | whole | more;
         let (status, read, written) = decompress(&mut state, piece, bytes, done, flags);
         packed.used += read;
         done += written;

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::archive;
+use super::encodings::Encoding;
 use super::regular_file::RegularFile;
 
 /// A source file past this size is a generated one; it is not shown.
@@ -16,15 +18,22 @@ const CACHE_LIMIT: usize = 32 << 20;
 pub(super) struct Sources {
     files: BTreeMap<String, Option<Source>>,
     size: usize,
+    /// Whether they are Python's, which may say what encoding they have.
+    of_python: bool,
 }
 
 struct Source {
     text: Vec<u8>,
     /// Where each line starts.
     starts: Vec<u32>,
+    encoding: Encoding,
 }
 
 impl Sources {
+    pub(super) fn of_python() -> Sources {
+        Sources { of_python: true, ..Sources::default() }
+    }
+
     /// The line (counted from 1) without surrounding blanks.
     pub(super) fn line(&mut self, file: &str, line: u32) -> Option<String> {
         self.whole_line(file, line).map(|line| line.trim().to_owned())
@@ -33,7 +42,7 @@ impl Sources {
     /// The line (counted from 1) as it stands there.
     pub(super) fn whole_line(&mut self, file: &str, line: u32) -> Option<String> {
         if !self.files.contains_key(file) {
-            let source = Source::read(file);
+            let source = Source::read(file, self.of_python);
             let size = source.as_ref().map_or(0, |source| source.text.len() + source.starts.len() * 4);
             if self.size.saturating_add(size) > CACHE_LIMIT {
                 self.files.clear();
@@ -48,26 +57,28 @@ impl Sources {
 
 impl Source {
     /// A relative path (`-ffile-prefix-map`) would mean whatever the host's directory holds; it is not opened.
-    fn read(path: &str) -> Option<Source> {
+    fn read(path: &str, of_python: bool) -> Option<Source> {
         if !path.starts_with('/') {
             return None;
         }
-        let file = RegularFile::open(path.as_bytes()).ok()?;
-        if file.size() > FILE_LIMIT {
-            return None;
-        }
-        let text = file.bytes(0, file.size()).ok()?;
+        let text = match RegularFile::open(path.as_bytes()) {
+            Ok(file) if file.size() > FILE_LIMIT => return None,
+            Ok(file) => file.bytes(0, file.size()).ok()?,
+            Err(_) if of_python => archive::read(path, FILE_LIMIT)?,
+            Err(_) => return None,
+        };
         let ends = text.iter().enumerate().filter(|&(_, &byte)| byte == b'\n').map(|(at, _)| at as u32 + 1);
         // Behind the last line's end is none.
         let starts = core::iter::once(0).chain(ends).filter(|&start| (start as usize) < text.len()).collect();
-        Some(Source { text, starts })
+        let encoding = if of_python { Encoding::of(&text) } else { Encoding::Utf8 };
+        Some(Source { text, starts, encoding })
     }
 
     fn line(&self, line: u32) -> Option<String> {
         let index = usize::try_from(line.checked_sub(1)?).ok()?;
         let start = *self.starts.get(index)? as usize;
         let end = self.starts.get(index.checked_add(1)?).map_or(self.text.len(), |&end| end as usize);
-        Some(String::from_utf8_lossy(self.text.get(start..end)?).trim_end_matches(['\n', '\r']).to_owned())
+        Some(self.encoding.text(self.text.get(start..end)?)?.trim_end_matches(['\n', '\r']).to_owned())
     }
 }
 

@@ -216,6 +216,10 @@ impl Session<'_> {
                 Err(NoWorker::Now(reason)) if stuck.is_some() || !is_time => {
                     return Err(format!("{name} cannot be called now: {reason}"));
                 }
+                Err(NoWorker::TooMany) => {
+                    let jobs = format!("too many jobs run already; {}jobs lists them", self.sign);
+                    return Err(format!("{name} cannot be called now: {jobs}"));
+                }
                 Err(NoWorker::Never(reason)) => return Err(format!("{name} cannot be called now: {reason}")),
                 // A thread that runs comes to rest.
                 Err(NoWorker::Now(_)) => process::sleep(PAUSE),

@@ -25,9 +25,13 @@ pub(super) fn opening(client: u32, main: u64) -> Vec<u8> {
     text
 }
 
-/// The expression, and before it what evaluates the option `locals`, if that has not been done: it may be interrupted, and the opening may not.
+/// The answer where the option `locals` was interrupted.
+pub(super) const NOT_RUN: &[u8] = b"6";
+
+/// The expression, and before it what evaluates the option `locals`, if that has not been done: it may be interrupted, and the
+/// opening may not. Then the expression is not evaluated, and the answer is [`NOT_RUN`].
 pub(super) fn after_values(expression: &[u8]) -> Vec<u8> {
-    [b"_values() and ", expression].concat()
+    [b"_values() or ", expression].concat()
 }
 
 /// A call of a function with some bytes.

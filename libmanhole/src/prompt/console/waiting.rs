@@ -6,8 +6,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::super::Prompt;
-use super::super::jobs::Job;
-use super::expressions::{after_values, opening};
+use super::super::jobs::{Job, TICK};
+use super::expressions::opening;
 use super::{Answer, Errand, OPENED, SETUP, What};
 use crate::call::script::{Act, Progress};
 use crate::command::dump_stacktraces;
@@ -67,7 +67,7 @@ impl Prompt<'_> {
             return errand.progress.cancel();
         }
         let opening = opening(self.console.client, self.console.main);
-        let expression = after_values(&[OPENED, b"\0"].concat());
+        let expression = [OPENED, b"\0"].concat();
         errand.progress.give(Act::Run { globals: 0, setup: SETUP.to_vec(), opening, expression, is_last: false })
     }
 
@@ -96,6 +96,12 @@ impl Prompt<'_> {
             return Answer { error: Some(format!("{waited}The line was not run. {MEANWHILE}")), ..Answer::default() };
         }
         Answer { text: format!("{waited}{MEANWHILE}\n{}", dump_stacktraces::banner()), ..Answer::default() }
+    }
+
+    /// When to look again whether anything of a session that is over is left in the interpreter; `None` when that is not waited for.
+    pub(crate) fn time_to_close(&self) -> Option<Duration> {
+        let (progress, until) = self.console.closing.as_ref()?;
+        (!progress.is_over() && process::monotonic() < *until).then_some(TICK)
     }
 
     /// For a prompt at rest: what there is to tell when the interpreter's lock has come at last.
