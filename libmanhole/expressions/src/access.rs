@@ -244,11 +244,11 @@ pub fn static_member(
     target: &mut dyn Target,
 ) -> Result<Option<Value>, Stop> {
     let MemberLocation::Static { linkage, constant } = location else { return Ok(None) };
-    if let Some(bytes) = constant {
-        let size = size_of(type_id, target).unwrap_or(bytes.len() as u64);
-        let mut bytes = bytes.clone();
-        bytes.resize(usize::try_from(size).unwrap_or(0).min(16), 0);
-        return Ok(Some(Value::new(type_id, bytes)));
+    // A constant of another size is not of this type, or not all of it.
+    if let Some(bytes) = constant
+        && size_of(type_id, target) == Some(bytes.len() as u64)
+    {
+        return Ok(Some(Value::new(type_id, bytes.clone())));
     }
     let class = record.name.as_deref().unwrap_or_default();
     let address = linkage.as_deref().and_then(|name| target.find_linkage(name));

@@ -6,12 +6,13 @@ use core::ops::ControlFlow;
 
 use gimli::{AttributeValue, Operation};
 use manhole_expressions::types::{
-    Access, Copies, Language, Member, MemberLocation, Method, Record, RecordKind, TemplateArgument, Type,
+    Access, Copies, Encoding, Language, Member, MemberLocation, Method, Record, RecordKind, TemplateArgument, Type,
 };
 
 use super::copies::Special;
 use super::{Debug, Image, scalar};
 use crate::debug::entry::{Entry, constant, constant_bytes};
+use crate::debug::source::Reader;
 
 impl<'s> Debug<'s> {
     pub(super) fn read_record(&mut self, image: &Image<'s>, chain: &[Entry<'s>]) -> Type {
@@ -99,9 +100,8 @@ impl<'s> Debug<'s> {
             || entry.flag(gimli::DW_AT_external)
             || entry.flag(gimli::DW_AT_declaration);
         let location = if is_static {
-            let size = scalar(image, image.referred(entry, gimli::DW_AT_type)).map_or(8, |(size, _)| size);
             let value = entry.get(gimli::DW_AT_const_value);
-            let constant = value.and_then(|value| constant_bytes(&value, usize::try_from(size).ok()?));
+            let constant = value.and_then(|value| static_constant(image, entry, &value));
             MemberLocation::Static { linkage: image.linkage(core::slice::from_ref(entry)), constant }
         } else {
             location(image, entry)
@@ -194,6 +194,18 @@ impl<'s> Debug<'s> {
     }
 }
 
+/// A constant's bytes. Those of an array or a record are a block that has all of them; a number may have less than its size there
+/// (clang's `long double` has ten).
+fn static_constant<'s>(image: &Image<'s>, entry: &Entry<'s>, value: &AttributeValue<Reader<'s>>) -> Option<Vec<u8>> {
+    let (size, encoding) = scalar(image, image.referred(entry, gimli::DW_AT_type)).unwrap_or((8, Encoding::Unsigned));
+    let mut size = usize::try_from(size).ok()?;
+    if let AttributeValue::Block(bytes) = value {
+        let least = if encoding == Encoding::Float { size } else { 0 };
+        size = gimli::Reader::len(bytes).max(least);
+    }
+    constant_bytes(value, size)
+}
+
 fn access(entry: &Entry<'_>, kind: RecordKind, language: Language) -> Access {
     if language != Language::Cpp {
         return Access::Public;
@@ -242,7 +254,7 @@ pub(super) fn location<'s>(image: &Image<'s>, entry: &Entry<'s>) -> MemberLocati
 }
 
 /// An offset that is added to the object's address, or one that is found below its vtable.
-fn of_expression(mut operations: gimli::OperationIter<crate::debug::source::Reader<'_>>) -> MemberLocation {
+fn of_expression(mut operations: gimli::OperationIter<Reader<'_>>) -> MemberLocation {
     /// What the stack holds.
     enum Held {
         /// The object's address and a constant.
