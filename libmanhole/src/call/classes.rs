@@ -50,7 +50,10 @@ pub(super) fn passing(type_id: TypeId, target: &mut dyn Target) -> Result<Passin
     let (_, described) = stripped(type_id, target);
     let Some(size) = size_of(type_id, target) else { return Err("a type whose size is not known".to_owned()) };
     match &*described {
-        Type::Base(base) if base.encoding == Encoding::ComplexFloat && base.size == 32 => {
+        // Of two `_Float128` it is in memory, as all else of its size.
+        Type::Base(base)
+            if base.encoding == Encoding::ComplexFloat && base.size == 32 && !base.name.contains("128") =>
+        {
             return Ok(Passing::ComplexX87);
         }
         Type::Record(_) if copies::run_code(type_id, target)? => return Ok(Passing::Reference),
