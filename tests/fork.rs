@@ -155,3 +155,17 @@ fn the_socket_of_a_child_that_was_killed_goes_with_its_parent() {
     assert!(victim.finish().1.success());
     assert!(!socket_of(pid).exists());
 }
+
+/// The child has nothing of what the parent was about to do.
+#[test]
+fn a_handler_forks_while_the_process_executes() {
+    let _turn = turn::shared();
+    let preload = victims::c_with("forks_in_execution", &["-DPRELOAD", "-shared", "-fPIC"]);
+    let mut victim = Host::new(victims::c("forks_in_execution")).also_preloads(&preload).ready();
+    let mut client = TextClient::connect(&socket_of(child(&victim.line())));
+    client.until_prompt();
+    let answer = client.run("redirect on");
+    assert!(answer.contains("redirect is on"), "{answer}");
+    client.end();
+    assert!(victim.finish().1.success());
+}

@@ -118,7 +118,7 @@ fn thread_locals_in_split_debug_information() {
         let victim = Host::new(program).options("timeout=5").ready();
         let mut client = victim.structured();
         let other = client.stacks().iter().find(|thread| thread.is_in("other")).expect("the second thread").tid;
-        for (name, values) in [("own", ["1", "11"]), ("of_unit", ["2", "22"])] {
+        for (name, values) in [("own", ["1", "11"]), ("of_unit", ["2", "22"]), ("wide[3]", ["101 'e'"; 2])] {
             assert_eq!(value(&mut client, &format!("print {name}")), values[0], "{version}");
             assert_eq!(value(&mut client, &format!("thread {other} print {name}")), values[1], "{version}");
         }

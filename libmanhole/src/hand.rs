@@ -149,8 +149,15 @@ pub(crate) fn shut() {
 }
 
 /// After [`shut`]: the program was not executed.
+///
+/// In a child that a handler has forked in between nothing is shut.
 pub(crate) fn open() {
-    SHUT.fetch_sub(1, SeqCst);
+    let _ = SHUT.fetch_update(SeqCst, SeqCst, |count| count.checked_sub(1));
+}
+
+/// Whether a thread of the host is about to execute a program, or to end the process.
+pub(crate) fn is_shut() -> bool {
+    SHUT.load(SeqCst) != 0
 }
 
 /// Whether the hand is there.
@@ -235,9 +242,8 @@ fn obey(order: u32, which: u32) -> sys::Result<()> {
     if order == Order::Install as u32 {
         // In this order: whoever shuts looks at this one after that one.
         INSTALLS.store(true, SeqCst);
-        let is_shut = SHUT.load(SeqCst) != 0;
         let install = || chosen(which).try_for_each(|(number, slot)| slot.install(number));
-        let result = if is_shut { Err(Errno(libc::ECANCELED)) } else { install() };
+        let result = if is_shut() { Err(Errno(libc::ECANCELED)) } else { install() };
         INSTALLS.store(false, SeqCst);
         result
     } else if order == Order::Follow as u32 {
@@ -315,7 +321,7 @@ pub(crate) fn install(pieces: &[Piece<'_>]) -> sys::Result<()> {
         }
     });
     result.inspect_err(|error| {
-        if !matches!(error, Errno(libc::ETIMEDOUT | libc::EBUSY | libc::ESRCH)) {
+        if !matches!(error, Errno(libc::ETIMEDOUT | libc::EBUSY | libc::ESRCH | libc::ECANCELED)) {
             let _ = ask(Order::Restore, which, || ());
         }
     })

@@ -127,7 +127,10 @@ pub(crate) fn begin(way: Way) -> Result<String, String> {
         } else {
             let _ = hand::put_back();
         }
-        return Err(format!("its descriptors could not be changed ({error})"));
+        return Err(match error {
+            Errno(libc::ECANCELED) => "the process is about to execute another program, or to end".to_owned(),
+            _ => format!("its descriptors could not be changed ({error})"),
+        });
     }
     room.way = way;
     room.active = streams;

@@ -16,7 +16,7 @@ use crate::redirect::Way;
 use crate::symbols::Store;
 use crate::sys::process;
 use crate::wire::{self, Request};
-use crate::{log, redirect, state, worker};
+use crate::{hand, log, redirect, state, worker};
 use interruption::Interruption;
 
 /// What a text client sees when it ends its input, as python-manhole's do.
@@ -111,7 +111,8 @@ pub(crate) fn redirect_output(client: &mut Client) {
         Redirect::Line | Redirect::Thread | Redirect::Off => return,
     };
     if let Err(reason) = redirect::begin(way) {
-        log::problem(format_args!("The output of the process cannot be redirected: {reason}."));
+        let say = if hand::is_shut() { log::event } else { log::problem };
+        say(format_args!("The output of the process cannot be redirected: {reason}."));
         tell(client, &format!("The output of the process does not come here: {reason}.\n"), Prompt::PROMPT);
     }
 }

@@ -12,6 +12,8 @@ int *place(void) { return &of_library; }
 #else
 __thread int own = 1;
 static __thread int of_unit = 2;
+// Together they are larger than the addresses at which the file has their first contents.
+__thread char wide[100000] = "wide";
 static pthread_barrier_t ready;
 
 static void *other(void *argument)

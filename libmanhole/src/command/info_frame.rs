@@ -26,12 +26,19 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
     let stack = context.selected()?;
     let frame = stack.frames.get(level.frame).ok_or("no frame")?;
     let place = |cfa: Option<u64>| cfa.map_or_else(|| "an unknown address".to_owned(), hex);
-    context.out.line(format_args!("Stack level {number}, frame at {}:", place(frame.cfa)));
+    let here = if level.certain { "" } else { "? " };
+    context.out.line(format_args!("{here}Stack level {number}, frame at {}:", place(frame.cfa)));
     let location = level.location();
     let function = location.and_then(|at| at.function.as_deref()).map(|name| format!(" in {name}"));
     let line = location.and_then(|at| Some(format!(" ({}:{})", at.file.as_deref()?, at.line?)));
     let caller = stack.frames.get(level.frame.saturating_add(1));
-    let saved = caller.map_or_else(|| "unknown".to_owned(), |caller| hex(caller.pc));
+    // As in a backtrace: what is not certain is marked.
+    let mark = |frame: usize| {
+        let is_certain = stack.levels.iter().filter(|level| level.frame == frame).all(|level| level.certain);
+        if is_certain { "" } else { "? " }
+    };
+    let outer = mark(level.frame.saturating_add(1));
+    let saved = caller.map_or_else(|| "unknown".to_owned(), |caller| format!("{outer}{}", hex(caller.pc)));
     context.out.line(format_args!(
         " pc = {}{}{}; saved pc = {saved}",
         hex(level.pc),
@@ -43,7 +50,7 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
     if next.is_some_and(|next| next.frame == level.frame) {
         context.out.line(format_args!(" inlined into frame {}", number.saturating_add(1)));
     } else if let Some(caller) = caller {
-        context.out.line(format_args!(" called by frame at {}", place(caller.cfa)));
+        context.out.line(format_args!(" {outer}called by frame at {}", place(caller.cfa)));
     } else {
         context.out.line(format_args!(" no caller: it is the outermost frame that was found"));
     }
@@ -69,6 +76,7 @@ fn run(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String> {
     context.out.line(format_args!(" Registers that are known in it: {}", known.join(", ")));
     context.out.data = json!({
         "level": number,
+        "certain": level.certain,
         "frame": frame.cfa.map(hex),
         "pc": hex(level.pc),
         "saved_pc": caller.map(|caller| hex(caller.pc)),

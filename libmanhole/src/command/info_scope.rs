@@ -66,6 +66,12 @@ fn address(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String>
     if name.is_empty() {
         return Err("info address needs the name of a variable or a function".to_owned());
     }
+    if !is_name(name) {
+        return Err(format!(
+            "{} is no name of a variable or a function: print &(...) tells where other things are",
+            short(name, 100)
+        ));
+    }
     let place = match context.local_place(name) {
         Some(place) => words(&place),
         None => context.place_of_global(name)?,
@@ -73,6 +79,13 @@ fn address(context: &mut Context<'_, '_>, arguments: &str) -> Result<(), String>
     context.out.line(format_args!("Symbol \"{}\" is {place}.", short(name, 100)));
     context.out.data = json!({ "name": name, "place": place });
     Ok(())
+}
+
+/// Whether the text is a name: scopes, templates and a quoted file may be in it, operators not.
+fn is_name(text: &str) -> bool {
+    let plain: String = text.split('\'').step_by(2).collect();
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '<' | '>' | ',' | ' ' | '@');
+    plain.chars().all(fits) && text.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | ':' | '\''))
 }
 
 /// Where something is kept, in gdb's words where it has some.

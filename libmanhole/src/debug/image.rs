@@ -29,6 +29,8 @@ pub(super) struct Image<'s> {
     pub(super) bias: u64,
     /// Where the module starts in memory.
     pub(super) start: u64,
+    /// Where in the file the first content of the thread-local variables is, by its address there, and their size.
+    pub(super) thread_local: Option<(u64, u64)>,
     pub(super) path: String,
     pub(super) source: Source<'s>,
     pub(super) remembered: Remembered,
@@ -43,6 +45,7 @@ impl<'s> Image<'s> {
             number,
             bias: module.bias,
             start: module.start,
+            thread_local: module.thread_local.map(|(start, size)| (start.wrapping_sub(module.bias), size)),
             path: module.path.clone(),
             source,
             remembered: Remembered::default(),

@@ -88,8 +88,9 @@ fn add(image: &Image<'_>, unit: u32, files: &BTreeSet<u64>, line: u32, places: &
     while let Ok(Some((_, row))) = rows.next_row() {
         let at = row.line().and_then(|line| u32::try_from(line.get()).ok()).unwrap_or(0);
         let is_ours = !row.end_sequence() && at >= line && files.contains(&row.file_index());
+        // A row at the same address that begins no statement is another view of it.
         if let Some((start, of)) = open
-            && (row.end_sequence() || !is_ours || of != at)
+            && (row.end_sequence() || (row.is_stmt() || row.address() > start) && (!is_ours || of != at))
         {
             open = None;
             // Views of one address: the last one has it.

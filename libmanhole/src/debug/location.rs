@@ -116,6 +116,7 @@ impl<'s> Context<'_, 's> {
         let mut evaluation = expression.evaluation(unit.encoding());
         evaluation.set_max_iterations(STEPS);
         let mut state = evaluation.evaluate()?;
+        let mut indexed = None;
         for _ in 0..STEPS {
             state = match state {
                 EvaluationResult::Complete => return Ok(evaluation.result()),
@@ -130,6 +131,8 @@ impl<'s> Context<'_, 's> {
                 }
                 EvaluationResult::RequiresFrameBase => evaluation.resume_with_frame_base(self.frame_base()?)?,
                 EvaluationResult::RequiresTls(offset) => {
+                    let is_indexed = indexed == Some(offset);
+                    let offset = if is_indexed { self.offset_in_block(number, offset)? } else { offset };
                     let address = self.surroundings.thread_local(self.image.start, offset);
                     evaluation.resume_with_tls(address.ok_or(Failure::ThreadLocal(offset))?)?
                 }
@@ -157,6 +160,7 @@ impl<'s> Context<'_, 's> {
                 EvaluationResult::RequiresIndexedAddress { index, relocate } => {
                     let address = unit.address(index)?;
                     let address = if relocate { self.relocated(address)? } else { address };
+                    indexed = Some(address);
                     evaluation.resume_with_indexed_address(address)?
                 }
                 EvaluationResult::RequiresBaseType(offset) => {
@@ -170,6 +174,16 @@ impl<'s> Context<'_, 's> {
             };
         }
         Err(Failure::Corrupt)
+    }
+
+    /// The offset of a thread-local variable that a table of addresses tells. GCC has no offset there, but where in the file the first
+    /// content of the variable is.
+    fn offset_in_block(&self, unit: u32, told: u64) -> Result<u64, Failure> {
+        if !self.image.producer(unit).is_some_and(|producer| producer.starts_with("GNU ")) {
+            return Ok(told);
+        }
+        let inside = self.image.thread_local.and_then(|(first, size)| told.checked_sub(first).filter(|it| *it < size));
+        inside.ok_or(Failure::Corrupt)
     }
 
     /// Where in memory something stands, by its address in the file.

@@ -8,7 +8,7 @@ use crate::ast::{CastKind, Expression, TypeName};
 use crate::float::Format;
 use crate::target::{Found, Stop};
 use crate::types::{Base, Type, TypeId};
-use crate::value::{Content, Missing, Place, Value};
+use crate::value::{Content, Place, Value};
 
 impl Evaluator<'_> {
     #[inline(never)]

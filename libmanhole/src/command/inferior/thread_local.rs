@@ -19,18 +19,6 @@ pub(super) fn variable(
     module: u64,
     offset: u64,
 ) -> Result<u64, String> {
-    let known = world.modules.modules.iter().find(|known| known.start == module);
-    let offset = match known.and_then(|known| Some((known.thread_local?, known.bias))) {
-        // GCC's split debug information has no offset there, but where in the file the variable's first content stands.
-        Some(((start, size), bias)) if offset >= size => {
-            let first = start.wrapping_sub(bias);
-            let inside = offset.checked_sub(first).filter(|inside| *inside < size);
-            inside.ok_or_else(|| {
-                format!("the module has {size} bytes for each thread, and {offset:#x} is outside of them")
-            })?
-        }
-        _ => offset,
-    };
     Ok(block(symbols, world, tid, module)?.wrapping_add(offset))
 }
 
