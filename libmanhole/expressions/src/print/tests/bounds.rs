@@ -218,8 +218,8 @@ fn any_bytes_can_be_printed() {
 /// A wrong length of a slice of `()` is nothing to count to.
 #[test]
 fn elements_without_a_size_are_not_counted() {
-    let mut fake = Fake::default();
-    fake.deadline = Some(std::time::Instant::now());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let mut fake = Fake { deadline: Some(deadline), ..Fake::default() };
     let mut nothing = structure("nothing", &[], 0);
     if let Type::Record(record) = &mut nothing {
         record.language = Language::Rust;
