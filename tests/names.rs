@@ -6,7 +6,7 @@ use std::process::Command;
 use manhole_tests::victim::Host;
 use manhole_tests::{StructuredClient, place, requires, turn, victims};
 
-use super::expressions::comparable;
+use super::expressions::{comparable, select};
 
 /// The program `twins` and its two libraries, each built with the flags that are given for it.
 fn twins(name: &str, of_program: &str, of_libraries: &str) -> PathBuf {
@@ -160,5 +160,55 @@ fn a_definition_tells_more_than_a_declaration() {
         assert_eq!(value(&mut client, "print table"), "{1, 2, 3, 4}", "{version}");
         assert_eq!(value(&mut client, "print sizeof(names)"), "16", "{version}");
         assert_eq!(value(&mut client, "whatis table"), "type = int [4]", "{version}");
+    }
+}
+
+/// The program `own_classes`: three units with classes of the same name.
+fn own_classes(compiler: &str, version: &str) -> PathBuf {
+    let directory = place::target().join("victims").join("own_classes");
+    std::fs::create_dir_all(&directory).expect("make the directory");
+    let program = directory.join(format!("{compiler}{version}"));
+    let source = place::tests().join("victims").join("own_classes.cpp");
+    let script = format!(
+        "for unit in 1 2 3; do {compiler} -std=c++17 -O0 {version} -DUNIT=$unit -c {source} -o {program}-$unit.o; done\n\
+         {compiler} {program}-1.o {program}-2.o {program}-3.o -o {program}",
+        source = source.display(),
+        program = program.display()
+    );
+    let built = Command::new("sh").args(["-ec", &script]).output().expect("sh");
+    assert!(built.status.success(), "{compiler}: {}", String::from_utf8_lossy(&built.stderr));
+    program
+}
+
+/// What another unit's class of the same name has is not this one's.
+#[test]
+fn static_members_of_classes_that_are_a_units_own() {
+    let _turn = turn::shared();
+    for (compiler, package) in [("g++", "g++"), ("clang++", "clang")] {
+        if !requires::installed(compiler, package) {
+            continue;
+        }
+        for version in ["-gdwarf-5", "-gdwarf-4"] {
+            let victim = Host::new(own_classes(compiler, version)).options("timeout=5").ready();
+            let mut client = victim.structured();
+            select(&mut client, "main");
+            for (line, answer) in [
+                ("print of_one", "{static number = <optimized out>, static told = 11, first = 1}"),
+                ("print of_one.number", "error: static field number has been optimized out"),
+                ("print of_one.told", "11"),
+                ("print of_two.number", "22"),
+                ("print of_two.told", "23"),
+                ("print of_two.in", "{static deep = 5, d = 3}"),
+                ("print of_three.number", "32"),
+                ("print of_three.told", "error: static field told has been optimized out"),
+                ("print of_own", "{static number = 34, third = 3}"),
+                ("print *two()", "22"),
+                ("print of_two.number = 24", "24"),
+                ("print *two()", "24"),
+                ("print *three()", "32"),
+            ] {
+                assert_eq!(value(&mut client, line), answer, "{compiler} {version}: {line}");
+            }
+        }
     }
 }

@@ -192,6 +192,10 @@ fn names_of_one_type_and_described_ones() {
         "info functions -t level_point ^level",
         "info functions -n ^level",
         "info variables -q -n -t 'volatile int' ^level_co",
+        "info types -q ^level_p",
+        "info locals -q",
+        "info locals -q ^nobody",
+        "info args -q ^rat",
     ]
     .map(str::to_owned)
     .into();
@@ -201,5 +205,9 @@ fn names_of_one_type_and_described_ones() {
         assert_eq!(answer(&mut client, line), theirs, "{line}");
     }
     assert!(answer(&mut client, "info variables -t").contains("-t needs"));
+    for line in ["info types -n level", "info locals -n", "info args -t int"] {
+        let answer = answer(&mut client, line);
+        assert!(answer.contains("there is no -") && answer.contains("only -q;"), "{line}: {answer}");
+    }
     assert!(answer(&mut client, "ptype/m struct level_point").contains("knows no /m"));
 }

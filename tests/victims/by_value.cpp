@@ -34,6 +34,9 @@ struct Bits { unsigned a : 3; unsigned b : 29; long c : 40; };
 union Either { int i; double d; };
 typedef float four __attribute__((vector_size(16)));
 union Wide { four parts; long whole; };
+union Quad { __float128 quad; long whole; };
+struct OnlyQuad { __float128 quad; };
+struct AroundQuad { Quad inner[1]; };
 // Counts who lives, and owns memory: whoever copies its bytes frees it twice.
 struct Owner {
     static int living, copied;
@@ -64,6 +67,9 @@ Bits g_bits;
 Either g_either;
 four g_four = {5, 6, 7, 8};
 Wide g_wide = {{1, 2, 3, 4}};
+Quad g_quad;
+OnlyQuad g_only_quad;
+AroundQuad g_around_quad;
 std::pair<int, int> g_pair{1, 2};
 std::tuple<int, int> g_tuple{3, 4};
 std::optional<int> g_optional = 7;
@@ -94,6 +100,7 @@ Mixed mixed() { return {1.5f, 2.5}; }
 Floats floats() { return {1, 2, 3}; }
 Packed packed() { return {'p', 77}; }
 Wide wide() { return g_wide; }
+Quad quad() { return g_quad; }
 four of_four() { return four{5, 6, 7, 8}; }
 std::pair<int, int> pair() { return {1, 2}; }
 std::pair<int, std::string> pair_of_string() { return {1, "x"}; }
@@ -125,6 +132,9 @@ int in_packed(Packed p) { return p.i; }
 long in_bits(Bits b) { return b.a * 1000000 + b.b * 100 + b.c; }
 double in_either(Either e) { return e.d; }
 float in_wide(double before, Wide w, int behind) { return static_cast<float>(before) + w.parts[1] * 10 + w.parts[3] * 100 + static_cast<float>(behind) * 1000; }
+long in_quad(Quad q) { return q.whole; }
+int in_only_quad(OnlyQuad q) { return q.quad == 0; }
+long in_around_quad(AroundQuad q) { return q.inner[0].whole; }
 float in_four(four f) { return f[0] + f[3] * 10; }
 int in_pair(std::pair<int, int> p) { return p.first * 10 + p.second; }
 int in_tuple(std::tuple<int, int> t) { return std::get<0>(t) * 10 + std::get<1>(t); }

@@ -46,6 +46,16 @@ int (B::*bvb)() = &B::vb;
 struct [[gnu::abi_tag("tagged")]] Tagged { int t = 3; };
 struct Labelled { static Tagged label; static inline Tagged untold; int own = 1; } labelled;
 Tagged Labelled::label;
+struct Constants {
+    static constexpr int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    static constexpr struct Four { int a, b; long c, d; } four = {1, 2, 3, 4};
+    static constexpr char text[] = "a text of some more than sixteen letters";
+    static constexpr float halves[3] = {0.5f, 1.5f, 2.5f};
+    static constexpr long double extended = 1.5L;
+    static constexpr bool flag = true;
+    static constexpr short negative = -2;
+    int own = 1;
+} constants;
 struct H { int A::*m; int (A::*f)(int); } h = {&A::j, &A::bar};
 int A::*tab[2] = {&A::j, &A::jj};
 
@@ -54,7 +64,7 @@ static int hold()
     std::printf("ready\n");
     std::fflush(stdout);
     for (;;) pause();
-    return (a.*pmf)(1) + d.dx + (d.*dvb)() + (d.*dfb)() + (d.*bvb)() + a.over(1) + a.over('a') + A::sf(1) + (a.*pmfc)() + v.vx + Labelled::label.t;
+    return (a.*pmf)(1) + d.dx + (d.*dvb)() + (d.*dfb)() + (d.*bvb)() + a.over(1) + a.over('a') + A::sf(1) + (a.*pmfc)() + v.vx + Labelled::label.t + constants.own;
 }
 
 int main()

@@ -56,6 +56,11 @@ static void stay(void)
     for (;;) pause();
 }
 
+_Complex _Float128 quads(_Complex _Float128 by)
+{
+    return (1 + 2 * I) * by;
+}
+
 static int hold(int count)
 {
     int vla[count];

@@ -3,10 +3,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io::Write;
 use std::num::{NonZeroI8, NonZeroU32};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::{Arc, Mutex, RwLock, atomic::AtomicU32};
 
@@ -17,6 +17,12 @@ pub struct Item {
 }
 
 pub struct Nothing;
+
+/// What has a length, and yet is no slice.
+pub struct Headed<T: ?Sized> {
+    head: u8,
+    rest: T,
+}
 
 #[inline(never)]
 fn hold(text: &str, slice: &[i32], items: &mut [Item], argument: &Vec<i32>) -> usize {
@@ -65,6 +71,10 @@ fn hold(text: &str, slice: &[i32], items: &mut [Item], argument: &Vec<i32>) -> u
     let shared_vector = Arc::new(vec![1i32]);
     let shared_text: Rc<str> = "text".into();
     let shared_slice: Arc<[i32]> = vec![4, 5].into();
+    let shared_path: Arc<Path> = Path::new("/usr/lib").into();
+    let shared_os_text: Rc<OsStr> = OsStr::new("os").into();
+    let shared_headed: Rc<Headed<[u16]>> = Rc::new(Headed { head: 9, rest: [1, 2, 3] });
+    let shared_nothings: Rc<[()]> = vec![(); 5].into();
     let shared_item = Arc::new(item.clone());
     let r#type = 19i32;
     let cell = Cell::new(13i32);

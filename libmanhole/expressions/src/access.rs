@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::ast::Segment;
 use crate::evaluate::path_of;
 use crate::target::{Found, Stop, Target};
-use crate::types::{Encoding, MemberLocation, Record, Type, TypeId};
+use crate::types::{Encoding, MemberLocation, Record, StaticVariable, Type, TypeId};
 use crate::value::{Content, Missing, Place, Value};
 
 /// How many typedefs, qualifiers or dimensions are followed: debug information can be corrupt, and go round in a circle.
@@ -243,13 +243,18 @@ pub fn static_member(
     type_id: TypeId,
     target: &mut dyn Target,
 ) -> Result<Option<Value>, Stop> {
-    let MemberLocation::Static { linkage, constant } = location else { return Ok(None) };
-    if let Some(bytes) = constant {
-        let size = size_of(type_id, target).unwrap_or(bytes.len() as u64);
-        let mut bytes = bytes.clone();
-        bytes.resize(usize::try_from(size).unwrap_or(0).min(16), 0);
-        return Ok(Some(Value::new(type_id, bytes)));
+    let MemberLocation::Static { constant, variable } = location else { return Ok(None) };
+    // A constant of another size is not of this type, or not all of it.
+    if let Some(bytes) = constant
+        && size_of(type_id, target) == Some(bytes.len() as u64)
+    {
+        return Ok(Some(Value::new(type_id, bytes.clone())));
     }
+    let linkage = match variable {
+        StaticVariable::Named(linkage) => linkage,
+        StaticVariable::At(address) => return Ok(Some(Value::at(type_id, *address))),
+        StaticVariable::Nowhere => return Ok(None),
+    };
     let class = record.name.as_deref().unwrap_or_default();
     let address = linkage.as_deref().and_then(|name| target.find_linkage(name));
     if let Some(address) = address.or_else(|| target.find_linkage(&format!("{class}::{name}"))) {

@@ -170,13 +170,25 @@ pub enum MemberLocation {
     Offset(u64),
     /// A bit-field: bits from the start of the object to its least significant bit, and how many.
     Bits { offset: u64, size: u64 },
-    /// A static member: the variable of this linkage name (or of `Record::member`), or a constant's bytes.
-    Static { linkage: Option<String>, constant: Option<Vec<u8>> },
+    /// A static member: a constant's bytes, or a variable.
+    Static { constant: Option<Vec<u8>>, variable: StaticVariable },
     /// A virtual base: the offset is found in the object's vtable, this many bytes below the address point
     /// (Itanium C++ ABI, 2.5.2 "vbase offsets").
     Virtual { vtable_offset: i64 },
     /// Not understood.
     Unknown,
+}
+
+/// The variable that a static member is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields say it")]
+pub enum StaticVariable {
+    /// That of this linkage name, or of `Record::member`.
+    Named(Option<String>),
+    /// At this address: the class is its unit's own, and others have classes of the same name.
+    At(u64),
+    /// In no place: the class is its unit's own, which has no such variable.
+    Nowhere,
 }
 
 /// A function of a class.

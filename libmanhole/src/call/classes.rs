@@ -5,7 +5,7 @@
 use manhole_expressions::Target;
 use manhole_expressions::access::{size_of, stripped};
 use manhole_expressions::copies;
-use manhole_expressions::types::{Encoding, MemberLocation, Type, TypeId};
+use manhole_expressions::types::{Base, Encoding, MemberLocation, Type, TypeId};
 
 use super::rust::Part;
 
@@ -50,7 +50,10 @@ pub(super) fn passing(type_id: TypeId, target: &mut dyn Target) -> Result<Passin
     let (_, described) = stripped(type_id, target);
     let Some(size) = size_of(type_id, target) else { return Err("a type whose size is not known".to_owned()) };
     match &*described {
-        Type::Base(base) if base.encoding == Encoding::ComplexFloat && base.size == 32 => {
+        // Of two `_Float128` it is in memory, as all else of its size.
+        Type::Base(base)
+            if base.encoding == Encoding::ComplexFloat && base.size == 32 && !base.name.contains("128") =>
+        {
             return Ok(Passing::ComplexX87);
         }
         Type::Record(_) if copies::run_code(type_id, target)? => return Ok(Passing::Reference),
@@ -62,6 +65,9 @@ pub(super) fn passing(type_id: TypeId, target: &mut dyn Target) -> Result<Passin
     }
     if size > 16 {
         return Ok(Passing::Memory);
+    }
+    if matches!(&*described, Type::Record(_)) && holds_quad(type_id, DEPTH, target) {
+        return Err("a record with a __float128, which gcc and clang do not pass in the same way,".to_owned());
     }
     let mut classes = [Class::None; 2];
     classify(type_id, 0, &mut classes, DEPTH, target);
@@ -82,6 +88,25 @@ pub(super) fn passing(type_id: TypeId, target: &mut dyn Target) -> Result<Passin
         return Ok(Passing::Nothing);
     }
     Ok(Passing::Registers(classes.to_vec()))
+}
+
+/// A float of 16 bytes that is not the x87's.
+fn is_quad(base: &Base) -> bool {
+    base.encoding == Encoding::Float && base.size == 16 && base.name.contains("128")
+}
+
+/// Whether one is in a type: gcc passes such records as the ABI says, clang 14 in memory.
+fn holds_quad(type_id: TypeId, depth: usize, target: &mut dyn Target) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return true };
+    match &*stripped(type_id, target).1 {
+        Type::Base(base) => is_quad(base),
+        Type::Array { of, .. } => holds_quad(*of, depth, target),
+        Type::Record(record) => {
+            let mut inside = record.members.iter().filter(|it| matches!(it.location, MemberLocation::Offset(_)));
+            inside.any(|member| holds_quad(member.type_id, depth, target))
+        }
+        _ => false,
+    }
 }
 
 fn merged(one: Class, other: Class) -> Class {
@@ -109,9 +134,8 @@ fn classify(type_id: TypeId, offset: u64, classes: &mut [Class; 2], depth: usize
             if base.size > 0 && !offset.is_multiple_of(base.size.min(16)) && base.encoding != Encoding::ComplexFloat {
                 return add(offset, Class::Memory);
             }
-            let is_quad = base.name.contains("128");
             match (base.encoding, base.size) {
-                (Encoding::Float, 16) if !is_quad => {
+                (Encoding::Float, 16) if !is_quad(base) => {
                     add(offset, Class::X87);
                     add(offset.saturating_add(8), Class::X87Up);
                 }

@@ -5,7 +5,7 @@
 use manhole_expressions::value::Value;
 use serde_json::json;
 
-use super::info_names_of::matcher_of;
+use super::info_names_of::{limits, matcher_of};
 use super::{Command, Context, Takes};
 use crate::render::quote::short;
 
@@ -17,17 +17,17 @@ const NO_LOCALS: &str = "No locals.";
 
 pub(super) static LOCALS: Command = Command {
     names: &["info locals"],
-    arguments: "[PATTERN]",
+    arguments: "[-q] [PATTERN]",
     summary: "show the variables of the selected frame",
     help: "Those of inner blocks first, as they were when the thread was captured; <optimized out> and <not captured> where they are not\n\
-           known. With a regular expression those whose names match.",
+           known. With a regular expression those whose names match. -q says nothing where there are none.",
     takes: Takes::Nothing,
     run: |context, pattern| show(context, false, pattern, NO_LOCALS),
 };
 
 pub(super) static ARGUMENTS: Command = Command {
     names: &["info args"],
-    arguments: "[PATTERN]",
+    arguments: "[-q] [PATTERN]",
     summary: "show the arguments of the selected frame",
     help: "As they are in the frame, not as they were passed: a function may have changed them.",
     takes: Takes::Nothing,
@@ -36,12 +36,13 @@ pub(super) static ARGUMENTS: Command = Command {
 
 const UNDESCRIBED: &str = "No symbol table info available.";
 
-fn show(context: &mut Context<'_, '_>, parameters: bool, pattern: &str, none: &str) -> Result<(), String> {
+fn show(context: &mut Context<'_, '_>, parameters: bool, arguments: &str, none: &str) -> Result<(), String> {
+    let (limits, pattern) = limits(arguments, &["-q"])?;
     let matcher = if pattern.is_empty() { None } else { Some(matcher_of(pattern)?) };
     context.say_age();
     let data = variables(context, parameters, matcher.as_ref(), "")?.ok_or(UNDESCRIBED)?;
     match matcher {
-        _ if !data.is_empty() => {}
+        _ if !data.is_empty() || limits.is_quiet => {}
         None => context.out.line(format_args!("{none}")),
         Some(_) => context.out.line(format_args!("None of them matches \"{}\".", short(pattern, 100))),
     }

@@ -16,7 +16,7 @@ const MOST: usize = 20_000;
 
 pub(super) static VARIABLES: Command = Command {
     names: &["info variables"],
-    arguments: "[-n] [-t TYPEPATTERN] [PATTERN]",
+    arguments: "[-q] [-n] [-t TYPEPATTERN] [PATTERN]",
     summary: "list the global and static variables whose names match",
     help: PATTERN,
     takes: Takes::Symbols,
@@ -25,7 +25,7 @@ pub(super) static VARIABLES: Command = Command {
 
 pub(super) static FUNCTIONS: Command = Command {
     names: &["info functions"],
-    arguments: "[-n] [-t TYPEPATTERN] [PATTERN]",
+    arguments: "[-q] [-n] [-t TYPEPATTERN] [PATTERN]",
     summary: "list the functions whose names match",
     help: PATTERN,
     takes: Takes::Symbols,
@@ -34,7 +34,7 @@ pub(super) static FUNCTIONS: Command = Command {
 
 pub(super) static TYPES: Command = Command {
     names: &["info types"],
-    arguments: "[PATTERN]",
+    arguments: "[-q] [PATTERN]",
     summary: "list the types whose names match",
     help: PATTERN,
     takes: Takes::Symbols,
@@ -47,9 +47,9 @@ const PATTERN: &str = "The pattern is a regular expression (. * + ? [] ^ $ | \\\
 
 /// What stands before the pattern, as gdb has it.
 #[derive(Default)]
-struct Limits {
-    /// Without the line that says what is listed.
-    is_quiet: bool,
+pub(super) struct Limits {
+    /// Without the line that says what is listed, or that nothing is.
+    pub(super) is_quiet: bool,
     debugging_only: bool,
     of_type: Option<regex_lite::Regex>,
 }
@@ -69,15 +69,22 @@ fn word_of(text: &str) -> (&str, &str) {
     text.split_once(char::is_whitespace).unwrap_or((text, ""))
 }
 
-/// The options before a pattern, and the pattern.
-fn limits(arguments: &str, kind: Kind) -> Result<(Limits, &str), String> {
+/// The options before a pattern, of those that the command has, and the pattern.
+pub(super) fn limits<'a>(arguments: &'a str, options: &[&str]) -> Result<(Limits, &'a str), String> {
     let (mut limits, mut rest) = (Limits::default(), arguments);
     loop {
         let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         match word {
+            "--" => return Ok((limits, behind.trim_start())),
+            _ if !options.contains(&word) => {
+                let is_option = word.len() == 2 && word.starts_with('-');
+                let known = options.join(", ");
+                let error = || format!("there is no {word} here, only {known}; a pattern like this goes behind --");
+                return if is_option { Err(error()) } else { Ok((limits, rest)) };
+            }
             "-q" => limits.is_quiet = true,
-            "-n" if kind != Kind::Types => limits.debugging_only = true,
-            "-t" if kind != Kind::Types => {
+            "-n" => limits.debugging_only = true,
+            _ => {
                 let (pattern, behind) = word_of(behind.trim_start());
                 if pattern.is_empty() {
                     return Err("-t needs a regular expression for the type".to_owned());
@@ -86,15 +93,14 @@ fn limits(arguments: &str, kind: Kind) -> Result<(Limits, &str), String> {
                 rest = behind.trim_start();
                 continue;
             }
-            "--" => return Ok((limits, behind.trim_start())),
-            _ => return Ok((limits, rest)),
         }
         rest = behind.trim_start();
     }
 }
 
 fn list(context: &mut Context<'_, '_>, arguments: &str, kind: Kind) -> Result<(), String> {
-    let (limits, pattern) = limits(arguments, kind)?;
+    let options: &[&str] = if kind == Kind::Types { &["-q"] } else { &["-q", "-n", "-t"] };
+    let (limits, pattern) = limits(arguments, options)?;
     let matcher = matcher_of(pattern)?;
     let is_all = pattern.is_empty() && limits.of_type.is_none();
     let (mut found, is_cut) = context.listed(kind, &matcher, is_all, MOST)?;

@@ -76,7 +76,8 @@ impl Printer<'_> {
             if self.options.array_indexes {
                 self.put(&format!("[{at}] = "));
             }
-            let mut same = 1;
+            // Elements without a size are equal, however many a wrong length makes them.
+            let mut same = if size == 0 { count - at } else { 1 };
             while threshold != u64::MAX && at + same < count {
                 if same % BREATH == 0 {
                     self.target.check()?;

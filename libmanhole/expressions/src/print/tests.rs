@@ -17,8 +17,8 @@ use crate::evaluate::Variables;
 use crate::target::Found;
 use crate::testing::Fake;
 use crate::types::{
-    Access, Base, Copies, Enumeration, Function, Member, MemberLocation, Method, RecordKind, TemplateArgument, Variant,
-    VariantPart,
+    Access, Base, Copies, Enumeration, Function, Member, MemberLocation, Method, RecordKind, StaticVariable,
+    TemplateArgument, Variant, VariantPart,
 };
 use crate::value::Value;
 
@@ -58,8 +58,8 @@ fn member(fields: &[&str]) -> Member {
         "bits" => MemberLocation::Bits { offset: location[1].parse().unwrap(), size: location[2].parse().unwrap() },
         "virtual" => MemberLocation::Virtual { vtable_offset: location[1].parse().unwrap() },
         "static" => MemberLocation::Static {
-            linkage: plain(location[1]),
             constant: (location[2] != "-").then(|| bytes(location[2])),
+            variable: StaticVariable::Named(plain(location[1])),
         },
         _ => MemberLocation::Unknown,
     };

@@ -225,6 +225,9 @@ pub(crate) fn rust_owned(value: &Value, target: &mut dyn Target) -> Option<Value
     owned(value, content, view).map(|(_, content)| content)
 }
 
+/// The types without a size that are nothing but their bytes.
+const TEXTS: [&str; 3] = ["str", "std::path::Path", "std::ffi::os_str::OsStr"];
+
 /// What the counts of an `Rc` or an `Arc` stand in, and what it owns: a text as a `&str`, elements as an array.
 fn owned(value: &Value, content: &str, view: &mut View<'_>) -> Option<(Value, Value)> {
     let pointer = view.field(value, "ptr")?;
@@ -241,18 +244,18 @@ fn owned(value: &Value, content: &str, view: &mut View<'_>) -> Option<(Value, Va
     // Its type is that of one element, and has no part in the size of what it stands in.
     let first = view.field(&inner, content)?;
     let Place::Memory(address) = first.place else { return None };
-    let text = match view.name_of(value.type_id)?.split_once('<') {
-        Some((_, arguments)) if arguments.starts_with("str,") || arguments == "str>" => {
-            view.target.find_type(None, &path_of("&str"))
-        }
-        _ => None,
-    };
-    let content = match text {
-        Some(text) => Value::new(text, [address, length].into_iter().flat_map(u64::to_le_bytes).collect()),
-        None => {
-            let array = Type::Array { of: first.type_id, count: Some(length), is_vector: false };
-            Value::at(view.target.intern(array), address)
-        }
+    let class = view.name_of(value.type_id)?;
+    let (_, arguments) = class.split_once('<')?;
+    let is_first = |name: &str| arguments.strip_prefix(name).is_some_and(|rest| rest.starts_with([',', '>']));
+    let content = if arguments.starts_with('[') {
+        let array = Type::Array { of: first.type_id, count: Some(length), is_vector: false };
+        Value::at(view.target.intern(array), address)
+    } else if TEXTS.into_iter().any(is_first) {
+        let text = view.target.find_type(None, &path_of("&str"))?;
+        Value::new(text, [address, length].into_iter().flat_map(u64::to_le_bytes).collect())
+    } else {
+        // A record that ends in elements: the length is not of all of it.
+        return None;
     };
     Some((inner, content))
 }

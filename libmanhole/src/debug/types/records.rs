@@ -6,12 +6,15 @@ use core::ops::ControlFlow;
 
 use gimli::{AttributeValue, Operation};
 use manhole_expressions::types::{
-    Access, Copies, Language, Member, MemberLocation, Method, Record, RecordKind, TemplateArgument, Type,
+    Access, Copies, Encoding, Language, Member, MemberLocation, Method, Record, RecordKind, StaticVariable,
+    TemplateArgument, Type,
 };
 
 use super::copies::Special;
 use super::{Debug, Image, scalar};
+use crate::debug::Storage;
 use crate::debug::entry::{Entry, constant, constant_bytes};
+use crate::debug::source::Reader;
 
 impl<'s> Debug<'s> {
     pub(super) fn read_record(&mut self, image: &Image<'s>, chain: &[Entry<'s>]) -> Type {
@@ -36,11 +39,12 @@ impl<'s> Debug<'s> {
             copies: Copies::AsMembers,
             copying: Copies::AsMembers,
         };
+        let is_of_unit = record.name.as_ref().is_some_and(|name| name.contains("(anonymous namespace)"));
         let (mut bases, mut special) = (Vec::new(), Special::default());
         let mut read = |child: Entry<'s>| {
             match child.tag {
                 gimli::DW_TAG_member | gimli::DW_TAG_variable => {
-                    record.members.extend(self.read_member(image, &child, kind, language));
+                    record.members.extend(self.read_member(image, &child, (kind, is_of_unit), language));
                 }
                 gimli::DW_TAG_inheritance => bases.push(self.read_base(image, &child, kind, language)),
                 gimli::DW_TAG_subprogram => {
@@ -87,22 +91,25 @@ impl<'s> Debug<'s> {
         Type::Record(record)
     }
 
-    /// A member; `None` for what has no place in a record.
+    /// A member; `None` for what has no place in a record. `is_of_unit`: whether other units may have a class of the same name.
     pub(super) fn read_member(
         &mut self,
         image: &Image<'s>,
         entry: &Entry<'s>,
-        kind: RecordKind,
+        (kind, is_of_unit): (RecordKind, bool),
         language: Language,
     ) -> Option<Member> {
         let is_static = entry.tag == gimli::DW_TAG_variable
             || entry.flag(gimli::DW_AT_external)
             || entry.flag(gimli::DW_AT_declaration);
         let location = if is_static {
-            let size = scalar(image, image.referred(entry, gimli::DW_AT_type)).map_or(8, |(size, _)| size);
             let value = entry.get(gimli::DW_AT_const_value);
-            let constant = value.and_then(|value| constant_bytes(&value, usize::try_from(size).ok()?));
-            MemberLocation::Static { linkage: image.linkage(core::slice::from_ref(entry)), constant }
+            let constant = value.and_then(|value| static_constant(image, entry, &value));
+            let variable = match is_of_unit {
+                true => self.variable_of_unit(entry),
+                false => StaticVariable::Named(image.linkage(core::slice::from_ref(entry))),
+            };
+            MemberLocation::Static { constant, variable }
         } else {
             location(image, entry)
         };
@@ -114,6 +121,22 @@ impl<'s> Debug<'s> {
             is_artificial: entry.flag(gimli::DW_AT_artificial),
             access: access(entry, kind, language),
         })
+    }
+
+    /// What the unit of a static member's declaration defines it as.
+    fn variable_of_unit(&mut self, declaration: &Entry<'s>) -> StaticVariable {
+        let find = || {
+            let (image, unit) = (self.image(declaration.place)?, declaration.place.unit);
+            let (index, name) = (image.index(unit)?, image.string(declaration, gimli::DW_AT_name)?);
+            let mut chains = index.with_name(&name).map(|named| image.chain(image.place(unit, named.offset)));
+            let chain = chains.find(|chain| chain.iter().skip(1).any(|entry| entry.place == declaration.place))?;
+            Some((image.clone(), chain))
+        };
+        let found = find();
+        match found.and_then(|(image, chain)| Some(self.static_place(&image, chain.first()?))) {
+            Some(Storage::Address(address)) => StaticVariable::At(address),
+            _ => StaticVariable::Nowhere,
+        }
     }
 
     fn read_base(&mut self, image: &Image<'s>, entry: &Entry<'s>, kind: RecordKind, language: Language) -> Member {
@@ -194,6 +217,18 @@ impl<'s> Debug<'s> {
     }
 }
 
+/// A constant's bytes. Those of an array or a record are a block that has all of them; a number may have less than its size there
+/// (clang's `long double` has ten).
+fn static_constant<'s>(image: &Image<'s>, entry: &Entry<'s>, value: &AttributeValue<Reader<'s>>) -> Option<Vec<u8>> {
+    let (size, encoding) = scalar(image, image.referred(entry, gimli::DW_AT_type)).unwrap_or((8, Encoding::Unsigned));
+    let mut size = usize::try_from(size).ok()?;
+    if let AttributeValue::Block(bytes) = value {
+        let least = if encoding == Encoding::Float { size } else { 0 };
+        size = gimli::Reader::len(bytes).max(least);
+    }
+    constant_bytes(value, size)
+}
+
 fn access(entry: &Entry<'_>, kind: RecordKind, language: Language) -> Access {
     if language != Language::Cpp {
         return Access::Public;
@@ -242,7 +277,7 @@ pub(super) fn location<'s>(image: &Image<'s>, entry: &Entry<'s>) -> MemberLocati
 }
 
 /// An offset that is added to the object's address, or one that is found below its vtable.
-fn of_expression(mut operations: gimli::OperationIter<crate::debug::source::Reader<'_>>) -> MemberLocation {
+fn of_expression(mut operations: gimli::OperationIter<Reader<'_>>) -> MemberLocation {
     /// What the stack holds.
     enum Held {
         /// The object's address and a constant.

@@ -30,7 +30,7 @@ impl<'s> Debug<'s> {
             }
             ControlFlow::Continue(())
         });
-        let member = |entry: Entry<'s>| self.read_member(image, &entry, RecordKind::Struct, Language::Rust);
+        let member = |entry: Entry<'s>| self.read_member(image, &entry, (RecordKind::Struct, false), Language::Rust);
         VariantPart { discriminant: chosen_by.and_then(member), variants }
     }
 
@@ -38,7 +38,7 @@ impl<'s> Debug<'s> {
         let mut member = None;
         image.children(variant.place, |child| {
             if child.tag == gimli::DW_TAG_member {
-                member = self.read_member(image, &child, RecordKind::Struct, Language::Rust);
+                member = self.read_member(image, &child, (RecordKind::Struct, false), Language::Rust);
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())

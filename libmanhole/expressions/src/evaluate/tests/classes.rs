@@ -3,7 +3,9 @@
 use super::world::{World, member, record};
 use crate::ast::{Builtin, Tag};
 use crate::target::{Found, Overload, Target};
-use crate::types::{Access, Language, Member, MemberLocation, Method, Record, Type, TypeId, Variant, VariantPart};
+use crate::types::{
+    Access, Language, Member, MemberLocation, Method, Record, StaticVariable, Type, TypeId, Variant, VariantPart,
+};
 use crate::value::Value;
 
 fn base(type_id: TypeId, location: MemberLocation) -> Member {
@@ -44,7 +46,7 @@ pub(super) fn world() -> World {
         type_id
     };
     let mut of_base = vec![member("_vptr", vptr, 0), member("b1", int, 8), member("same", int, 12)];
-    let sv = MemberLocation::Static { linkage: Some("_sv".to_owned()), constant: None };
+    let sv = MemberLocation::Static { constant: None, variable: StaticVariable::Named(Some("_sv".to_owned())) };
     of_base.push(Member { location: sv, ..member("sv", int, 0) });
     let mut of_other = record(
         "Other",

@@ -214,3 +214,17 @@ fn any_bytes_can_be_printed() {
         }
     }
 }
+
+/// A wrong length of a slice of `()` is nothing to count to.
+#[test]
+fn elements_without_a_size_are_not_counted() {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let mut fake = Fake { deadline: Some(deadline), ..Fake::default() };
+    let mut nothing = structure("nothing", &[], 0);
+    if let Type::Record(record) = &mut nothing {
+        record.language = Language::Rust;
+    }
+    let nothing = fake.intern(nothing);
+    let array = fake.intern(Type::Array { of: nothing, count: Some(u64::MAX), is_vector: false });
+    assert_eq!(text(&Value::at(array, 0x1000), &mut fake), "[nothing <repeats 18446744073709551615 times>]");
+}
