@@ -66,7 +66,7 @@ fn are_the_same(modules: &[&str], ways: &[Way]) {
         let bare = all(group, BARE);
         for (module, (results, outcome)) in group.iter().zip(&bare) {
             let count = results.values().filter(|what| *what == "passes").count();
-            assert!(count > 3 && results.contains_key("the end"), "{module}: {results:?} {outcome:?}");
+            assert!(count > 0 && results.contains_key("the end"), "{module}: {results:?} {outcome:?}");
         }
         for &way in ways {
             for (module, ((bare, _), (results, outcome))) in group.iter().zip(bare.iter().zip(all(group, way))) {
