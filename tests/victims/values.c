@@ -77,6 +77,8 @@ struct node g_tail = { 3, NULL, "tail" };
 struct node g_middle = { 2, &g_tail, "middle \"quoted\"\n" };
 struct node g_head = { 1, &g_middle, NULL };
 struct node *g_list = &g_head;
+// What is declared in a structure is known outside of it.
+struct nest { struct within { int x; enum depth { SHALLOW = 4, DEEP = 9 } depth; } in; } g_nest = { { 3, DEEP } };
 struct opaque *g_opaque;
 static int compare_ints(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 struct outer g_outer = {

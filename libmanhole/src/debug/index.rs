@@ -115,13 +115,16 @@ impl Index {
 
     fn walk<'s>(&mut self, image: &Image<'s>, unit: u32, parsed: UnitRef<'_, Reader<'s>>) -> gimli::Result<()> {
         let mut entries = parsed.entries_raw(None)?;
+        // Where the entries begin anew, behind what was skipped.
+        let mut base = 0;
+        let members_only = has_members_only(image, unit);
         // The scopes that are not closed yet: depth, number, and whether it or one around it is a function.
         let mut open: Vec<(isize, u32, bool)> = Vec::new();
         let mut used = Vec::new();
         // One list for the attributes of all entries, so that each needs no memory of its own.
         let mut room = Vec::new();
         while !entries.is_empty() {
-            let (depth, offset) = (entries.next_depth(), entries.next_offset());
+            let (depth, offset) = (entries.next_depth().saturating_add(base), entries.next_offset());
             while let Some((_, number, _)) = open.pop_if(|(outer, ..)| *outer >= depth) {
                 if let Some(scope) = self.scopes.get_mut(number as usize) {
                     scope.end = offset.0;
@@ -156,6 +159,14 @@ impl Index {
                 continue;
             }
             self.see(image, parsed, &entry, Around { is_local, in_type });
+            if members_only
+                && matches!(tag, gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type)
+                && let Some(AttributeValue::UnitRef(sibling)) = entry.get(gimli::DW_AT_sibling)
+                && sibling.0 > offset.0
+            {
+                entries = parsed.entries_raw(Some(sibling))?;
+                base = depth;
+            }
             room = entry.attributes;
         }
         for target in used {
@@ -278,6 +289,13 @@ impl Index {
             }
         }
     }
+}
+
+/// Whether the types of the unit have nothing in them but members, which have no names here: gcc lists what is declared in a structure of C beside
+/// it. Most of a unit's entries are members, and so need not be read.
+fn has_members_only(image: &Image<'_>, unit: u32) -> bool {
+    let producer = image.producer(unit).unwrap_or_default();
+    producer.strip_prefix("GNU C").is_some_and(|rest| rest.starts_with(|c: char| c == ' ' || c.is_ascii_digit()))
 }
 
 fn is_wanted(tag: DwTag) -> bool {
