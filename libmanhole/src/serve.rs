@@ -234,6 +234,8 @@ impl Server {
             self.ending = Some(process::monotonic().saturating_add(Duration::from_secs(1)));
         }
         if calls.has(Call::KeepProc) {
+            // The socket of a thread that has just begun belongs where the process was started.
+            self.open();
             proc_root::keep();
         }
         if calls.has(Call::LookForProc) {
