@@ -222,12 +222,12 @@ fn without_a_thread_there_is_nothing() {
     assert!(victim.ended().success());
 }
 
-/// What the manhole's thread blocks.
-fn blocked(victim: &Victim) -> u64 {
-    let own = wait_for("the manhole's thread", manhole_tests::PATIENCE, || {
-        tasks::of(victim.pid()).into_iter().find(tasks::Task::is_ours)
-    });
-    own.signals("SigBlk")
+/// What the manhole's threads block, of which there are `count`: its own, and one that has evaluated a call.
+fn blocked(victim: &Victim, count: usize) -> Vec<u64> {
+    wait_for("the manhole's threads", manhole_tests::PATIENCE, || {
+        let ours: Vec<_> = tasks::of(victim.pid()).into_iter().filter(tasks::Task::is_ours).collect();
+        (ours.len() == count).then(|| ours.iter().map(|task| task.signals("SigBlk")).collect())
+    })
 }
 
 #[test]
@@ -239,18 +239,30 @@ fn the_mask_is_what_sigmask_says() {
     for (options, expected) in [
         ("thread=True", all),
         ("thread=True, sigmask=None", all),
+        ("", all),
         ("thread=True, sigmask=['USR1', 12]", two),
-        ("thread=True, sigmask=['SIGTERM']", tasks::bit(libc::SIGTERM)),
-        // Something has to call the thread: with nothing blocked, the signal that nobody uses.
-        ("thread=True, sigmask=[]", tasks::bit(libc::SIGSTKFLT)),
+        ("sigmask=['USR1', 12]", two),
+        ("sigmask=['SIGTERM'], dump_on='HUP'", tasks::bit(libc::SIGTERM)),
+        ("thread=True, sigmask=['SIGTERM'], activate_on='USR2', oneshot_on='USR1'", tasks::bit(libc::SIGTERM)),
     ] {
-        let counters = Counters::new();
-        let victim = counting(&counters, 1, options).ready();
-        let mut client: TextClient = victim.text().0;
-        let found = blocked(&victim);
-        assert_eq!(found, expected, "{options}: {found:x} instead of {expected:x}, with a session; {}", victim.log());
-        client.end();
-        let found = blocked(&victim);
-        assert_eq!(found, expected, "{options}: {found:x} instead of {expected:x}; {}", victim.log());
+        check_masks(options, expected, expected);
     }
+    // Something has to call the thread: with nothing blocked, the one that glibc keeps for itself and no program can name.
+    check_masks("thread=True, sigmask=[]", tasks::bit(32), 0);
+    check_masks("sigmask=[]", tasks::bit(32), 0);
+}
+
+/// That `agent` is what the manhole's own thread blocks, and `worker` what one that evaluates blocks between two calls.
+fn check_masks(options: &str, agent: u64, worker: u64) {
+    let victim = Host::new(victims::c("alone")).options(options).ready();
+    if options.contains("activate_on") {
+        victim.signal(Signal::SIGUSR2);
+    }
+    let mut client: TextClient = victim.text().0;
+    assert_eq!(client.run("getpid()"), format!("$1 = {}\n", victim.pid()));
+    let found = blocked(&victim, 2);
+    assert_eq!(found, [agent, worker], "{options}: {found:x?}; {}", victim.log());
+    client.end();
+    let found = blocked(&victim, 1);
+    assert_eq!(found, [agent], "{options}: {found:x?}; {}", victim.log());
 }

@@ -578,3 +578,17 @@ fn lines_that_are_run_and_not_answered() {
         victim.log_with("Exiting exec loop.");
     }
 }
+
+#[test]
+fn a_line_blocks_what_sigmask_says() {
+    let _turn = turn::shared();
+    for python in some_pythons() {
+        for (options, expected) in [("sigmask=['USR1']", "[10]\n"), ("sigmask=[], thread=True", "[]\n")] {
+            let victim = victim(&python, options);
+            let (mut client, _) = victim.text();
+            client.run("import signal");
+            let line = "print([int(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, [])])";
+            assert_eq!(client.run(line), expected, "{}: {options}", python.display());
+        }
+    }
+}

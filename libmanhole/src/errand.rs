@@ -18,11 +18,11 @@ use core::time::Duration;
 use crate::capture::task::{Look, Task};
 use crate::interrupted::{Interrupted, channels, entry};
 use crate::loan::{self, Loan};
-use crate::snapshot::{Registers, Syscall};
+use crate::snapshot::{Registers, Syscall, is_fate};
 use crate::sys::libc_thread::Kept;
 use crate::sys::timer::CpuTimer;
-use crate::sys::{directory, process, signal, thread};
-use crate::{hand, paused, state, worker};
+use crate::sys::{directory, own_image, process, signal, thread};
+use crate::{hand, held, paused, state, worker};
 
 entry!(
     /// The disposition of the signal by which a thread is asked.
@@ -113,6 +113,8 @@ pub(crate) enum At {
     Rest,
     /// It has been running, and stands in a handler of ours ([`paused`]).
     Pause,
+    /// `oneshot_on` holds it, wherever it was.
+    Held,
 }
 
 /// Why there is no worker more.
@@ -151,7 +153,11 @@ pub(crate) fn fetch_worker(place_of: &mut dyn FnMut(i32, At) -> Option<Place>) -
             if is_ours || harm_of(&task) != most || !task.may_be_asked(loan.number()) || !rests(&task) {
                 continue;
             }
-            let Some(place) = place_of(tid, At::Rest) else { continue };
+            // What was interrupted may create one, and the thread waits elsewhere.
+            let held = held::current().filter(|held| held.tid == tid && !is_fate(held.summons.signal));
+            let at = if held.is_some() { At::Held } else { At::Rest };
+            let place = place_of(tid, at).and_then(|place| if held.is_some() { held_at(&task) } else { Some(place) });
+            let Some(place) = place else { continue };
             for (slot, value) in PLACE.iter().zip([place.pc, place.sp]) {
                 slot.store(value, SeqCst);
             }
@@ -182,6 +188,12 @@ pub(crate) fn fetch_worker(place_of: &mut dyn FnMut(i32, At) -> Option<Place>) -
          allocator or the loader"
             .to_owned(),
     ))
+}
+
+/// Where a held thread waits, unless it is in a handler of the host meanwhile.
+fn held_at(task: &Task) -> Option<Place> {
+    let Look::Blocked(position) = task.look() else { return None };
+    own_image::contains(position.pc as usize).then_some(Place { pc: position.pc, sp: position.sp })
 }
 
 /// Gets a worker from a thread that runs: its clock's tick pauses it, its stack is looked at, and it creates the worker if it holds nothing.

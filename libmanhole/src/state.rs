@@ -223,15 +223,17 @@ pub(crate) fn agent_leaves() -> bool {
 
 /// The signal that calls the agent's thread, which blocks it for as long as it lives: the kernel keeps it, and the loop finds it
 /// on a signal descriptor. The host's disposition is not touched. SIGSTKFLT is unused (signal(7)); where the option `sigmask`
-/// leaves it open, one that the option blocks.
+/// leaves it open, one that the option blocks; where that blocks none, the one that glibc keeps for the cancellation of its own threads, and that no
+/// program can name (nptl(7)).
 pub(crate) fn bell() -> i32 {
+    const SIGCANCEL: i32 = 32;
     let mask = Set(settings().sigmask);
     if mask.contains(libc::SIGSTKFLT) {
         return libc::SIGSTKFLT;
     }
     // Not those that cannot be blocked, nor those that a fault raises.
     let unfit = Set::of(&[libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL]);
-    (1..=31).find(|&number| mask.contains(number) && !unfit.contains(number)).unwrap_or(libc::SIGSTKFLT)
+    (1..=31).find(|&number| mask.contains(number) && !unfit.contains(number)).unwrap_or(SIGCANCEL)
 }
 
 /// Whether the bell was rung by us: a signal descriptor shows what was sent to the whole process as well, and that is the host's.

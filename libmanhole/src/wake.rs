@@ -276,7 +276,7 @@ extern "C" fn run() -> ! {
     }
     let mask = state::settings().sigmask;
     if mask != u64::MAX {
-        signal::exchange_mask(Set(mask | needed_by_others().0));
+        signal::exchange_mask(Set(mask | Set::of(&[state::bell()]).0));
     }
     proc_root::forget();
     proc_root::look();
@@ -309,14 +309,6 @@ fn leave(listener: Option<Listener>) -> Option<Listener> {
         dormant::suspend(listener.fd());
     }
     listener
-}
-
-/// Signals that this thread blocks although the options leave them open: its bell, and those whose handlers of ours work with
-/// the thread that they run on, or with its descriptors.
-fn needed_by_others() -> Set {
-    let settings = state::settings();
-    let wake_up = dormant::signal_in_use();
-    Set::of(&[state::bell(), settings.oneshot_on, settings.activate_on, settings.dump_on, wake_up])
 }
 
 /// Whether memory has run out.

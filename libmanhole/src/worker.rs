@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 mod jobs;
+pub(crate) mod masks;
 pub(crate) mod visits;
 
 use core::ffi::{c_char, c_int, c_void};
@@ -24,6 +25,8 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::signal::{self, Set};
 use crate::sys::{Errno, directory, next, process, stdio, thread};
 use crate::{redirect, state};
+
+use masks::{HOST_MASK, at_rest, at_work, host_mask};
 
 pub(crate) use jobs::{Done, Job, Outcome, Refusal, Task, Ticket, each_job, give_up, outcome, start, tid};
 
@@ -85,11 +88,6 @@ static WORKERS: [Worker; guard::CALLS] = [const {
         job: Lock::new(None),
     }
 }; guard::CALLS];
-
-/// What the thread that has created the last worker blocks otherwise: the host's own threads have signals open, ours have not. No mask that
-/// there can be as long as there was no worker: SIGKILL cannot be blocked.
-static HOST_MASK: AtomicU64 = AtomicU64::new(NO_MASK);
-const NO_MASK: u64 = u64::MAX;
 
 /// Who makes the application's worker or lets it end. Host threads only ever try it.
 static CHANGING: Lock<()> = Lock::new(());
@@ -254,12 +252,6 @@ pub(crate) fn count() -> usize {
     WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE && !worker.is_gone()).count()
 }
 
-/// On a worker: what a thread of the host's own blocks in its place; on a host thread that has a visit, what it blocks otherwise. `None` on
-/// all other threads, at the price of a few loads while there is neither.
-pub(crate) fn host_mask() -> Option<Set> {
-    here().map(|worker| Set(worker.mask.load(SeqCst))).or_else(visits::host_mask)
-}
-
 /// Whether the workers are left to themselves: a filter of system calls has come.
 static ARE_ABANDONED: AtomicBool = AtomicBool::new(false);
 
@@ -298,30 +290,6 @@ pub(crate) fn is_below() -> bool {
     below().is_some()
 }
 
-/// The calling thread has changed its mask (sigprocmask(2)). What a job blocks is blocked already; what it starts must have it blocked
-/// all the same.
-pub(crate) fn mask_has_changed(how: c_int, set: Set) {
-    let Some(worker) = here().or_else(below) else { return };
-    let before = worker.mask.load(SeqCst);
-    let now = match how {
-        libc::SIG_BLOCK => before | set.0,
-        libc::SIG_UNBLOCK => before & !set.0,
-        // The mask that it has found is put back.
-        libc::SIG_SETMASK if set == at_work() => HOST_MASK.load(SeqCst),
-        libc::SIG_SETMASK => set.0,
-        _ => before,
-    };
-    worker.mask.store(now, SeqCst);
-}
-
-/// Whether this process is the child of a fork that a worker has made.
-static IS_JOBS_CHILD: AtomicBool = AtomicBool::new(false);
-
-/// In such a child.
-pub(crate) fn note_child() {
-    IS_JOBS_CHILD.store(true, SeqCst);
-}
-
 /// Whether lines have started programs or children: the kernel adds what those have written to the process's own when they end.
 static HAVE_STARTED: AtomicBool = AtomicBool::new(false);
 
@@ -338,30 +306,6 @@ pub(crate) fn have_started() -> bool {
 /// A line begins.
 pub(crate) fn forget_starts() {
     HAVE_STARTED.store(false, SeqCst);
-}
-
-/// Before the calling thread executes a program: what that is to block instead, if the thread has the mask of a worker that has a job. It may
-/// be the child of a vfork(2), which has the worker's stack, or the child of a fork that has put back the mask that it has found before.
-pub(crate) fn mask_of_program() -> Option<Set> {
-    let host = HOST_MASK.load(SeqCst);
-    // All other threads make no call here: a filter of theirs may kill for it.
-    let mask = match below() {
-        _ if host == NO_MASK => None,
-        Some(worker) => Some(Set(worker.mask.load(SeqCst))),
-        None => IS_JOBS_CHILD.load(SeqCst).then_some(Set(host)),
-    };
-    mask.filter(|_| signal::mask() == at_work())
-}
-
-/// As [`mask_of_program`], for a thread that may also be one of the host's that has a visit.
-pub(crate) fn mask_to_execute_with() -> Option<Set> {
-    visits::host_mask().or_else(mask_of_program)
-}
-
-/// What a worker blocks while it has a job, as the kernel tells it: what a fault raises is open, and two cannot be blocked.
-fn at_work() -> Set {
-    let open = Set::of(&guard::SIGNALS).0 | Set::of(&[libc::SIGKILL, libc::SIGSTOP]).0;
-    Set(signal::BLOCKED.0 & !open)
 }
 
 impl Worker {
@@ -397,8 +341,7 @@ impl Worker {
     /// What the job calls may be called.
     unsafe fn work(&self, slot: usize, process: i32) -> bool {
         let Some(work) = self.take() else { return true };
-        // What a fault raises is not blocked while a job runs, whatever the last one has left. Without one, what is sent to the process is for
-        // threads that the host knows: one that waits for it with the signal blocked would miss it.
+        // What a fault raises is not blocked while a job runs, whatever the last one has left.
         signal::exchange_mask(at_work());
         self.mask.store(HOST_MASK.load(SeqCst), SeqCst);
         let is_redirected = pass_gate(&self.permission);
@@ -413,7 +356,7 @@ impl Worker {
             redirect::flush_stdio();
             redirect::input::after_line(input);
         }
-        signal::block_all();
+        signal::exchange_mask(at_rest());
         // SAFETY: the function has returned.
         self.finish(unsafe { done.of(work) });
         true
@@ -574,6 +517,7 @@ extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
     thread::set_name(c"Manhole-worker");
     script::begin_thread(slot);
     let process = process::pid();
+    signal::exchange_mask(at_rest());
     loop {
         match worker.state.load(SeqCst) {
             IDLE => lock::wait(&worker.state, IDLE, None),
@@ -588,7 +532,7 @@ extern "C-unwind" fn run(slot: *mut c_void) -> *mut c_void {
             _ => break,
         }
     }
-    // With all signals blocked, as without a job: one that waits for the process is for threads that the host knows.
+    signal::block_all();
     worker.gives_back.store(true, SeqCst);
     script::end_thread(slot);
     worker.gives_back.store(false, SeqCst);

@@ -24,7 +24,7 @@ pub(super) fn follow_without_interposition() {
 
 /// Forks, after which parent and child are told.
 fn followed(name: &str, fork: impl Fn() -> libc::pid_t) -> libc::pid_t {
-    let mask = worker::host_mask().inspect(|_| worker::note_start());
+    let mask = worker::masks::host_mask().inspect(|_| worker::note_start());
     let pid = room::with_room(fork, |pid| room::by_errno(*pid < 0));
     match pid {
         0 => guarded(name, || born(mask)),
@@ -38,7 +38,7 @@ fn followed(name: &str, fork: impl Fn() -> libc::pid_t) -> libc::pid_t {
 fn born(mask: Option<Set>) {
     if let Some(mask) = mask {
         signal::exchange_mask(mask);
-        worker::note_child();
+        worker::masks::note_child();
     }
     install::process_is_forked();
 }
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn forkpty(
 /// daemon(3): it forks inside the C library and goes on in the child, which gets a manhole of its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn daemon(keep_directory: c_int, keep_descriptors: c_int) -> c_int {
-    let (before, mask) = (process::pid(), worker::host_mask());
+    let (before, mask) = (process::pid(), worker::masks::host_mask());
     // This process ends inside the C library, where nobody is told, unless the call fails.
     guarded("daemon", install::socket_goes);
     // SAFETY: numbers only.

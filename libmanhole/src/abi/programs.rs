@@ -19,7 +19,7 @@ type Strings = *const *mut c_char;
 
 /// What a program is to block that a worker starts, or a child of a worker's vfork(2).
 fn mask_to_start_with() -> Option<Set> {
-    worker::host_mask().or_else(worker::mask_of_program).inspect(|_| worker::note_start())
+    worker::masks::host_mask().or_else(worker::masks::mask_of_program).inspect(|_| worker::note_start())
 }
 
 /// Attributes as the caller's, with `mask` where those leave the mask as it is.
@@ -176,7 +176,7 @@ fn executing(execute: impl FnOnce() -> c_int) -> c_int {
     if is_process && aside.is_some() {
         redirect::process_ends(false, false);
     }
-    let before = worker::mask_to_execute_with().map(signal::exchange_mask);
+    let before = worker::masks::mask_to_execute_with().map(signal::exchange_mask);
     let result = execute();
     if let Some(before) = before {
         signal::exchange_mask(before);

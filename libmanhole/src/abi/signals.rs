@@ -144,7 +144,7 @@ fn note_waiter(set: Option<&libc::sigset_t>) {
 }
 
 fn mask_has_changed(how: c_int, set: Set) {
-    worker::mask_has_changed(how, set);
+    worker::masks::mask_has_changed(how, set);
     install::mask_has_changed(how, set);
 }
 

@@ -54,7 +54,7 @@ fn create(
     create: impl Fn(*mut c_void, *mut c_void) -> c_int,
 ) -> c_int {
     guarded("pthread_create", install::host_has_threads);
-    let mask = worker::host_mask();
+    let mask = worker::masks::host_mask();
     let birth = Birth { function: start as usize, argument: argument as usize, mask };
     let is_ours = mask.is_some() || install::wants_stacks();
     let Some(birth) = is_ours.then(|| births::keep(&birth)).flatten() else {

@@ -77,19 +77,32 @@ fn copy_by_pidfd(number: i32) -> Result<Fd> {
 
 /// A thread whose descriptor table is the host's: the leader, or when that has ended another one that is not ours.
 pub(crate) fn host_task() -> i32 {
+    task_that(has_not_ended).unwrap_or_else(process::pid)
+}
+
+/// The thread of the host that the kernel would give `signal` to: the leader, or one that does not block it, but none that `is_ours`.
+/// Where all block it, it waits at one that has not ended.
+pub(crate) fn who_takes(signal: i32, is_ours: impl Fn(i32) -> bool) -> i32 {
+    let takes = |tid: i32| !is_ours(tid) && has_not_ended(tid) && !blocked_by(tid).contains(signal);
+    task_that(takes).or_else(|| task_that(|tid| !is_ours(tid) && has_not_ended(tid))).unwrap_or_else(process::pid)
+}
+
+/// The leader, or another thread that is neither the calling one nor the hand, if `fits` says so.
+fn task_that(fits: impl Fn(i32) -> bool) -> Option<i32> {
     let leader = process::pid();
-    let own = process::tid();
-    let alive = |tid: i32| {
-        let mut path = crate::text::Text::<64>::new();
-        path.push_fmt(format_args!("/proc/self/task/{tid}/fd"));
-        directory::find(path.as_c_str(), |_| Some(())) == Ok(Some(()))
-    };
-    if alive(leader) {
-        return leader;
+    if fits(leader) {
+        return Some(leader);
     }
-    let other = |tid: &i32| *tid != own && *tid != thread::hand() && alive(*tid);
-    let found = directory::find(c"/proc/self/task", |name| directory::number(name).filter(other));
-    found.ok().flatten().unwrap_or(leader)
+    let own = process::tid();
+    let other = |tid: &i32| *tid != own && *tid != thread::hand() && fits(*tid);
+    directory::find(c"/proc/self/task", |name| directory::number(name).filter(other)).ok().flatten()
+}
+
+/// Whether a thread still has descriptors.
+fn has_not_ended(tid: i32) -> bool {
+    let mut path = crate::text::Text::<64>::new();
+    path.push_fmt(format_args!("/proc/self/task/{tid}/fd"));
+    directory::find(path.as_c_str(), |_| Some(())) == Ok(Some(()))
 }
 
 /// Device and inode of what descriptor `number` of the host's table stands for.
@@ -99,10 +112,15 @@ pub(crate) fn identity(number: i32) -> Option<(u64, u64)> {
     fd::stat_target(path.as_c_str()).ok().map(|stat| stat.identity)
 }
 
-/// The signals that the main thread blocks (`SigBlk` in proc_pid_status(5)).
+/// The signals that the main thread blocks.
 pub(crate) fn blocked_by_host() -> Set {
+    blocked_by(host_task())
+}
+
+/// The signals that a thread blocks (`SigBlk` in proc_pid_status(5)).
+fn blocked_by(tid: i32) -> Set {
     let mut path = crate::text::Text::<64>::new();
-    path.push_fmt(format_args!("/proc/self/task/{}/status", host_task()));
+    path.push_fmt(format_args!("/proc/self/task/{tid}/status"));
     let set = |text: &str| u64::from_str_radix(text, 16).ok();
     field(path.as_c_str(), "SigBlk:", set).map_or(Set::ALL, Set)
 }

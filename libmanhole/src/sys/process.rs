@@ -158,13 +158,32 @@ pub(crate) fn raise_again(signal: i32, info: &libc::siginfo_t) -> Result<()> {
 /// Sends `signal` to the process, from who has sent it before. The kernel lets only the first thread say that it was sent by kill(2), so
 /// it is sigqueue(3) by whose hand it comes.
 pub(crate) fn send_again(signal: i32, info: &libc::siginfo_t) -> Result<()> {
+    let info = as_queued(info);
+    // SAFETY: the kernel copies the structure.
+    unsafe { call(libc::SYS_rt_sigqueueinfo, [pid() as usize, signal as usize, core::ptr::from_ref(&info) as usize]) }
+        .map(drop)
+}
+
+/// As [`send_again`], to thread `tid` alone.
+pub(crate) fn send_on(tid: i32, signal: i32, info: &libc::siginfo_t) -> Result<()> {
+    let info = as_queued(info);
+    // SAFETY: the kernel copies the structure.
+    unsafe {
+        call(
+            libc::SYS_rt_tgsigqueueinfo,
+            [pid() as usize, tid as usize, signal as usize, core::ptr::from_ref(&info) as usize],
+        )
+    }
+    .map(drop)
+}
+
+/// The same, said as a thread may say it to others.
+fn as_queued(info: &libc::siginfo_t) -> libc::siginfo_t {
     let mut info = *info;
     if info.si_code >= 0 || info.si_code == libc::SI_TKILL {
         info.si_code = SI_QUEUE;
     }
-    // SAFETY: the kernel copies the structure.
-    unsafe { call(libc::SYS_rt_sigqueueinfo, [pid() as usize, signal as usize, core::ptr::from_ref(&info) as usize]) }
-        .map(drop)
+    info
 }
 
 /// What sigqueue(3) says (sigaction(2)).

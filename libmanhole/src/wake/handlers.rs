@@ -13,8 +13,8 @@ use crate::snapshot::{Summons, is_fate};
 use crate::state::{self, Call};
 use crate::sys::replaced::Replaced;
 use crate::sys::signal::{self, Action, Set, Silence};
-use crate::sys::{arch, mapping, process};
-use crate::{log, wake};
+use crate::sys::{arch, host_fd, mapping, process};
+use crate::{log, wake, worker};
 
 entry!(
     /// The disposition of the signal that wakes the manhole.
@@ -111,33 +111,63 @@ pub(crate) fn forget(settings: &Settings) {
     }
 }
 
-/// Whether a signal asks this process's manhole for something, on a thread of the host: the agent's cannot wait for itself, and
-/// has a descriptor table of its own.
-fn is_for_us() -> bool {
-    state::is_on_here() && !state::on_agent_thread()
+/// Whom a signal is for.
+#[derive(PartialEq, Eq)]
+enum Receiver {
+    /// The manhole, on the thread that it has come to.
+    Here,
+    /// The manhole, but on another thread, to which it has been sent.
+    There,
+    /// Nobody: there is no manhole here, or the agent's own thread was meant, which cannot wait for itself.
+    Nobody,
+}
+
+/// A signal for the process may come to a thread of ours where the option `sigmask` leaves it open; it goes to the thread of the host that
+/// would have had it. The agent's has a descriptor table of its own, and cannot be held.
+fn receiver(number: i32, info: &libc::siginfo_t) -> Receiver {
+    if !state::is_on_here() {
+        return Receiver::Nobody;
+    }
+    let is_agent = state::on_agent_thread();
+    let is_own_fault = is_fate(number) && info.si_code > 0 || info.si_code == libc::SI_TKILL;
+    if (is_agent || worker::is_one(process::tid())) && !is_own_fault {
+        send_on(number, info);
+        return Receiver::There;
+    }
+    if is_agent { Receiver::Nobody } else { Receiver::Here }
+}
+
+/// Not in the frame of those handlers which run on small stacks.
+#[cold]
+#[inline(never)]
+fn send_on(number: i32, info: &libc::siginfo_t) {
+    /// The thread may end before it has the signal.
+    const TRIES: usize = 3;
+    let is_ours = |tid| tid == state::agent() || worker::is_one(tid);
+    let _ = (0..TRIES).any(|_| process::send_on(host_fd::who_takes(number, is_ours), number, info).is_ok());
 }
 
 extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    if is_for_us() {
+    if state::is_on_here() {
         let _ = wake::call(Call::LogDump);
     }
     // SAFETY: the kernel's third argument.
     unsafe { Interrupted::from_kernel(context) }.go_on();
 }
 
-extern "C" fn on_wake(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel's third argument.
-    let mut interrupted = unsafe { Interrupted::from_kernel(context) };
-    if is_for_us() {
+extern "C" fn on_wake(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
+    let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
+    if receiver(number, info) == Receiver::Here {
         wake::rung(interrupted.mask());
     }
     interrupted.go_on();
 }
 
-extern "C" fn on_activate(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel's third argument.
-    let mut interrupted = unsafe { Interrupted::from_kernel(context) };
-    if is_for_us() && !ACTIVATED.swap(true, Ordering::AcqRel) {
+extern "C" fn on_activate(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
+    let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
+    if receiver(number, info) == Receiver::Here && !ACTIVATED.swap(true, Ordering::AcqRel) {
         wake::open(interrupted.mask());
     }
     interrupted.go_on();
@@ -146,8 +176,9 @@ extern "C" fn on_activate(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c
 extern "C" fn on_oneshot(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
-    let is_interrupted = is_for_us() && visit(number, info, &interrupted);
-    if is_fate(number) {
+    let receiver = receiver(number, info);
+    let is_interrupted = receiver == Receiver::Here && visit(number, info, &interrupted);
+    if is_fate(number) && receiver != Receiver::There {
         take_its_course(number, info);
     } else if is_interrupted {
         interrupted.fail();

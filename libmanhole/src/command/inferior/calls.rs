@@ -232,17 +232,18 @@ impl Session<'_> {
     /// Where thread `tid` is, if it may create a thread there: none that holds what that needs has called what it executes; and if it was running, that is
     /// no code of the C library's but a system call for somebody else.
     fn place_for_worker(&mut self, tid: i32, at: At) -> Option<Place> {
-        // Where an allocator of the program's own begins and ends is not known: whoever runs may be inside it.
-        if at == At::Pause && self.has_own_allocator() {
-            return None;
-        }
         let look = self.look_apart(Wanted::One(tid), &|| false);
         let stack = look.stack(tid).filter(|stack| is_known(stack))?;
         let registers = &stack.frames.first()?.registers;
         let place = Place { pc: registers.pc()?, sp: registers.sp()? };
+        let rests = at == At::Rest || at == At::Held && is_at_system_call(place.pc);
+        // Where an allocator of the program's own begins and ends is not known: whoever runs may be inside it.
+        if !rests && self.has_own_allocator() {
+            return None;
+        }
         let is_elsewhere = |level: &Level| level.native_location().is_none_or(|at| !inside::is_library(&at.object));
         let mut levels = stack.levels.iter().skip_while(|level| level.native_location().is_none());
-        let is_out = at == At::Rest
+        let is_out = rests
             || levels.next().is_some_and(is_elsewhere)
             || is_at_system_call(place.pc) && levels.next().is_some_and(is_elsewhere);
         (is_out && room(stack).is_none_or(|(room, _)| room == Room::Stdio)).then_some(place)
