@@ -51,7 +51,7 @@ extern "C" {
 /* What the functions return. New ones may be added; their numbers never change. */
 #define MANHOLE_OK 0
 #define MANHOLE_ALREADY_INSTALLED 1      /* there is a manhole, and strict=False was not given */
-#define MANHOLE_NOT_INSTALLED 2          /* there is no manhole to uninstall */
+#define MANHOLE_NOT_INSTALLED 2          /* there is no manhole */
 #define MANHOLE_CONFIGURATION_CONFLICT 3 /* the options contradict each other: nothing was changed */
 #define MANHOLE_BAD_OPTIONS 4            /* the options are wrong: nothing was changed; the log says what is wrong */
 #define MANHOLE_OFF 5                    /* the options, or MANHOLE in the environment, say off: nothing was changed */
@@ -87,8 +87,9 @@ MANHOLE_API int manhole_install(const char *options);
 MANHOLE_API int manhole_uninstall(void);
 
 /*
- * Writes a line to the manhole's log (the option verbose_destination; standard error where nothing is installed), with or
- * without verbose=True. Each line of the text becomes a line of the log, of at most 2,000 bytes. May be called in a signal handler.
+ * Writes a line to the manhole's log (the option verbose_destination), with or without verbose=True. Where nothing is
+ * installed: MANHOLE_NOT_INSTALLED, and nothing is written. Each line of the text becomes a line of the log, of at most
+ * 2,000 bytes. May be called in a signal handler.
  */
 MANHOLE_API int manhole_log(const char *text);
 
@@ -115,7 +116,8 @@ typedef int (*manhole_command_t)(int argc, char **argv, void *context);
  * shown when it is not 0 ("returned 3").
  *
  * The function is called by a thread of its own, "Manhole-worker", which the first call of manhole_add_command creates and
- * manhole_uninstall ends: with 8 MiB of stack, all signals blocked but those of faults (SEGV, BUS, FPE, ILL, TRAP, SYS, ABRT).
+ * manhole_uninstall ends: with 8 MiB of stack, and all signals blocked, or those of the option `sigmask`, but those of faults
+ * (SEGV, BUS, FPE, ILL, TRAP, SYS, ABRT).
  * So a program that adds commands has a second thread, which counts for all that depends on having one: unshare(CLONE_NEWUSER) fails, stdio
  * takes its locks, and a process whose other threads all end by pthread_exit stays. Unless the options say redirect="off", descriptors 1 and
  * 2 lead to the client while the function runs, and descriptor 0 is what the client sends. One command runs at a time. The prompt comes back

@@ -264,6 +264,8 @@ fn what_cannot_be_is_a_code_and_not_an_end() {
     }
     assert_eq!(victim.ask("error 13"), "unknown code");
     assert_eq!(victim.ask("error -1"), "unknown code");
+    assert_eq!(victim.ask("log my words"), "2", "nothing is installed");
+    assert_eq!(victim.ask("install"), "0");
     assert_eq!(victim.ask("log my words"), "0");
     assert_eq!(victim.ask("log2"), "0");
     let log = victim.log_with("]: second\n");

@@ -285,7 +285,7 @@ mod tests {
             ),
             (
                 "activate_on='USR2', oneshot_on=12",
-                "activate_on and oneshot_on cannot both be USR2 at column 21: activate_on='USR2', >>>oneshot_on<<<=12 (choose different signals)",
+                "You cannot do activation of the Manhole thread on the same signal that you want to do oneshot activation ! activate_on and oneshot_on cannot both be USR2 at column 21: activate_on='USR2', >>>oneshot_on<<<=12 (choose different signals)",
             ),
             (
                 "socket_path='/tmp/x-%d' % os.getpid()",

@@ -60,10 +60,12 @@ pub(crate) fn signal(literal: &Literal) -> Result<Signal, Misfit> {
     found.map_err(|SignalError { reason, hint }| Misfit::Value(literal.span.clone(), reason, hint))
 }
 
-/// A list of signals.
-pub(crate) fn signals(literal: &Literal) -> Result<Vec<Signal>, Misfit> {
+/// A list of signals, as `None` one without any; `"all"` is `None` here.
+pub(crate) fn signals(literal: &Literal) -> Result<Option<Vec<Signal>>, Misfit> {
     match &literal.value {
-        Value::Sequence(items) => items.iter().map(signal).collect(),
+        Value::Sequence(items) => items.iter().map(signal).collect::<Result<_, _>>().map(Some),
+        Value::None => Ok(Some(Vec::new())),
+        Value::Text(text) if text == "all" => Ok(None),
         _ => wrong_type(literal),
     }
 }

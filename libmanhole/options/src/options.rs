@@ -229,7 +229,14 @@ impl Options {
         for (index, (name, signal)) in signals.iter().enumerate() {
             for (other, same) in signals.iter().skip(index.saturating_add(1)) {
                 if let Some(signal) = signal.filter(|_| signal == same) {
-                    let reason = format!("{name} and {other} cannot both be {signal}");
+                    let mut reason = format!("{name} and {other} cannot both be {signal}");
+                    if other == &"oneshot_on" {
+                        // As python-manhole says it.
+                        reason = format!(
+                            "You cannot do activation of the Manhole thread on the same signal that you want to do \
+                             oneshot activation ! {reason}"
+                        );
+                    }
                     return Some(([name, other], reason));
                 }
             }

@@ -184,10 +184,10 @@ pub static TABLE: [Row; 22] = [
     Row {
         name: "sigmask",
         kind: Kind::Signals,
-        help: "block exactly these signals in the manhole's threads; None blocks all",
-        store: |options, literal| optional(literal, signals).map(|value| options.sigmask = value),
+        help: "block exactly these signals in the manhole's threads; None blocks none",
+        store: |options, literal| signals(literal).map(|value| options.sigmask = value),
         show: |options| match &options.sigmask {
-            None => show_none(),
+            None => quote("all"),
             Some(signals) => {
                 let names: Vec<_> = signals.iter().map(|signal| quote(&signal.name())).collect();
                 format!("[{}]", names.join(", "))
@@ -342,7 +342,7 @@ mod tests {
             Kind::Bool => fixed(&["True", "False"]),
             Kind::BoolOrAuto => fixed(&["True", "False", r#""auto""#]),
             Kind::Signal => fixed(&["None", r#""USR2""#, r#""RTMIN+3""#, r#""RTMAX-2""#]),
-            Kind::Signals => fixed(&["None", "[]", r#"["USR1", "RTMAX"]"#]),
+            Kind::Signals => fixed(&[r#""all""#, "[]", r#"["USR1", "RTMAX"]"#]),
             Kind::Seconds => fixed(&["0", "2", "0.25", "0.000000001", "1000000000", "8640000.123456789"]),
             Kind::SecondsOrNone => fixed(&["None", "0", "1.5"]),
             Kind::SocketPath => fixed(&["None", r#""/tmp/\"a\" \\ {pid}é""#]),

@@ -43,6 +43,7 @@ fn value_of(kind: Kind, word: &str) -> Value {
         Kind::Signal | Kind::SecondsOrNone | Kind::Signals | Kind::SocketPath if none => Value::None,
         Kind::Seconds | Kind::SecondsOrNone | Kind::Destination => number(word).unwrap_or_else(text),
         Kind::Signal | Kind::SocketPath | Kind::Choice(_) => text(),
+        Kind::Signals if word.eq_ignore_ascii_case("all") => Value::Text("all".to_owned()),
         Kind::Signals => Value::Sequence(
             word.split(',')
                 .filter(|name| !name.trim().is_empty())
@@ -96,6 +97,8 @@ mod tests {
             ("oneshot_on", &["12", "none"], ""),
             ("sigmask", &["USR1, 12"], "sigmask=[\"USR1\", \"USR2\"]"),
             ("sigmask", &[""], "sigmask=[]"),
+            ("sigmask", &["None"], "sigmask=[]"),
+            ("sigmask", &["USR1", "All"], ""),
             ("socket_path", &["/x y"], "socket_path=\"/x y\""),
             ("verbose_destination", &["7"], "verbose_destination=7"),
             ("verbose_destination", &["7.log"], "verbose_destination=\"7.log\""),

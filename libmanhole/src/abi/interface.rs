@@ -130,6 +130,9 @@ pub unsafe extern "C" fn manhole_log(text: *const c_char) -> c_int {
         if text.is_null() {
             return Err(Code::BadArgument);
         }
+        if !state::is_on() {
+            return Err(Code::NotInstalled);
+        }
         // SAFETY: the caller's word.
         let text = unsafe { CStr::from_ptr(text) }.to_bytes();
         for line in text.strip_suffix(b"\n").unwrap_or(text).split(|&byte| byte == b'\n') {
