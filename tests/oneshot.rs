@@ -99,6 +99,9 @@ fn it_goes_on_exactly_where_it_was() {
         stop_main(&victim);
         let (mut client, greeting) = victim.text();
         assert!(greeting.contains(", in "), "shot {n}: {greeting}");
+        // The only thread there is makes the one that a call needs, from where it is held.
+        let pid = client.run("getpid()");
+        assert_eq!(pid, format!("$1 = {}\n", victim.pid()), "shot {n}: {greeting}");
         client.end();
         is_over(&victim, &counters, 1);
         assert_eq!(counters.get(WRONG), 0, "shot {n}: registers have changed");

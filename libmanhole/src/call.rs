@@ -13,6 +13,7 @@ pub(crate) mod fatal;
 pub(crate) mod guard;
 pub(crate) mod inside;
 pub(crate) mod script;
+mod stop;
 
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,8 @@ const HELD: u32 = 2;
 const LEAVING: u32 = 3;
 /// The held thread has noted that.
 const LEFT: u32 = 4;
+/// It goes on, to be held again.
+const MOVING: u32 = 5;
 
 /// Whether a thread is held.
 static STATE: AtomicU32 = AtomicU32::new(FREE);
@@ -109,7 +111,7 @@ pub(crate) fn wait(mask: Set, client_leaves: impl Fn()) -> Heard {
             client_leaves();
         }
         match now {
-            FREE => return heard,
+            FREE | MOVING => return heard,
             LEAVING => {
                 let _ = STATE.compare_exchange(LEAVING, LEFT, Ordering::SeqCst, Ordering::SeqCst);
                 lock::wake(&STATE, u32::MAX >> 1);
@@ -124,6 +126,40 @@ pub(crate) fn wait(mask: Set, client_leaves: impl Fn()) -> Heard {
         heard.any |= now.ends_calls || now.any && ours == before;
         before = ours;
     }
+}
+
+/// Lets the held thread go on for a while; false when none is held.
+pub(crate) fn let_move() -> bool {
+    let moves = STATE.compare_exchange(HELD, MOVING, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+    lock::wake(&STATE, u32::MAX >> 1);
+    moves
+}
+
+/// The thread that goes on for a while.
+pub(crate) fn moving() -> Option<i32> {
+    (STATE.load(Ordering::SeqCst) == MOVING).then(|| TID.load(Ordering::SeqCst))
+}
+
+/// Waits until it is held again, or for so long.
+pub(crate) fn wait_while_moving(limit: Duration) {
+    lock::wait(&STATE, MOVING, Some(limit));
+}
+
+/// The calling thread is held again where `registers` are, if it is the one that moves: the signal that held it at first.
+pub(crate) fn hold_again(registers: Registers) -> Option<i32> {
+    if TID.load(Ordering::SeqCst) != process::tid()
+        || STATE.compare_exchange(MOVING, HOLDING, Ordering::SeqCst, Ordering::SeqCst).is_err()
+    {
+        return None;
+    }
+    // SAFETY: this thread has taken the place, which it has filled before.
+    let signal = unsafe {
+        (*PLACE.0.get()).registers = registers;
+        (*PLACE.0.get()).summons.signal
+    };
+    let is_held = STATE.compare_exchange(HOLDING, HELD, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+    lock::wake(&STATE, u32::MAX >> 1);
+    is_held.then_some(signal)
 }
 
 /// Lets whoever is held go on.

@@ -104,6 +104,13 @@ pub(crate) fn is_of_agent(action: &signal::Action) -> bool {
     action.handler > libc::SIG_IGN && own_image::contains(action.handler)
 }
 
+/// Forgets what waits of a signal that is ours: it came while what it asks for was there.
+pub(crate) fn forget_pending(number: i32) {
+    if signal::action(number).is_ok_and(|now| is_of_agent(&now)) {
+        signal::forget_pending(number);
+    }
+}
+
 /// Defines what the kernel calls: goes on to `$target` only from a real signal frame.
 ///
 /// A host that saves a handler and calls it later as a plain function (chaining, as readline does) may have saved ours. The

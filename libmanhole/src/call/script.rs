@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
 use super::arch::Gate;
-use super::{as_thread, emit, guard};
+use super::{as_thread, emit, guard, stop};
 use crate::memory::Memory;
 use crate::python::Api;
 use crate::sys::lock::Lock;
@@ -152,7 +152,7 @@ pub(crate) struct Script {
 }
 
 /// A call has faulted.
-struct Faulted;
+pub(super) struct Faulted;
 
 impl Script {
     /// One that is ready to run.
@@ -197,6 +197,8 @@ impl Script {
         }
         // SAFETY: as above.
         let (is_kept, state) = unsafe { (is_kept(slot, &api)?, call(slot, api.ensure, &[])?) };
+        // SAFETY: as above, and this thread holds the interpreter's lock now.
+        unsafe { stop::stop_again(slot, &api)? };
         self.progress.stage.store(OPENING, SeqCst);
         let act = self.progress.act.lock().take();
         let ending = match &act {
@@ -458,7 +460,7 @@ unsafe fn leave(slot: usize, api: &Api, state: u64, is_kept: bool, stays: bool) 
 ///
 /// # Safety
 /// It is such a function, and may be called now.
-unsafe fn call(slot: usize, function: u64, arguments: &[u64]) -> Result<u64, Faulted> {
+pub(super) unsafe fn call(slot: usize, function: u64, arguments: &[u64]) -> Result<u64, Faulted> {
     let mut gate = Gate::of(function);
     for (register, argument) in gate.integers.iter_mut().zip(arguments) {
         *register = *argument;

@@ -95,6 +95,18 @@ impl Session<'_> {
         Ok((state, ident, format!("thread {tid} {}", names(stack))))
     }
 
+    /// Whether thread `tid` is seen to hold the interpreter's lock, or waits for a condition as one does that wants it.
+    pub(crate) fn keeps_the_lock(&mut self, tid: i32) -> bool {
+        self.begin_line();
+        let look = self.look_apart(crate::capture::Wanted::One(tid), &|| false);
+        self.end_line();
+        let is_condition = |name: &str| name.contains("pthread_cond_");
+        look.stacks.iter().any(|stack| {
+            let mut functions = stack.levels.iter().filter_map(|level| level.native_location()?.function.as_deref());
+            stack.thread.tid == tid && (stack.has_gil || functions.any(is_condition))
+        })
+    }
+
     /// The thread that holds the interpreter's lock, with its stack; or that none is seen to.
     pub(crate) fn holder_of_the_lock(&mut self) -> String {
         self.begin_line();

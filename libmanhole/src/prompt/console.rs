@@ -14,7 +14,7 @@ use serde_json::Value;
 use expressions::{NOT_RUN, after_values, call_with, literal, opening};
 
 pub(crate) use waiting::forget;
-use waiting::leave_waiting;
+use waiting::{SOON, leave_waiting};
 
 use super::jobs::{Followed, Job, Pending, Work};
 use super::{Answer, Prompt, SIGN};
@@ -110,7 +110,9 @@ pub(crate) struct Errand {
 impl Errand {
     /// When it is to be looked at, if nothing happens before.
     pub(super) fn until(&self) -> Option<Duration> {
-        self.patience().filter(|_| self.progress.waits()).map(|patience| self.began.saturating_add(patience))
+        let times = [self.patience(), Some(SOON)];
+        let next = times.into_iter().flatten().map(|time| self.began.saturating_add(time));
+        next.filter(|time| self.progress.waits() && *time > process::monotonic()).min()
     }
 }
 
@@ -343,6 +345,7 @@ impl Prompt<'_> {
         let is_redirected = what == What::Line && redirect::concerns_lines();
         // What an earlier line has asked for is not this one's.
         let _ = redirect::input::is_asked_for();
+        self.let_held_move();
         let (job, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
         // Finding a thread for it may have taken long, and is no wait for the lock.
         let began = process::monotonic();
@@ -398,6 +401,7 @@ impl Prompt<'_> {
         if redirect::input::is_asked_for() {
             redirect::input::begin();
         }
+        self.look_after_moving(errand);
         let now = process::monotonic();
         let answer = match worker::outcome(&errand.job.ticket) {
             Outcome::Ran(mut script) => {

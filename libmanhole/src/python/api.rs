@@ -27,6 +27,10 @@ pub(crate) struct Api {
     pub(crate) thread_state: u64,
     /// `PyThreadState *PyEval_SaveThread(void)`.
     pub(crate) save: u64,
+    /// `void PyEval_RestoreThread(PyThreadState *)`.
+    pub(crate) restore: Option<u64>,
+    /// `int Py_AddPendingCall(int (*)(void *), void *)`.
+    pub(crate) add_pending: Option<u64>,
     /// `PyObject *PyDict_New(void)`.
     pub(crate) new_dict: u64,
     /// `PyObject *PyRun_StringFlags(const char *, int, PyObject *, PyObject *, PyCompilerFlags *)`.
@@ -83,6 +87,8 @@ impl Api {
                 has_lock: find("PyGILState_Check")?,
                 thread_state: find("PyGILState_GetThisThreadState")?,
                 save: find("PyEval_SaveThread")?,
+                restore: find("PyEval_RestoreThread"),
+                add_pending: find("Py_AddPendingCall"),
                 new_dict: find("PyDict_New")?,
                 run: find("PyRun_StringFlags")?,
                 bytes: find("PyBytes_AsString")?,

@@ -223,8 +223,8 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) -> 
     }
     // One that has come while a client was waited for, or was there, is no new one; unless it is the host's by now.
     let heard = held::wait(mask, || {
-        if !is_fate(number) && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
-            signal::forget_pending(number);
+        if !is_fate(number) {
+            interrupted::forget_pending(number);
         }
     });
     // A call that never begins anew tells of every handler.

@@ -17,6 +17,7 @@ use crate::call::{Call, fatal};
 use crate::capture::Wanted;
 use crate::command::session::Session;
 use crate::command::stacks::Look;
+use crate::errand::moving::{self, Moving};
 use crate::errand::{self, At, NoWorker, Place};
 use crate::interrupted::is_at_system_call;
 use crate::modules::Module;
@@ -178,6 +179,7 @@ impl Session<'_> {
         if is_redirected {
             redirect::expect_hand();
         }
+        let is_python = matches!(task, Task::Script(_));
         let (mut task, start) = (task, process::monotonic());
         let (mut seen, mut own) = (seen, None);
         let mut is_last = false;
@@ -221,8 +223,13 @@ impl Session<'_> {
                     return Err(format!("{name} cannot be called now: {jobs}"));
                 }
                 Err(NoWorker::Never(reason)) => return Err(format!("{name} cannot be called now: {reason}")),
-                // A thread that runs comes to rest.
-                Err(NoWorker::Now(_)) => process::sleep(PAUSE),
+                // A thread that runs comes to rest, and one that is held where it has something that a line of Python needs goes on.
+                Err(NoWorker::Now(_)) => {
+                    if is_python && !moving::is_any() {
+                        self.moving = Moving::begin();
+                    }
+                    process::sleep(PAUSE);
+                }
             }
         }
     }

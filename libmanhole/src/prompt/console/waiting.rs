@@ -11,13 +11,17 @@ use super::expressions::opening;
 use super::{Answer, Errand, OPENED, SETUP, What};
 use crate::call::script::{Act, Progress};
 use crate::command::dump_stacktraces;
-use crate::state;
+use crate::errand::moving::{self, Moving};
 use crate::sys::lock::Lock;
 use crate::sys::process;
 use crate::worker::{self, Outcome, Ticket};
+use crate::{held, state};
 
 /// How long a Tab waits for the interpreter's lock at most.
 const TAB: Duration = Duration::from_millis(300);
+
+/// How long the lock is waited for before a thread that is held goes on: Python's threads give it up every 5 ms (`sys.setswitchinterval`).
+pub(super) const SOON: Duration = Duration::from_millis(100);
 
 /// A worker that waits for the interpreter's lock for something that nobody wants any more. It does the next thing that is wanted: where the lock
 /// never comes no more than one waits.
@@ -71,6 +75,27 @@ impl Prompt<'_> {
         errand.progress.give(Act::Run { globals: 0, setup: SETUP.to_vec(), opening, expression, is_last: false })
     }
 
+    /// Before Python is asked for something: where the thread that `oneshot_on` holds has the interpreter's lock, or is among those who are to be woken
+    /// when it is free, nobody else would get it. It goes on then.
+    pub(super) fn let_held_move(&mut self) {
+        if let Some(held) = held::current()
+            && self.session.keeps_the_lock(held.tid)
+        {
+            self.session.moving = Moving::begin();
+        }
+    }
+
+    /// Ends that when the thread is held again. Begins it where it could not be seen that it is needed: the lock of `errand` does not come.
+    pub(super) fn look_after_moving(&mut self, errand: &Errand) {
+        if !moving::is_any() {
+            self.session.moving = None;
+        }
+        let waits = errand.progress.waits() && errand.began.saturating_add(SOON) <= process::monotonic();
+        if waits && !moving::is_any() {
+            self.session.moving = Moving::begin();
+        }
+    }
+
     /// The interpreter's lock does not come: who has it, and what the client gets instead.
     pub(super) fn lock_does_not_come(&mut self, errand: &mut Errand) -> Answer {
         if let What::Complete(_) = errand.what {
@@ -79,8 +104,13 @@ impl Prompt<'_> {
         }
         let seconds = process::monotonic().saturating_sub(errand.began).as_secs_f64();
         let holder = self.session.holder_of_the_lock();
-        let waited =
-            format!("The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}");
+        let goes_on = match moving::is_any() {
+            true => "The held thread goes on to where it gives the lock up, and is held again there.\n",
+            false => "",
+        };
+        let waited = format!(
+            "The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}{goes_on}"
+        );
         let is_line = errand.what != What::Open;
         if is_line && !self.only_opens(errand) {
             leave_waiting(&errand.job, &errand.progress);
