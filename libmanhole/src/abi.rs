@@ -49,6 +49,7 @@ fn load() {
         if !state::settings().children {
             variables.restore_preload();
         }
+        own_image::part_symbols();
         own_image::let_pages_go();
     });
 }

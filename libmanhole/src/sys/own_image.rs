@@ -37,6 +37,33 @@ pub(crate) fn let_pages_go() {
     from.store(start, Relaxed);
 }
 
+/// Parts the mapping behind what the loader looks at when it looks for a symbol: the kernel maps fifteen pages around the one that is touched, but none of
+/// another mapping, and the loader comes back with each function that the program calls for the first time.
+pub(crate) fn part_symbols() {
+    let (base, headers) = program_headers();
+    let first = headers.iter().find(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0);
+    if let (Some(first), Some(start)) = (first, relocations()) {
+        let (start, end) = (start.next_multiple_of(PAGE), base + first.p_memsz as usize);
+        if start < end {
+            // SAFETY: this is about core dumps, which have no unchanged pages of files. It is the flag that makes them another mapping.
+            let _ = unsafe { super::call(libc::SYS_madvise, [start, end - start, libc::MADV_DONTDUMP as usize]) };
+        }
+    }
+}
+
+/// Where the relocations begin: the linkers put all that a symbol is found by before them.
+fn relocations() -> Option<usize> {
+    const DT_RELA: usize = 7;
+    let (base, headers) = program_headers();
+    let dynamic = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC)?;
+    let first = (base + dynamic.p_vaddr as usize) as *const [usize; 2];
+    // SAFETY: the loader has mapped the table, of pairs of words, for as long as this library runs.
+    let table = unsafe { core::slice::from_raw_parts(first, dynamic.p_memsz as usize / 16) };
+    let [_, address] = table.iter().find(|[tag, _]| *tag == DT_RELA)?;
+    // The loader may have added where the library is.
+    Some(if *address < base { base + address } else { *address })
+}
+
 /// No longer: the system call may be one that kills.
 pub(crate) fn keep_pages() {
     let [from, _] = &super::arch::PAGES_TO_GO;
