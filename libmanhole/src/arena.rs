@@ -187,6 +187,18 @@ fn pages(size: usize) -> usize {
     size.next_multiple_of(mapping::PAGE)
 }
 
+/// `len` zero bytes, if there is memory for them; many are not written, for a fresh mapping has no others.
+pub(crate) fn zeroed(len: usize) -> Option<Vec<u8>> {
+    if len == 0 {
+        return Some(Vec::new());
+    }
+    let layout = Layout::array::<u8>(len).ok()?;
+    // SAFETY: the layout has a size.
+    let block = ptr::NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) })?;
+    // SAFETY: the allocator that vectors have has given it, with this layout, and all of it is there.
+    Some(unsafe { Vec::from_raw_parts(block.as_ptr(), len, len) })
+}
+
 /// The arena as Rust's global allocator.
 pub(crate) struct Arena;
 

@@ -112,8 +112,9 @@ impl PagedSection {
             slot.of = None;
             let start = page * PAGE;
             let len = self.size.saturating_sub(start).min(PAGE);
-            slot.bytes.clear();
-            slot.bytes.try_reserve_exact(PAGE).map_err(|_| Error::Io)?;
+            if slot.bytes.is_empty() {
+                slot.bytes.try_reserve_exact(PAGE).map_err(|_| Error::Io)?;
+            }
             slot.bytes.resize(len, 0);
             self.read(start, &mut slot.bytes)?;
             slot.of = Some((self.number, page));

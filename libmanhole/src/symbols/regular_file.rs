@@ -6,6 +6,7 @@
 use core::cell::RefCell;
 use std::ffi::CString;
 
+use crate::arena;
 use crate::sys::fd::{Fd, Stat};
 
 /// A regular file: open, or to be opened again by the next reading.
@@ -104,8 +105,5 @@ fn open(path: &[u8]) -> Result<(Fd, Stat), String> {
 /// `len` zero bytes; an error instead of an abort where there is no memory for them.
 pub(super) fn zeroed(len: u64) -> Result<Vec<u8>, String> {
     let len = usize::try_from(len).map_err(|_| format!("{len} bytes are too much"))?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).map_err(|_| format!("no memory for {len} bytes"))?;
-    bytes.resize(len, 0);
-    Ok(bytes)
+    arena::zeroed(len).ok_or_else(|| format!("no memory for {len} bytes"))
 }
