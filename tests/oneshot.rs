@@ -91,6 +91,20 @@ fn the_thread_that_gets_the_signal_is_the_one_that_stops() {
 }
 
 #[test]
+fn a_signal_right_after_the_client_has_left_is_a_shot_of_its_own() {
+    let _turn = turn::shared();
+    let counters = Counters::new();
+    let victim = counting(&counters, 3, "oneshot_on='USR2'").ready();
+    for n in 0..30 {
+        // The kernel gives it to another thread while the first one is held still.
+        victim.signal(Signal::SIGUSR2);
+        let (mut client, greeting) = victim.text();
+        assert!(greeting.contains("is held by SIGUSR2"), "shot {n}: {greeting}");
+        client.end();
+    }
+}
+
+#[test]
 fn it_goes_on_exactly_where_it_was() {
     let _turn = turn::shared();
     let counters = Counters::new();

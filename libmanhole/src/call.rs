@@ -13,7 +13,7 @@ pub(crate) mod fatal;
 pub(crate) mod guard;
 pub(crate) mod inside;
 pub(crate) mod script;
-mod stop;
+pub(crate) mod stop;
 
 #[cfg(test)]
 mod tests;

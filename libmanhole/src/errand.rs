@@ -10,7 +10,6 @@
 //! any other call, such as a write that could come back short, is never asked.
 #![allow(unsafe_code)]
 
-pub(crate) mod moving;
 pub(crate) mod visit;
 
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
@@ -47,7 +46,6 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
         }
         let _ = BEGINS_ANEW.compare_exchange(process::tid(), 0, SeqCst, SeqCst);
         worker::visits::come(&mut interrupted);
-        moving::come(&interrupted);
     }
     // As in capture's handler: from Linux 5.10 on the timer's signal interrupts nothing, and an EINTR here is the host's.
     let by_timer = code == libc::SI_TIMER && process::kernel() >= (5, 10);

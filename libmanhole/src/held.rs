@@ -38,6 +38,8 @@ const LEAVING: u32 = 3;
 const LEFT: u32 = 4;
 /// It goes on, to be held again.
 const MOVING: u32 = 5;
+/// It says where it is held again.
+const STOPPING: u32 = 6;
 
 /// Whether a thread is held.
 static STATE: AtomicU32 = AtomicU32::new(FREE);
@@ -58,8 +60,20 @@ static PLACE: Place = Place(UnsafeCell::new(Held {
     info: [0; INFO],
 }));
 
+/// How long one that is to be held waits for the one before, whose client has left.
+const BEFORE: Duration = Duration::from_secs(1);
+
 /// Says that the calling thread is held; false when one is already.
 pub(crate) fn hold(held: Held) -> bool {
+    let start = process::monotonic();
+    loop {
+        let (now, left) =
+            (STATE.load(Ordering::SeqCst), BEFORE.saturating_sub(process::monotonic().saturating_sub(start)));
+        if !matches!(now, LEAVING | LEFT) || left.is_zero() {
+            break;
+        }
+        lock::wait(&STATE, now, Some(left));
+    }
     if STATE.compare_exchange(FREE, HOLDING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
         return false;
     }
@@ -99,19 +113,23 @@ pub(crate) fn client_leaves() {
 }
 
 /// Waits until the thread that is held may go on, with `mask` blocked; all signals are blocked before and after. A handler of the host that runs meanwhile may leave by
-/// siglongjmp; those that have come back are told of. `client_leaves` is called once, before the client has left.
-pub(crate) fn wait(mask: Set, client_leaves: impl Fn()) -> Heard {
+/// siglongjmp; those that have come back are told of. `client_leaves` is called once, before the client has left. The thread that is held, which `is_own` says
+/// that the caller is, does not wait for the next one.
+pub(crate) fn wait(mask: Set, is_own: bool, client_leaves: impl Fn()) -> Heard {
+    let own = process::tid();
     let mut heard = Heard::default();
     let mut is_noted = false;
     let mut before = OURS.load(Ordering::SeqCst);
     loop {
         let now = STATE.load(Ordering::SeqCst);
-        if matches!(now, FREE | LEAVING) && !is_noted {
+        let is_over = now == FREE || is_own && TID.load(Ordering::SeqCst) != own;
+        if (is_over || now == LEAVING) && !is_noted {
             is_noted = true;
             client_leaves();
         }
         match now {
-            FREE | MOVING => return heard,
+            _ if is_over => return heard,
+            MOVING => return heard,
             LEAVING => {
                 let _ = STATE.compare_exchange(LEAVING, LEFT, Ordering::SeqCst, Ordering::SeqCst);
                 lock::wake(&STATE, u32::MAX >> 1);
@@ -142,13 +160,21 @@ pub(crate) fn moving() -> Option<i32> {
 
 /// Waits until it is held again, or for so long.
 pub(crate) fn wait_while_moving(limit: Duration) {
-    lock::wait(&STATE, MOVING, Some(limit));
+    let start = process::monotonic();
+    loop {
+        let (now, left) =
+            (STATE.load(Ordering::SeqCst), limit.saturating_sub(process::monotonic().saturating_sub(start)));
+        if !matches!(now, MOVING | STOPPING) || left.is_zero() {
+            return;
+        }
+        lock::wait(&STATE, now, Some(left));
+    }
 }
 
 /// The calling thread is held again where `registers` are, if it is the one that moves: the signal that held it at first.
 pub(crate) fn hold_again(registers: Registers) -> Option<i32> {
     if TID.load(Ordering::SeqCst) != process::tid()
-        || STATE.compare_exchange(MOVING, HOLDING, Ordering::SeqCst, Ordering::SeqCst).is_err()
+        || STATE.compare_exchange(MOVING, STOPPING, Ordering::SeqCst, Ordering::SeqCst).is_err()
     {
         return None;
     }
@@ -157,7 +183,7 @@ pub(crate) fn hold_again(registers: Registers) -> Option<i32> {
         (*PLACE.0.get()).registers = registers;
         (*PLACE.0.get()).summons.signal
     };
-    let is_held = STATE.compare_exchange(HOLDING, HELD, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+    let is_held = STATE.compare_exchange(STOPPING, HELD, Ordering::SeqCst, Ordering::SeqCst).is_ok();
     lock::wake(&STATE, u32::MAX >> 1);
     is_held.then_some(signal)
 }

@@ -261,7 +261,9 @@ pub(crate) fn signals_have_changed() {
 
 extern "C" fn run() -> ! {
     arena::when_exhausted(exhausted);
-    signal::block_all();
+    // Before anybody can ring it.
+    let bell = Set::of(&[state::bell()]).0;
+    signal::exchange_mask(Set(signal::BLOCKED.0 | bell));
     state::agent_starts();
     thread::set_name(c"Manhole");
     thread::leave_real_time();
@@ -276,7 +278,7 @@ extern "C" fn run() -> ! {
     }
     let mask = state::settings().sigmask;
     if mask != u64::MAX {
-        signal::exchange_mask(Set(mask | Set::of(&[state::bell()]).0));
+        signal::exchange_mask(Set(mask | bell));
     }
     proc_root::forget();
     proc_root::look();

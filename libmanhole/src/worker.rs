@@ -19,7 +19,7 @@ use core::time::Duration;
 
 use crate::app::Function;
 use crate::call::script::{self, Script};
-use crate::call::{Call, guard};
+use crate::call::{Call, guard, stop};
 use crate::capture::task::Task as Thread;
 use crate::sys::lock::{self, Lock};
 use crate::sys::signal::{self, Set};
@@ -233,6 +233,7 @@ pub(crate) fn forget() {
     // The call that has forked may use them.
     LEFT.forget(Vec::new());
     jobs::forget();
+    stop::forget();
     visits::forget();
 }
 

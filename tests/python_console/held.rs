@@ -56,3 +56,28 @@ fn a_busy_main_thread_is_held_without_the_lock() {
         }
     }
 }
+
+/// Where the signal meets a thread that has the lock of all imports, which the console's own need.
+#[test]
+fn a_main_thread_that_imports_is_held_after_that() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "
+import sys, time
+class Finder:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == 'of_nowhere': time.sleep(0.05)
+sys.meta_path.insert(0, Finder)
+print('ready', flush=True)
+while True:
+    try: import of_nowhere
+    except ImportError: pass
+";
+    for python in pythons() {
+        let victim = Host::new(&python).args(["-c", PROGRAM]).options("oneshot_on='USR2'").ready();
+        victim.signal(SIGUSR2);
+        let (mut client, _) = victim.text();
+        assert_eq!(client.run("print('FOOBAR')"), "FOOBAR\n", "{}", python.display());
+        assert_eq!(client.run("import wave; wave.__name__"), "'wave'\n", "{}", python.display());
+    }
+}

@@ -2,6 +2,53 @@
 //!
 //! Context: the agent's thread. Pure: it looks at the names of frames.
 
+/// Functions of the C library's in which a thread may hold what it needs to create a thread: the list of all threads and their stacks, or at a fork all of the allocator's.
+const THREADS: [&str; 18] = [
+    "pthread_create",
+    "fork",
+    "_Fork",
+    "forkpty",
+    "daemon",
+    "malloc_fork_lock_parent",
+    "nptl_setxid",
+    "setuid",
+    "setgid",
+    "seteuid",
+    "setegid",
+    "setreuid",
+    "setregid",
+    "setresuid",
+    "setresgid",
+    "setgroups",
+    "nptl_free_stacks",
+    "nptl_deallocate_stack",
+];
+
+/// Of stacks that the C library gives back: the one in which they are kept.
+const JOINS: [&str; 6] = [
+    "pthread_join",
+    "pthread_clockjoin_ex",
+    "pthread_timedjoin_np",
+    "pthread_tryjoin_np",
+    "pthread_detach",
+    "nptl_free_tcb",
+];
+
+/// Whether a thread with these functions, innermost first, may hold what is needed to create a thread, beside the allocator's and the loader's locks.
+pub(crate) fn holds_threads<'n>(functions: impl Iterator<Item = &'n str>) -> bool {
+    let bare = |name: &'n str| {
+        let name = name.split('@').next().unwrap_or(name);
+        let name = name.strip_prefix("__GI_").unwrap_or(name);
+        let name = name.strip_prefix("__libc_").unwrap_or(name).trim_start_matches("__");
+        if name.ends_with("Fork") { "_Fork" } else { name }
+    };
+    let mut gives_back = false;
+    functions.map(bare).any(|name| {
+        gives_back |= matches!(name, "munmap" | "madvise" | "mprotect");
+        THREADS.contains(&name) || gives_back && JOINS.contains(&name)
+    })
+}
+
 /// What a thread is inside of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Room {
@@ -137,6 +184,20 @@ pub(crate) fn is_library(object: &str) -> bool {
     ["libc.so", "libc-", "ld-", "libpthread"].iter().any(|start| file.starts_with(start))
 }
 
+/// Whether an allocator's own thread (jemalloc's `background_thread`) waits for something to do: it has given back what it holds then.
+fn is_idle_allocator(frames: &[(&str, &str)]) -> bool {
+    let begins = |function: &str| matches!(function.trim_start_matches('_'), "start_thread" | "clone3" | "clone");
+    let first = frames.iter().rev().find(|(function, _)| !begins(function));
+    first.is_some_and(|(_, object)| is_allocator(object))
+        && frames.iter().any(|(function, _)| function.contains("pthread_cond_"))
+}
+
+/// Whether a module is an allocator's.
+fn is_allocator(object: &str) -> bool {
+    let file = object.rsplit('/').next().unwrap_or(object);
+    ["jemalloc", "tcmalloc", "mimalloc", "malloc"].iter().any(|name| file.contains(name))
+}
+
 /// What a function belongs to. `object` is the path of the module that it is in.
 fn room(function: &str, object: &str) -> Option<Room> {
     let file = object.rsplit('/').next().unwrap_or(object);
@@ -147,8 +208,7 @@ fn room(function: &str, object: &str) -> Option<Room> {
     let is_libc = file.starts_with("libc.so") || file.starts_with("libc-");
     let is_of_cpp = ["operator new", "operator delete"].iter().any(|start| function.starts_with(start));
     let is_known = ["je_", "mi_", "tc_"].iter().any(|start| bare.starts_with(start));
-    let is_any_allocator = ["jemalloc", "tcmalloc", "mimalloc", "malloc"].iter().any(|name| file.contains(name));
-    if is_any_allocator
+    if is_allocator(object)
         || is_of_cpp
         || is_known
         || (!file.starts_with("ld-") && (ALLOCATOR.contains(&bare) || ALLOCATOR.contains(&plain)))
@@ -168,8 +228,13 @@ fn room(function: &str, object: &str) -> Option<Room> {
 
 /// What the frames say, innermost first, as names and modules: the most dangerous room, and the function by which it was entered.
 pub(crate) fn of_frames<'n>(frames: impl Iterator<Item = (&'n str, &'n str)>) -> Option<(Room, &'n str)> {
+    let frames: Vec<_> = frames.collect();
+    let is_idle = is_idle_allocator(&frames);
     let mut found: Option<(Room, &str)> = None;
     for (function, object) in frames {
+        if is_idle && is_allocator(object) {
+            continue;
+        }
         if let Some(room) = room(function, object)
             && found.is_none_or(|(known, _)| room <= known)
         {
@@ -182,6 +247,20 @@ pub(crate) fn of_frames<'n>(frames: impl Iterator<Item = (&'n str, &'n str)>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_may_hold_what_threads_are_made_of() {
+        let holds = |functions: &[&'static str]| holds_threads(functions.iter().copied());
+        assert!(holds(&["tgkill", "setxid_signal_thread", "__GI___nptl_setxid", "__setuid", "main"]));
+        assert!(holds(&["__GI_munmap", "__nptl_free_tcb", "__pthread_clockjoin_ex", "main"]));
+        assert!(holds(&["_Fork", "__libc_fork", "main"]));
+        assert!(holds(&["mmap", "allocate_stack", "pthread_create@@GLIBC_2.34", "main"]));
+        assert!(
+            !holds(&["__futex_abstimed_wait_common64", "__pthread_clockjoin_ex", "main"]),
+            "it waits for the thread's end"
+        );
+        assert!(!holds(&["clock_nanosleep", "nanosleep", "sleep", "main", "__libc_start_main"]));
+    }
 
     #[test]
     fn frames_tell_the_room() {
@@ -208,6 +287,13 @@ mod tests {
             tell(&[("f", "/a"), ("__GI___dl_iterate_phdr", LIBC)]),
             Some((Room::Loader, "__GI___dl_iterate_phdr"))
         );
+        const JEMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
+        let thread = [("background_work", JEMALLOC), ("start_thread", LIBC), ("__clone3", LIBC)];
+        let with = |inner: &[(&'static str, &'static str)]| tell(&[inner, &thread[..]].concat());
+        assert_eq!(with(&[("__futex_wait", LIBC), ("pthread_cond_wait", LIBC)]), None, "it waits for work");
+        assert_eq!(with(&[("", JEMALLOC)]), Some((Room::Allocator, "background_work")), "it works");
+        let caller = tell(&[("pthread_cond_wait", LIBC), ("", JEMALLOC), ("main", "/a")]);
+        assert_eq!(caller, Some((Room::Allocator, "")), "a thread of the program's");
         for name in ["operator new(unsigned long)", "operator delete[](void*)", "je_malloc", "sdallocx"] {
             assert_eq!(
                 tell(&[("lock", "/a"), (name, "/a"), ("main", "/a")]).map(|(room, _)| room),

@@ -17,7 +17,7 @@ use crate::sys::stdio;
 
 /// `Py_file_input` and `Py_eval_input` of Include/compile.h: what a text is.
 const STATEMENTS: u64 = 257;
-const EXPRESSION: u64 = 258;
+pub(super) const EXPRESSION: u64 = 258;
 
 /// No answer is longer, in bytes.
 const ANSWER: usize = 4 << 20;
@@ -384,6 +384,7 @@ static TELLS: AtomicBool = AtomicBool::new(false);
 extern "C" fn has_ended() {
     LIFE.fetch_add(1, SeqCst);
     TELLS.store(false, SeqCst);
+    stop::forget();
 }
 
 /// In which life the states were kept.

@@ -1,24 +1,49 @@
-//! Stops a thread that goes on (`errand/moving.rs`) between two instructions of Python's, without the interpreter's lock, as python-manhole's handler of
-//! a signal stops it: by a pending call, which the interpreter has its main thread make. Where that waits for the lock it may not be stopped: nobody
-//! could give the lock to anybody, for the C library waits until all that were to be woken have gone on.
+//! A held thread that has the interpreter's lock, or something else that a line of Python needs, goes on to its next instruction of Python's, and is held
+//! there without the lock, as python-manhole's handler of a signal holds it: in a pending call, which the interpreter has its main thread make. Where a thread waits for
+//! the lock it may not be held: nobody could give the lock to anybody, for the C library waits until all that were to be woken have gone on.
 //!
-//! Context: [`stop_again`] on a worker that has the lock; [`stop`] on the interpreter's main thread, which has it.
+//! Context: [`let_go`] on the agent's thread; [`stop_again`] on a worker that has the lock; [`stop`] on the interpreter's main thread, which has it; [`forget`] in a
+//! forked child, and when an interpreter ends.
 #![allow(unsafe_code)]
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use core::time::Duration;
 use std::sync::OnceLock;
 
-use super::script::{Faulted, call};
-use crate::errand::moving;
-use crate::held;
+use super::arch;
+use super::script::{EXPRESSION, Faulted, call};
 use crate::python::Api;
+use crate::snapshot::is_fate;
+use crate::sys::signal::{self, Silence};
+use crate::sys::{own_image, process};
+use crate::{held, interrupted};
 
 /// How long the thread has to come by.
 const LIMIT: Duration = Duration::from_millis(500);
 
 static API: OnceLock<Api> = OnceLock::new();
+
+/// Whether the interpreter has the pending call to make still.
+static IS_QUEUED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the interpreter's main thread has been seen to be another than the one that was let go.
+static IS_ANOTHER: AtomicBool = AtomicBool::new(false);
+
+/// In a forked child, and where the interpreter has ended with all that it was to do.
+pub(crate) fn forget() {
+    IS_QUEUED.store(false, SeqCst);
+}
+
+/// Lets the held thread go on, if no signal that ends the process holds it, and if it is the one that makes pending calls, which is the process's first.
+pub(crate) fn let_go() {
+    let Some(held) = held::current() else { return };
+    let has_stopped = held.registers.pc().is_some_and(|pc| own_image::contains(pc as usize));
+    if held.tid == process::pid() && !is_fate(held.summons.signal) && !has_stopped && !IS_ANOTHER.load(SeqCst) {
+        held::let_move();
+    }
+}
 
 /// Has the thread that goes on stop, if one does.
 ///
@@ -29,14 +54,20 @@ pub(super) unsafe fn stop_again(slot: usize, api: &Api) -> Result<(), Faulted> {
         return Ok(());
     };
     API.get_or_init(|| *api);
+    // One is enough, and the interpreter has room for few. Who did not come at first is not waited for again.
+    if IS_QUEUED.swap(true, SeqCst) {
+        return Ok(());
+    }
+    let function = stop as extern "C-unwind" fn(*mut c_void) -> c_int as usize as u64;
     // SAFETY: the caller's word.
     unsafe {
-        if call(slot, add_pending, &[stop as extern "C-unwind" fn(*mut c_void) -> c_int as usize as u64, 0])? as i32
-            == 0
-        {
+        // Of C's `int`.
+        if call(slot, add_pending, &[function, 0])? as i32 == 0 {
             let state = call(slot, api.save, &[])?;
-            moving::wait(LIMIT);
+            held::wait_while_moving(LIMIT);
             call(slot, restore, &[state])?;
+        } else {
+            forget();
         }
     }
     Ok(())
@@ -44,16 +75,57 @@ pub(super) unsafe fn stop_again(slot: usize, api: &Api) -> Result<(), Faulted> {
 
 /// The pending call. It may come late, when nobody waits for it any more.
 extern "C-unwind" fn stop(_: *mut c_void) -> c_int {
+    forget();
+    let is_here =
+        held::moving().inspect(|tid| IS_ANOTHER.store(*tid != process::tid(), SeqCst)) == Some(process::tid());
     if let Some(api) = API.get()
         && let Some(restore) = api.restore
-        && moving::is_here()
+        && is_here
     {
         // SAFETY: these are the interpreter's functions, with the prototypes of its reference, on a thread that has its lock.
         unsafe {
+            if imports(api)
+                && let Some(add_pending) = api.add_pending
+            {
+                let add = transmute::<usize, extern "C-unwind" fn(*const (), usize) -> c_int>(add_pending as usize);
+                IS_QUEUED.store(add(stop as *const (), 0) == 0, SeqCst);
+                return 0;
+            }
             let state = transmute::<usize, extern "C-unwind" fn() -> u64>(api.save as usize)();
-            moving::stop_here();
+            hold();
             transmute::<usize, extern "C-unwind" fn(u64)>(restore as usize)(state);
         }
     }
     0
+}
+
+/// Whether a thread, most likely this one, has the lock that imports need, as the console's own do.
+///
+/// # Safety
+/// These are the interpreter's functions, on a thread that has its lock.
+unsafe fn imports(api: &Api) -> bool {
+    const WORDS: &CStr = c"__import__('_imp').lock_held()";
+    // SAFETY: the caller's word; the text ends with NUL, and what the functions make is given back.
+    unsafe {
+        let release = transmute::<usize, extern "C-unwind" fn(u64)>(api.release_object as usize);
+        let globals = transmute::<usize, extern "C-unwind" fn() -> u64>(api.new_dict as usize)();
+        let run =
+            transmute::<usize, extern "C-unwind" fn(*const c_char, c_int, u64, u64, u64) -> u64>(api.run as usize);
+        let answer = if globals == 0 { 0 } else { run(WORDS.as_ptr(), EXPRESSION as c_int, globals, globals, 0) };
+        let is_held = answer != 0
+            && transmute::<usize, extern "C-unwind" fn(u64) -> u64>(api.unsigned_long as usize)(answer) == 1;
+        [answer, globals].into_iter().filter(|&object| object != 0).for_each(|object| release(object));
+        transmute::<usize, extern "C-unwind" fn()>(api.clear_error as usize)();
+        is_held
+    }
+}
+
+/// The calling thread is held here until the client leaves.
+#[inline(never)]
+fn hold() {
+    let mask = Silence::begin().keep();
+    if let Some(number) = held::hold_again(arch::registers_here()) {
+        held::wait(mask, true, || interrupted::forget_pending(number));
+    }
+    signal::exchange_mask(mask);
 }

@@ -3,13 +3,43 @@
 //! Context: the worker, or a host thread that has a visit. [`Gate::abandon_from`] in a **signal handler** on either.
 #![allow(unsafe_code)]
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
+
+use crate::snapshot::Registers;
 
 /// Integer registers that carry arguments (System V ABI of x86-64, 3.2.3): rdi, rsi, rdx, rcx, r8, r9.
 pub(super) const INTEGERS: usize = 6;
 /// Vector registers that carry arguments: xmm0 to xmm7.
 pub(super) const VECTORS: usize = 8;
+
+/// The registers of the calling function that the next ones keep, as they are in the middle of it.
+#[inline(always)]
+pub(super) fn registers_here() -> Registers {
+    let mut kept = [0u64; 8];
+    // SAFETY: eight words are written, to where there are eight.
+    unsafe {
+        asm!(
+            "mov [rax], rbx",
+            "mov [rax + 8], rbp",
+            "mov [rax + 16], rsp",
+            "mov [rax + 24], r12",
+            "mov [rax + 32], r13",
+            "mov [rax + 40], r14",
+            "mov [rax + 48], r15",
+            "lea rcx, [rip]",
+            "mov [rax + 56], rcx",
+            in("rax") kept.as_mut_ptr(),
+            out("rcx") _,
+            options(nostack, preserves_flags),
+        );
+    }
+    /// DWARF's numbers (System V ABI, figure 3.36): rbx, rbp, rsp, r12 to r15, the return address.
+    const NUMBERS: [u16; 8] = [3, 6, 7, 12, 13, 14, 15, 16];
+    let mut registers = Registers::default();
+    NUMBERS.into_iter().zip(kept).for_each(|(number, value)| registers.set(number, Some(value)));
+    registers
+}
 
 /// Bytes of the stack between the gate's own words, by which it returns, and the function's: a multiple of 16.
 const MARGIN: usize = 64 << 10;

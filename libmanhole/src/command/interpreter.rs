@@ -100,11 +100,9 @@ impl Session<'_> {
         self.begin_line();
         let look = self.look_apart(crate::capture::Wanted::One(tid), &|| false);
         self.end_line();
-        let is_condition = |name: &str| name.contains("pthread_cond_");
-        look.stacks.iter().any(|stack| {
-            let mut functions = stack.levels.iter().filter_map(|level| level.native_location()?.function.as_deref());
-            stack.thread.tid == tid && (stack.has_gil || functions.any(is_condition))
-        })
+        look.stacks
+            .iter()
+            .any(|stack| stack.thread.tid == tid && (stack.has_gil || waits_for_the_lock(stack) || imports(stack)))
     }
 
     /// The thread that holds the interpreter's lock, with its stack; or that none is seen to.
@@ -137,4 +135,26 @@ impl Session<'_> {
         }
         text
     }
+}
+
+/// Whether a thread waits for a condition that the interpreter's own function has asked for: that is its lock.
+fn waits_for_the_lock(stack: &Stack) -> bool {
+    let natives = stack.levels.iter().filter_map(|level| level.native_location());
+    let mut above = natives.skip_while(|at| at.function.as_deref().is_none_or(|name| !name.contains("pthread_cond_")));
+    let caller = above.find(|at| at.function.as_deref().is_none_or(|name| !name.contains("pthread_cond_")));
+    caller.is_some_and(|at| match at.function.as_deref() {
+        Some(name) => {
+            let is_api = name.starts_with("Py") || name.starts_with("_Py");
+            is_api || ["take_gil", "drop_gil", "create_gil"].contains(&name)
+        }
+        // The lock's functions have no names in a stripped interpreter.
+        None => at.object.rsplit('/').next().is_some_and(|file| file.contains("python")),
+    })
+}
+
+/// Whether a thread is inside an import of Python's, where it may hold the lock that the console's own imports need.
+fn imports(stack: &Stack) -> bool {
+    let mut files =
+        stack.levels.iter().filter(|level| level.is_python()).filter_map(|level| level.location()?.file.as_deref());
+    files.any(|file| file.starts_with("<frozen importlib"))
 }

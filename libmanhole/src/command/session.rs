@@ -10,7 +10,6 @@ use super::watch::Watch;
 use super::{examine, list, output::Output, stacks::Look};
 use crate::capture::Wanted;
 use crate::debug::Debug;
-use crate::errand::moving::Moving;
 use crate::loader;
 use crate::memory::Memory;
 use crate::modules::Modules;
@@ -59,8 +58,6 @@ pub(crate) struct Session<'s> {
     pub(crate) journal: Journal,
     /// The call that the line has started, and waits for.
     pub(crate) started: Option<Ticket>,
-    /// The thread that `oneshot_on` holds, which goes on so that a line of Python can begin.
-    pub(crate) moving: Option<Moving>,
     /// What was written since the last look.
     pub(super) written: Written,
     /// The selected frame, once it was needed.
@@ -111,7 +108,6 @@ impl<'s> Session<'s> {
             strings: Vec::new(),
             journal: Journal::default(),
             started: None,
-            moving: None,
             written: Written::default(),
             view: None,
             watch: None,

@@ -75,6 +75,8 @@ pub(crate) struct Console {
     has_greeted: bool,
     /// Whether the last line goes on.
     goes_on: bool,
+    /// Whether the client has been told that the held thread goes on.
+    has_told: bool,
     /// Whether the interpreter has yet to hear that it was given up.
     gives_up: bool,
     /// The debugger's prompt, while lines are for that.
@@ -345,7 +347,9 @@ impl Prompt<'_> {
         let is_redirected = what == What::Line && redirect::concerns_lines();
         // What an earlier line has asked for is not this one's.
         let _ = redirect::input::is_asked_for();
-        self.let_held_move();
+        if !matches!(what, What::Complete(_)) {
+            self.let_held_move();
+        }
         let (job, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
         // Finding a thread for it may have taken long, and is no wait for the lock.
         let began = process::monotonic();
@@ -401,14 +405,15 @@ impl Prompt<'_> {
         if redirect::input::is_asked_for() {
             redirect::input::begin();
         }
-        self.look_after_moving(errand);
+        self.look_at_held(errand);
         let now = process::monotonic();
         let answer = match worker::outcome(&errand.job.ticket) {
             Outcome::Ran(mut script) => {
                 if script.ending == Ending::Raised && errand.interrupted.is_some() {
                     script.ending = Ending::Interrupted;
                 }
-                self.script_has_run(errand.what, *script, errand.job.failure.take())
+                let answer = self.script_has_run(errand.what, *script, errand.job.failure.take());
+                self.tell_of_held(errand, answer)
             }
             Outcome::Faulted(fault) => {
                 errand.job.failure = Some(self.session.fault_report(&errand.job.ticket, *fault));

@@ -122,22 +122,36 @@ enum Receiver {
     Nobody,
 }
 
-/// A signal for the process may come to a thread of ours where the option `sigmask` leaves it open; it goes to the thread of the host that
-/// would have had it. The agent's has a descriptor table of its own, and cannot be held.
-fn receiver(number: i32, info: &libc::siginfo_t) -> Receiver {
+/// A signal for the process may come to a thread of ours where the option `sigmask` leaves it open; it is for a thread of the host then. The agent's
+/// has a descriptor table of its own, and cannot be held.
+fn receiver(number: i32, info: &libc::siginfo_t, interrupted: &mut Interrupted<'_>) -> Receiver {
     if !state::is_on_here() {
         return Receiver::Nobody;
     }
     let is_agent = state::on_agent_thread();
-    let is_own_fault = is_fate(number) && info.si_code > 0 || info.si_code == libc::SI_TKILL;
-    if (is_agent || worker::is_one(process::tid())) && !is_own_fault {
-        send_on(number, info);
-        return Receiver::There;
+    if !is_agent && !worker::is_one(process::tid()) {
+        return Receiver::Here;
     }
-    if is_agent { Receiver::Nobody } else { Receiver::Here }
+    let is_for_thread = info.si_code == libc::SI_TKILL;
+    match is_fate(number) && (info.si_code > 0 || is_for_thread) {
+        true if is_agent => Receiver::Nobody,
+        true => Receiver::Here,
+        // A line that raises it would wait for its own client.
+        false if is_for_thread => Receiver::Nobody,
+        false => {
+            if is_agent {
+                send_on(number, info);
+            } else {
+                // In the host's table no file is opened: the kernel looks for another thread.
+                interrupted.block(number);
+                let _ = process::send_again(number, info);
+            }
+            Receiver::There
+        }
+    }
 }
 
-/// Not in the frame of those handlers which run on small stacks.
+/// From the agent's thread to the one that the kernel would have taken. Not in the frame of those handlers which run on small stacks.
 #[cold]
 #[inline(never)]
 fn send_on(number: i32, info: &libc::siginfo_t) {
@@ -158,7 +172,7 @@ extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
 extern "C" fn on_wake(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
-    if receiver(number, info) == Receiver::Here {
+    if receiver(number, info, &mut interrupted) == Receiver::Here {
         wake::rung(interrupted.mask());
     }
     interrupted.go_on();
@@ -167,7 +181,7 @@ extern "C" fn on_wake(number: i32, info: *mut libc::siginfo_t, context: *mut lib
 extern "C" fn on_activate(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
-    if receiver(number, info) == Receiver::Here && !ACTIVATED.swap(true, Ordering::AcqRel) {
+    if receiver(number, info, &mut interrupted) == Receiver::Here && !ACTIVATED.swap(true, Ordering::AcqRel) {
         wake::open(interrupted.mask());
     }
     interrupted.go_on();
@@ -176,7 +190,7 @@ extern "C" fn on_activate(number: i32, info: *mut libc::siginfo_t, context: *mut
 extern "C" fn on_oneshot(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
-    let receiver = receiver(number, info);
+    let receiver = receiver(number, info, &mut interrupted);
     let is_interrupted = receiver == Receiver::Here && visit(number, info, &interrupted);
     if is_fate(number) && receiver != Receiver::There {
         take_its_course(number, info);
@@ -222,7 +236,7 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) -> 
         return false;
     }
     // One that has come while a client was waited for, or was there, is no new one; unless it is the host's by now.
-    let heard = held::wait(mask, || {
+    let heard = held::wait(mask, is_first, || {
         if !is_fate(number) {
             interrupted::forget_pending(number);
         }

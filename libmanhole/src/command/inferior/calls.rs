@@ -13,11 +13,10 @@ use manhole_expressions::value::{Content, Value};
 use super::Inferior;
 use super::journal::{self, Entry};
 use crate::call::inside::{self, Room};
-use crate::call::{Call, fatal};
+use crate::call::{Call, fatal, stop};
 use crate::capture::Wanted;
 use crate::command::session::Session;
 use crate::command::stacks::Look;
-use crate::errand::moving::{self, Moving};
 use crate::errand::{self, At, NoWorker, Place};
 use crate::interrupted::is_at_system_call;
 use crate::modules::Module;
@@ -206,7 +205,9 @@ impl Session<'_> {
             };
             // The C library allocates for a new thread: whoever creates it would wait for ever, and is the host's.
             let is_critical = |stack: &Rc<Stack>| room(stack).is_some_and(|(room, _)| room != Room::Stdio);
-            let busy = stuck.is_none() && look.stacks.iter().any(is_critical);
+            // One that is held does not come out of what the C library needs for a thread.
+            let is_in_the_way = |stack: &Rc<Stack>| is_critical(stack) || stack.is_held() && holds_threads(stack);
+            let busy = stuck.is_none() && look.stacks.iter().any(is_in_the_way);
             let fetched = match stuck.or(busy.then_some("a thread is inside the allocator or the loader")) {
                 Some(stuck) => Err(NoWorker::Now(format!("there is no thread for it yet, and {stuck}"))),
                 None => errand::fetch_worker(&mut |tid, at| self.place_for_worker(tid, at)),
@@ -225,8 +226,8 @@ impl Session<'_> {
                 Err(NoWorker::Never(reason)) => return Err(format!("{name} cannot be called now: {reason}")),
                 // A thread that runs comes to rest, and one that is held where it has something that a line of Python needs goes on.
                 Err(NoWorker::Now(_)) => {
-                    if is_python && !moving::is_any() {
-                        self.moving = Moving::begin();
+                    if is_python {
+                        stop::let_go();
                     }
                     process::sleep(PAUSE);
                 }
@@ -246,6 +247,9 @@ impl Session<'_> {
         let rests = at == At::Rest || at == At::Held && is_at_system_call(place.pc);
         // Where an allocator of the program's own begins and ends is not known: whoever runs may be inside it.
         if !rests && self.has_own_allocator() {
+            return None;
+        }
+        if holds_threads(stack) {
             return None;
         }
         let is_elsewhere = |level: &Level| level.native_location().is_none_or(|at| !inside::is_library(&at.object));
@@ -297,6 +301,11 @@ fn wants_all_streams(name: &str, arguments: &[Value]) -> bool {
         "flush_all" | "flushall" | "fcloseall" => true,
         _ => false,
     }
+}
+
+/// Whether the thread may hold what the C library needs for another one.
+fn holds_threads(stack: &Stack) -> bool {
+    inside::holds_threads(stack.levels.iter().filter_map(|level| level.native_location()?.function.as_deref()))
 }
 
 /// Where in the libraries' critical parts the thread is, and in which function.

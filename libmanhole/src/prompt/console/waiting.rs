@@ -10,8 +10,8 @@ use super::super::jobs::{Job, TICK};
 use super::expressions::opening;
 use super::{Answer, Errand, OPENED, SETUP, What};
 use crate::call::script::{Act, Progress};
+use crate::call::stop;
 use crate::command::dump_stacktraces;
-use crate::errand::moving::{self, Moving};
 use crate::sys::lock::Lock;
 use crate::sys::process;
 use crate::worker::{self, Outcome, Ticket};
@@ -19,6 +19,10 @@ use crate::{held, state};
 
 /// How long a Tab waits for the interpreter's lock at most.
 const TAB: Duration = Duration::from_millis(300);
+
+/// What has become of a held thread that has, or had, what a line needs.
+const GOES_ON: &str =
+    "The held thread is not held at this moment: it goes on to its next instruction of Python's, and is held there.\n";
 
 /// How long the lock is waited for before a thread that is held goes on: Python's threads give it up every 5 ms (`sys.setswitchinterval`).
 pub(super) const SOON: Duration = Duration::from_millis(100);
@@ -75,25 +79,33 @@ impl Prompt<'_> {
         errand.progress.give(Act::Run { globals: 0, setup: SETUP.to_vec(), opening, expression, is_last: false })
     }
 
-    /// Before Python is asked for something: where the thread that `oneshot_on` holds has the interpreter's lock, or is among those who are to be woken
-    /// when it is free, nobody else would get it. It goes on then.
+    /// Where the thread that `oneshot_on` holds has the interpreter's lock, or is among those who are to be woken when it is free, nobody else would get
+    /// it. It goes on then.
     pub(super) fn let_held_move(&mut self) {
         if let Some(held) = held::current()
             && self.session.keeps_the_lock(held.tid)
         {
-            self.session.moving = Moving::begin();
+            stop::let_go();
         }
     }
 
-    /// Ends that when the thread is held again. Begins it where it could not be seen that it is needed: the lock of `errand` does not come.
-    pub(super) fn look_after_moving(&mut self, errand: &Errand) {
-        if !moving::is_any() {
-            self.session.moving = None;
+    /// The same where it could not be seen before: the lock does not come.
+    pub(super) fn look_at_held(&mut self, errand: &Errand) {
+        let is_line = !matches!(errand.what, What::Complete(_));
+        if is_line && errand.progress.waits() && errand.began.saturating_add(SOON) <= process::monotonic() {
+            self.let_held_move();
         }
-        let waits = errand.progress.waits() && errand.began.saturating_add(SOON) <= process::monotonic();
-        if waits && !moving::is_any() {
-            self.session.moving = Moving::begin();
+    }
+
+    /// A line has run while the held thread went on still.
+    pub(super) fn tell_of_held(&mut self, errand: &Errand, mut answer: Answer) -> Answer {
+        if errand.what == What::Line
+            && held::moving().is_some()
+            && !core::mem::replace(&mut self.console.has_told, true)
+        {
+            answer.text.insert_str(0, GOES_ON);
         }
+        answer
     }
 
     /// The interpreter's lock does not come: who has it, and what the client gets instead.
@@ -104,10 +116,7 @@ impl Prompt<'_> {
         }
         let seconds = process::monotonic().saturating_sub(errand.began).as_secs_f64();
         let holder = self.session.holder_of_the_lock();
-        let goes_on = match moving::is_any() {
-            true => "The held thread goes on to where it gives the lock up, and is held again there.\n",
-            false => "",
-        };
+        let goes_on = if held::moving().is_some() { GOES_ON } else { "" };
         let waited = format!(
             "The lock of the Python interpreter (the GIL) has not come within {seconds:.1} s.\n{holder}{goes_on}"
         );
