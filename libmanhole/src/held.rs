@@ -10,8 +10,8 @@ use core::time::Duration;
 
 use crate::snapshot::{Registers, Summons};
 use crate::sys::lock::{self, Heard};
-use crate::sys::process;
 use crate::sys::signal::Set;
+use crate::sys::{process, thread};
 
 /// What is known of the thread that is held.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +106,11 @@ const NOTED: Duration = Duration::from_millis(50);
 
 /// The client of the held thread is about to leave: what it does when it has is not for this shot.
 pub(crate) fn client_leaves() {
+    wait_for_who_stops();
+    // Who goes on is not held again.
+    if STATE.compare_exchange(MOVING, LEFT, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        return;
+    }
     if STATE.compare_exchange(HELD, LEAVING, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
         lock::wake(&STATE, u32::MAX >> 1);
         lock::wait(&STATE, LEAVING, Some(NOTED));
@@ -129,7 +134,7 @@ pub(crate) fn wait(mask: Set, is_own: bool, client_leaves: impl Fn()) -> Heard {
         }
         match now {
             _ if is_over => return heard,
-            MOVING => return heard,
+            MOVING if is_own => return heard,
             LEAVING => {
                 let _ = STATE.compare_exchange(LEAVING, LEFT, Ordering::SeqCst, Ordering::SeqCst);
                 lock::wake(&STATE, u32::MAX >> 1);
@@ -188,8 +193,21 @@ pub(crate) fn hold_again(registers: Registers) -> Option<i32> {
     is_held.then_some(signal)
 }
 
+/// Waits for a thread that says where it is held again: a few instructions, with all signals blocked.
+fn wait_for_who_stops() {
+    const TRIES: u32 = 100;
+    for _ in 0..TRIES {
+        if STATE.load(Ordering::SeqCst) != STOPPING {
+            return;
+        }
+        thread::pause(Duration::from_micros(20));
+    }
+}
+
 /// Lets whoever is held go on.
 pub(crate) fn release() {
+    // Its place is written to in that moment.
+    wait_for_who_stops();
     TID.store(0, Ordering::SeqCst);
     STATE.store(FREE, Ordering::SeqCst);
     lock::wake(&STATE, u32::MAX >> 1);

@@ -110,7 +110,7 @@ mod tests {
             (
                 Some("activate_on='USR2'"),
                 &["--oneshot-on", "USR2"],
-                "the options together: activate_on and oneshot_on cannot both be USR2",
+                "the options together: You cannot do activation of the Manhole thread on the same signal",
             ),
             (None, &["--options", "off", "--verbose"], "--options off and --verbose contradict"),
         ] {

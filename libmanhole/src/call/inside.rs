@@ -3,10 +3,14 @@
 //! Context: the agent's thread. Pure: it looks at the names of frames.
 
 /// Functions of the C library's in which a thread may hold what it needs to create a thread: the list of all threads and their stacks, or at a fork all of the allocator's.
-const THREADS: [&str; 18] = [
+const THREADS: [&str; 21] = [
     "pthread_create",
+    // As glibc's source calls it.
+    "pthread_create_2_1",
+    "create_thread",
+    "allocate_stack",
     "fork",
-    "_Fork",
+    "Fork",
     "forkpty",
     "daemon",
     "malloc_fork_lock_parent",
@@ -37,10 +41,9 @@ const JOINS: [&str; 6] = [
 /// Whether a thread with these functions, innermost first, may hold what is needed to create a thread, beside the allocator's and the loader's locks.
 pub(crate) fn holds_threads<'n>(functions: impl Iterator<Item = &'n str>) -> bool {
     let bare = |name: &'n str| {
-        let name = name.split('@').next().unwrap_or(name);
-        let name = name.strip_prefix("__GI_").unwrap_or(name);
-        let name = name.strip_prefix("__libc_").unwrap_or(name).trim_start_matches("__");
-        if name.ends_with("Fork") { "_Fork" } else { name }
+        let name = name.split('@').next().unwrap_or(name).trim_start_matches('_');
+        let name = name.strip_prefix("GI_").unwrap_or(name).trim_start_matches('_');
+        name.strip_prefix("libc_").unwrap_or(name)
     };
     let mut gives_back = false;
     functions.map(bare).any(|name| {
@@ -189,7 +192,7 @@ fn is_idle_allocator(frames: &[(&str, &str)]) -> bool {
     let begins = |function: &str| matches!(function.trim_start_matches('_'), "start_thread" | "clone3" | "clone");
     let first = frames.iter().rev().find(|(function, _)| !begins(function));
     first.is_some_and(|(_, object)| is_allocator(object))
-        && frames.iter().any(|(function, _)| function.contains("pthread_cond_"))
+        && frames.iter().any(|(function, _)| function.contains("pthread_cond_") && function.contains("wait"))
 }
 
 /// Whether a module is an allocator's.
@@ -253,8 +256,10 @@ mod tests {
         let holds = |functions: &[&'static str]| holds_threads(functions.iter().copied());
         assert!(holds(&["tgkill", "setxid_signal_thread", "__GI___nptl_setxid", "__setuid", "main"]));
         assert!(holds(&["__GI_munmap", "__nptl_free_tcb", "__pthread_clockjoin_ex", "main"]));
+        assert!(holds(&["munmap", "___pthread_join", "main"]));
         assert!(holds(&["_Fork", "__libc_fork", "main"]));
-        assert!(holds(&["mmap", "allocate_stack", "pthread_create@@GLIBC_2.34", "main"]));
+        assert!(holds(&["mmap", "pthread_create@@GLIBC_2.34", "main"]));
+        assert!(holds(&["__GI___mmap", "__pthread_create_2_1", "main"]));
         assert!(
             !holds(&["__futex_abstimed_wait_common64", "__pthread_clockjoin_ex", "main"]),
             "it waits for the thread's end"

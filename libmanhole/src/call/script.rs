@@ -17,7 +17,7 @@ use crate::sys::stdio;
 
 /// `Py_file_input` and `Py_eval_input` of Include/compile.h: what a text is.
 const STATEMENTS: u64 = 257;
-pub(super) const EXPRESSION: u64 = 258;
+const EXPRESSION: u64 = 258;
 
 /// No answer is longer, in bytes.
 const ANSWER: usize = 4 << 20;

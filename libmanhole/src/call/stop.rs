@@ -6,14 +6,14 @@
 //! forked child, and when an interpreter ends.
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 use core::mem::transmute;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use core::time::Duration;
 use std::sync::OnceLock;
 
 use super::arch;
-use super::script::{EXPRESSION, Faulted, call};
+use super::script::{Faulted, call};
 use crate::python::Api;
 use crate::snapshot::is_fate;
 use crate::sys::signal::{self, Silence};
@@ -34,6 +34,7 @@ static IS_ANOTHER: AtomicBool = AtomicBool::new(false);
 /// In a forked child, and where the interpreter has ended with all that it was to do.
 pub(crate) fn forget() {
     IS_QUEUED.store(false, SeqCst);
+    IS_ANOTHER.store(false, SeqCst);
 }
 
 /// Lets the held thread go on, if no signal that ends the process holds it, and if it is the one that makes pending calls, which is the process's first.
@@ -61,13 +62,14 @@ pub(super) unsafe fn stop_again(slot: usize, api: &Api) -> Result<(), Faulted> {
     let function = stop as extern "C-unwind" fn(*mut c_void) -> c_int as usize as u64;
     // SAFETY: the caller's word.
     unsafe {
+        let answer = call(slot, add_pending, &[function, 0]).inspect_err(|_| IS_QUEUED.store(false, SeqCst))?;
         // Of C's `int`.
-        if call(slot, add_pending, &[function, 0])? as i32 == 0 {
+        if answer as i32 == 0 {
             let state = call(slot, api.save, &[])?;
             held::wait_while_moving(LIMIT);
             call(slot, restore, &[state])?;
         } else {
-            forget();
+            IS_QUEUED.store(false, SeqCst);
         }
     }
     Ok(())
@@ -75,7 +77,7 @@ pub(super) unsafe fn stop_again(slot: usize, api: &Api) -> Result<(), Faulted> {
 
 /// The pending call. It may come late, when nobody waits for it any more.
 extern "C-unwind" fn stop(_: *mut c_void) -> c_int {
-    forget();
+    IS_QUEUED.store(false, SeqCst);
     let is_here =
         held::moving().inspect(|tid| IS_ANOTHER.store(*tid != process::tid(), SeqCst)) == Some(process::tid());
     if let Some(api) = API.get()
@@ -99,23 +101,27 @@ extern "C-unwind" fn stop(_: *mut c_void) -> c_int {
     0
 }
 
-/// Whether a thread, most likely this one, has the lock that imports need, as the console's own do.
+/// Whether a thread, most likely this one, has the lock under which modules are looked for, as the console's own are. Only functions in C are called: the program's
+/// thread executes no instruction here, which could raise something of the program's, and which its tracers would see.
 ///
 /// # Safety
 /// These are the interpreter's functions, on a thread that has its lock.
 unsafe fn imports(api: &Api) -> bool {
-    const WORDS: &CStr = c"__import__('_imp').lock_held()";
-    // SAFETY: the caller's word; the text ends with NUL, and what the functions make is given back.
+    let (Some(module), Some(call_method)) = (api.module, api.call_method) else { return false };
+    // SAFETY: the caller's word; the texts end with NUL. The module is there from the interpreter's start and lent, the answer is given back.
     unsafe {
-        let release = transmute::<usize, extern "C-unwind" fn(u64)>(api.release_object as usize);
-        let globals = transmute::<usize, extern "C-unwind" fn() -> u64>(api.new_dict as usize)();
-        let run =
-            transmute::<usize, extern "C-unwind" fn(*const c_char, c_int, u64, u64, u64) -> u64>(api.run as usize);
-        let answer = if globals == 0 { 0 } else { run(WORDS.as_ptr(), EXPRESSION as c_int, globals, globals, 0) };
-        let is_held = answer != 0
-            && transmute::<usize, extern "C-unwind" fn(u64) -> u64>(api.unsigned_long as usize)(answer) == 1;
-        [answer, globals].into_iter().filter(|&object| object != 0).for_each(|object| release(object));
-        transmute::<usize, extern "C-unwind" fn()>(api.clear_error as usize)();
+        let module = transmute::<usize, extern "C-unwind" fn(*const c_char) -> u64>(module as usize);
+        let call_method = transmute::<usize, unsafe extern "C-unwind" fn(u64, *const c_char, *const c_char, ...) -> u64>(
+            call_method as usize,
+        );
+        let known = module(c"_imp".as_ptr());
+        let answer = if known == 0 { 0 } else { call_method(known, c"lock_held".as_ptr(), core::ptr::null()) };
+        if answer == 0 {
+            transmute::<usize, extern "C-unwind" fn()>(api.clear_error as usize)();
+            return false;
+        }
+        let is_held = transmute::<usize, extern "C-unwind" fn(u64) -> u64>(api.unsigned_long as usize)(answer) == 1;
+        transmute::<usize, extern "C-unwind" fn(u64)>(api.release_object as usize)(answer);
         is_held
     }
 }

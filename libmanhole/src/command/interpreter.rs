@@ -148,13 +148,13 @@ fn waits_for_the_lock(stack: &Stack) -> bool {
             is_api || ["take_gil", "drop_gil", "create_gil"].contains(&name)
         }
         // The lock's functions have no names in a stripped interpreter.
-        None => at.object.rsplit('/').next().is_some_and(|file| file.contains("python")),
+        None => at.object.rsplit('/').next().is_some_and(|file| file.trim_start_matches("lib").starts_with("python")),
     })
 }
 
-/// Whether a thread is inside an import of Python's, where it may hold the lock that the console's own imports need.
+/// Whether a thread looks for a module at this moment, and does not execute one: then it may hold the lock that the console's own imports need.
 fn imports(stack: &Stack) -> bool {
-    let mut files =
-        stack.levels.iter().filter(|level| level.is_python()).filter_map(|level| level.location()?.file.as_deref());
-    files.any(|file| file.starts_with("<frozen importlib"))
+    let functions = stack.levels.iter().filter(|level| level.is_python()).filter_map(|level| level.location());
+    let mut inner = functions.take_while(|at| at.function.as_deref() != Some("<module>"));
+    inner.any(|at| at.file.as_deref().is_some_and(|file| file.starts_with("<frozen importlib")))
 }

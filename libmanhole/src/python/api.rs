@@ -31,6 +31,10 @@ pub(crate) struct Api {
     pub(crate) restore: Option<u64>,
     /// `int Py_AddPendingCall(int (*)(void *), void *)`.
     pub(crate) add_pending: Option<u64>,
+    /// `PyObject *PyImport_AddModule(const char *)`.
+    pub(crate) module: Option<u64>,
+    /// `PyObject *PyObject_CallMethod(PyObject *, const char *, const char *, ...)`.
+    pub(crate) call_method: Option<u64>,
     /// `PyObject *PyDict_New(void)`.
     pub(crate) new_dict: u64,
     /// `PyObject *PyRun_StringFlags(const char *, int, PyObject *, PyObject *, PyCompilerFlags *)`.
@@ -89,6 +93,8 @@ impl Api {
                 save: find("PyEval_SaveThread")?,
                 restore: find("PyEval_RestoreThread"),
                 add_pending: find("Py_AddPendingCall"),
+                module: find("PyImport_AddModule"),
+                call_method: find("PyObject_CallMethod"),
                 new_dict: find("PyDict_New")?,
                 run: find("PyRun_StringFlags")?,
                 bytes: find("PyBytes_AsString")?,

@@ -45,7 +45,7 @@ pub(crate) fn part_symbols() {
     if let (Some(first), Some(start)) = (first, relocations()) {
         let (start, end) = (start.next_multiple_of(PAGE), base + first.p_memsz as usize);
         if start < end {
-            // SAFETY: this is about core dumps, which have no unchanged pages of files. It is the flag that makes them another mapping.
+            // SAFETY: this is about core dumps, which by default have no unchanged pages of files. It is the flag that makes them another mapping.
             let _ = unsafe { super::call(libc::SYS_madvise, [start, end - start, libc::MADV_DONTDUMP as usize]) };
         }
     }

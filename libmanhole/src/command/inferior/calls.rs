@@ -20,12 +20,12 @@ use crate::command::stacks::Look;
 use crate::errand::{self, At, NoWorker, Place};
 use crate::interrupted::is_at_system_call;
 use crate::modules::Module;
-use crate::redirect;
 use crate::render::{Level, Stack, quote};
 use crate::snapshot::{Registers, RunStamp};
 use crate::symbols::exported;
 use crate::sys::{next, process};
 use crate::worker::{self, Refusal, Task, Ticket};
+use crate::{held, redirect};
 
 /// How often threads are looked at until it is said that one is stuck.
 const LOOKS: usize = 3;
@@ -208,6 +208,7 @@ impl Session<'_> {
             // One that is held does not come out of what the C library needs for a thread.
             let is_in_the_way = |stack: &Rc<Stack>| is_critical(stack) || stack.is_held() && holds_threads(stack);
             let busy = stuck.is_none() && look.stacks.iter().any(is_in_the_way);
+            let is_held_in_the_way = look.stacks.iter().any(|stack| stack.is_held() && is_in_the_way(stack));
             let fetched = match stuck.or(busy.then_some("a thread is inside the allocator or the loader")) {
                 Some(stuck) => Err(NoWorker::Now(format!("there is no thread for it yet, and {stuck}"))),
                 None => errand::fetch_worker(&mut |tid, at| self.place_for_worker(tid, at)),
@@ -226,7 +227,10 @@ impl Session<'_> {
                 Err(NoWorker::Never(reason)) => return Err(format!("{name} cannot be called now: {reason}")),
                 // A thread that runs comes to rest, and one that is held where it has something that a line of Python needs goes on.
                 Err(NoWorker::Now(_)) => {
-                    if is_python {
+                    if is_python
+                        && let Some(held) = held::current()
+                        && (is_held_in_the_way || self.keeps_the_lock(held.tid))
+                    {
                         stop::let_go();
                     }
                     process::sleep(PAUSE);
