@@ -227,11 +227,11 @@ impl Session<'_> {
                 Err(NoWorker::Never(reason)) => return Err(format!("{name} cannot be called now: {reason}")),
                 // A thread that runs comes to rest, and one that is held where it has something that a line of Python needs goes on.
                 Err(NoWorker::Now(_)) => {
-                    if is_python
-                        && let Some(held) = held::current()
-                        && (is_held_in_the_way || self.keeps_the_lock(held.tid))
-                    {
-                        stop::let_go();
+                    if is_python && let Some(held) = held::current() {
+                        let has_run = held.registers.pc().is_none_or(|pc| !is_at_system_call(pc));
+                        if is_held_in_the_way || has_run || self.keeps_the_lock(held.tid) {
+                            stop::let_go();
+                        }
                     }
                     process::sleep(PAUSE);
                 }
