@@ -109,17 +109,22 @@ fn it_goes_on_exactly_where_it_was() {
     let _turn = turn::shared();
     let counters = Counters::new();
     let mut victim = counting(&counters, 1, "oneshot_on='USR2'").arg("registers").ready();
+    let mut called = 0;
     for n in 0..40 {
         stop_main(&victim);
         let (mut client, greeting) = victim.text();
         assert!(greeting.contains(", in "), "shot {n}: {greeting}");
-        // The only thread there is makes the one that a call needs, from where it is held.
+        // The only thread there is makes the one that a call needs, from where it is held, unless that is inside the C library.
         let pid = client.run("getpid()");
-        assert_eq!(pid, format!("$1 = {}\n", victim.pid()), "shot {n}: {greeting}");
+        let is_called = pid == format!("$1 = {}\n", victim.pid());
+        let is_refused = pid.contains("cannot be called now") || pid.contains("is inside");
+        assert!(is_called || is_refused, "shot {n}: {pid}\n{greeting}");
+        called += u32::from(is_called);
         client.end();
         is_over(&victim, &counters, 1);
         assert_eq!(counters.get(WRONG), 0, "shot {n}: registers have changed");
     }
+    assert!(called >= 10, "{called} of 40 shots could call a function");
     counters.stop();
     assert!(victim.ended().success());
 }
