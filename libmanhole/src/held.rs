@@ -10,8 +10,8 @@ use core::time::Duration;
 
 use crate::snapshot::{Registers, Summons};
 use crate::sys::lock::{self, Heard};
+use crate::sys::process;
 use crate::sys::signal::Set;
-use crate::sys::{process, thread};
 
 /// What is known of the thread that is held.
 #[derive(Clone, Copy, Debug)]
@@ -60,20 +60,15 @@ static PLACE: Place = Place(UnsafeCell::new(Held {
     info: [0; INFO],
 }));
 
+/// How long a thread may take to say where it is held again: a few instructions, with all signals blocked.
+const STOPS: Duration = Duration::from_millis(2);
+
 /// How long one that is to be held waits for the one before, whose client has left.
 const BEFORE: Duration = Duration::from_secs(1);
 
 /// Says that the calling thread is held; false when one is already.
 pub(crate) fn hold(held: Held) -> bool {
-    let start = process::monotonic();
-    loop {
-        let (now, left) =
-            (STATE.load(Ordering::SeqCst), BEFORE.saturating_sub(process::monotonic().saturating_sub(start)));
-        if !matches!(now, LEAVING | LEFT) || left.is_zero() {
-            break;
-        }
-        lock::wait(&STATE, now, Some(left));
-    }
+    wait_while(&[LEAVING, LEFT], BEFORE);
     if STATE.compare_exchange(FREE, HOLDING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
         return false;
     }
@@ -106,7 +101,7 @@ const NOTED: Duration = Duration::from_millis(50);
 
 /// The client of the held thread is about to leave: what it does when it has is not for this shot.
 pub(crate) fn client_leaves() {
-    wait_for_who_stops();
+    wait_while(&[STOPPING], STOPS);
     // Who goes on is not held again.
     if STATE.compare_exchange(MOVING, LEFT, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
         return;
@@ -165,11 +160,16 @@ pub(crate) fn moving() -> Option<i32> {
 
 /// Waits until it is held again, or for so long.
 pub(crate) fn wait_while_moving(limit: Duration) {
+    wait_while(&[MOVING, STOPPING], limit);
+}
+
+/// Waits while the state is one of these, and no longer than `limit`.
+fn wait_while(states: &[u32], limit: Duration) {
     let start = process::monotonic();
     loop {
-        let (now, left) =
-            (STATE.load(Ordering::SeqCst), limit.saturating_sub(process::monotonic().saturating_sub(start)));
-        if !matches!(now, MOVING | STOPPING) || left.is_zero() {
+        let now = STATE.load(Ordering::SeqCst);
+        let left = limit.saturating_sub(process::monotonic().saturating_sub(start));
+        if !states.contains(&now) || left.is_zero() {
             return;
         }
         lock::wait(&STATE, now, Some(left));
@@ -193,21 +193,10 @@ pub(crate) fn hold_again(registers: Registers) -> Option<i32> {
     is_held.then_some(signal)
 }
 
-/// Waits for a thread that says where it is held again: a few instructions, with all signals blocked.
-fn wait_for_who_stops() {
-    const TRIES: u32 = 100;
-    for _ in 0..TRIES {
-        if STATE.load(Ordering::SeqCst) != STOPPING {
-            return;
-        }
-        thread::pause(Duration::from_micros(20));
-    }
-}
-
 /// Lets whoever is held go on.
 pub(crate) fn release() {
     // Its place is written to in that moment.
-    wait_for_who_stops();
+    wait_while(&[STOPPING], STOPS);
     TID.store(0, Ordering::SeqCst);
     STATE.store(FREE, Ordering::SeqCst);
     lock::wake(&STATE, u32::MAX >> 1);

@@ -40,13 +40,8 @@ const JOINS: [&str; 6] = [
 
 /// Whether a thread with these functions, innermost first, may hold what is needed to create a thread, beside the allocator's and the loader's locks.
 pub(crate) fn holds_threads<'n>(functions: impl Iterator<Item = &'n str>) -> bool {
-    let bare = |name: &'n str| {
-        let name = name.split('@').next().unwrap_or(name).trim_start_matches('_');
-        let name = name.strip_prefix("GI_").unwrap_or(name).trim_start_matches('_');
-        name.strip_prefix("libc_").unwrap_or(name)
-    };
     let mut gives_back = false;
-    functions.map(bare).any(|name| {
+    functions.map(plain).any(|name| {
         gives_back |= matches!(name, "munmap" | "madvise" | "mprotect");
         THREADS.contains(&name) || gives_back && JOINS.contains(&name)
     })
@@ -201,13 +196,22 @@ fn is_allocator(object: &str) -> bool {
     ["jemalloc", "tcmalloc", "mimalloc", "malloc"].iter().any(|name| file.contains(name))
 }
 
+/// A function's name without version and parameters.
+fn bare(function: &str) -> &str {
+    function.split(['@', '(']).next().unwrap_or(function)
+}
+
+/// As the C library's documentation calls a function of its own.
+fn plain(function: &str) -> &str {
+    let plain = bare(function).trim_start_matches('_');
+    let plain = plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'));
+    plain.strip_prefix("IO_").or_else(|| plain.strip_prefix("libc_")).unwrap_or(plain)
+}
+
 /// What a function belongs to. `object` is the path of the module that it is in.
 fn room(function: &str, object: &str) -> Option<Room> {
     let file = object.rsplit('/').next().unwrap_or(object);
-    let bare = function.split(['@', '(']).next().unwrap_or(function);
-    let plain = bare.trim_start_matches('_');
-    let plain = plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'));
-    let plain = plain.strip_prefix("IO_").or_else(|| plain.strip_prefix("libc_")).unwrap_or(plain);
+    let (bare, plain) = (bare(function), plain(function));
     let is_libc = file.starts_with("libc.so") || file.starts_with("libc-");
     let is_of_cpp = ["operator new", "operator delete"].iter().any(|start| function.starts_with(start));
     let is_known = ["je_", "mi_", "tc_"].iter().any(|start| bare.starts_with(start));

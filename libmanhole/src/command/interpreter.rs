@@ -95,14 +95,17 @@ impl Session<'_> {
         Ok((state, ident, format!("thread {tid} {}", names(stack))))
     }
 
-    /// Whether thread `tid` is seen to hold the interpreter's lock, or waits for a condition as one does that wants it.
+    /// Whether thread `tid` is seen to hold the interpreter's lock, or waits for a condition as one does that wants it. Where there is none, whoever needs all
+    /// others to stand still waits for each that executes.
     pub(crate) fn keeps_the_lock(&mut self, tid: i32) -> bool {
         self.begin_line();
         let look = self.look_apart(crate::capture::Wanted::One(tid), &|| false);
+        let (_, world) = self.parts();
+        let interpreter = Interpreter::find(&world.modules, &world.memory).and_then(Result::ok);
+        let has_none = interpreter.is_some_and(|interpreter| interpreter.runs_threads_at_once());
         self.end_line();
-        look.stacks
-            .iter()
-            .any(|stack| stack.thread.tid == tid && (stack.has_gil || waits_for_the_lock(stack) || imports(stack)))
+        let keeps = |stack: &Stack| stack.has_gil || has_none || waits_for_the_lock(stack) || imports(stack);
+        look.stacks.iter().any(|stack| stack.thread.tid == tid && keeps(stack))
     }
 
     /// The thread that holds the interpreter's lock, with its stack; or that none is seen to.
@@ -145,7 +148,7 @@ fn waits_for_the_lock(stack: &Stack) -> bool {
     caller.is_some_and(|at| match at.function.as_deref() {
         Some(name) => {
             let is_api = name.starts_with("Py") || name.starts_with("_Py");
-            is_api || ["take_gil", "drop_gil", "create_gil"].contains(&name)
+            is_api || ["take_gil", "drop_gil"].contains(&name)
         }
         // The lock's functions have no names in a stripped interpreter.
         None => at.object.rsplit('/').next().is_some_and(|file| file.trim_start_matches("lib").starts_with("python")),
