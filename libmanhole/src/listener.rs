@@ -32,9 +32,14 @@ impl Bound {
         fd::stat_link(self.path.as_c_str()).is_ok_and(|now| now.identity == self.identity)
     }
 
-    /// Whether the name is what it was made for, as far as it can be looked at from here.
+    /// Whether the name is what it was made for, as far as it can be looked at from here. A look that fails for another reason than that
+    /// nothing is there says nothing, and a client may have come by this name already.
     fn is_intact(&self) -> bool {
-        self.is_there() || root() != self.root
+        match fd::stat_link(self.path.as_c_str()) {
+            Ok(now) if now.identity == self.identity => true,
+            Ok(_) | Err(Errno(libc::ENOENT | libc::ENOTDIR)) => root() != self.root,
+            Err(_) => true,
+        }
     }
 
     /// Removes the name, in the process that has made it.

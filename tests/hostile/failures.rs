@@ -83,7 +83,11 @@ const SILENT: &[(i64, i32, u32)] =
     &[(libc::SYS_sendto, libc::EPIPE, 1), (libc::SYS_newfstatat, libc::ENOMEM, 2), (libc::SYS_ppoll, libc::ENOMEM, 2)];
 
 /// Which of the calls fail: from this one on, so many.
-const WHEN: &[(u32, u32)] = &[(1, 1), (2, 1), (3, 1), (5, 1), (9, 1), (2, 1_000_000), (1, 1_000_000)];
+#[rustfmt::skip]
+const WHEN: &[(u32, u32)] = &[
+    (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1), (9, 1),
+    (1, 1_000_000), (2, 1_000_000), (6, 1_000_000),
+];
 
 /// A session as far as it comes: what the client has got. One that is not answered goes, and is gone for the host at once: a program that is
 /// being started elsewhere may have a copy of its descriptor still.

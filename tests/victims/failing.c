@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <stddef.h>
@@ -44,6 +45,12 @@ static void decide(int listener, int error, long first, long count) {
             continue;
         }
         answer->id = asked->id;
+        if (asked->data.nr == SYS_futex && (asked->data.args[1] & FUTEX_CMD_MASK) != FUTEX_WAIT) {
+            n--; // to wake neither waits nor fails (futex(2))
+            answer->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+            ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, answer);
+            continue;
+        }
         if (n >= first && n - first < count)
             answer->error = -error;
         else

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use core::time::Duration;
 
 use super::signal::{self, Set};
-use super::{Errno, Result, call, proc_root, socket};
+use super::{Errno, Result, call, proc_root, socket, thread};
 
 /// An open descriptor of the calling thread's table; closed when dropped.
 #[derive(Debug)]
@@ -120,11 +120,22 @@ pub(super) fn control(fd: i32, command: i32, argument: usize) -> Result<usize> {
     unsafe { call(libc::SYS_fcntl, [fd as usize, command as usize, argument]) }
 }
 
+/// How often a place is tried that another thread's open(2) has just taken and not filled yet.
+const TRIES: usize = 1000;
+
 /// Puts what `from` stands for in the place of `to`, in one step (dup3(2)).
 pub(crate) fn replace(from: i32, to: i32, closed_on_exec: bool) -> Result<()> {
     let flags = if closed_on_exec { libc::O_CLOEXEC } else { 0 };
-    // SAFETY: numbers only; the caller owns both places.
-    retrying(|| unsafe { call(libc::SYS_dup3, [from as usize, to as usize, flags as usize]) }).map(drop)
+    let mut result = Err(Errno(libc::EBUSY));
+    for _ in 0..TRIES {
+        // SAFETY: numbers only; the caller owns both places.
+        result = retrying(|| unsafe { call(libc::SYS_dup3, [from as usize, to as usize, flags as usize]) }).map(drop);
+        if result != Err(Errno(libc::EBUSY)) {
+            break;
+        }
+        thread::give_way();
+    }
+    result
 }
 
 /// Whether descriptor `fd` is closed on exec.
@@ -247,12 +258,15 @@ pub(crate) fn stat_target(path: &CStr) -> Result<Stat> {
 fn stat_at(directory: i32, path: &CStr, flags: i32) -> Result<Stat> {
     let (directory, path) = if directory == libc::AT_FDCWD { proc_root::place_of(path) } else { (directory, path) };
     let mut raw = core::mem::MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: the kernel fills the structure; struct stat of x86_64's libc is the kernel's.
-    unsafe {
-        call(
-            libc::SYS_newfstatat,
-            [directory as usize, path.as_ptr() as usize, raw.as_mut_ptr() as usize, flags as usize],
-        )
+    let mut look = || {
+        let arguments = [directory as usize, path.as_ptr() as usize, raw.as_mut_ptr() as usize, flags as usize];
+        // SAFETY: the kernel fills the structure; struct stat of x86_64's libc is the kernel's.
+        unsafe { call(libc::SYS_newfstatat, arguments) }
+    };
+    // Who asks takes a failure for "not what it was"; want of memory for a moment is not that.
+    match look() {
+        Err(Errno(libc::ENOMEM)) => look(),
+        done => done,
     }?;
     // SAFETY: all bits of the structure are valid, and it was zeroed before.
     let raw = unsafe { raw.assume_init() };
