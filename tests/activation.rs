@@ -106,6 +106,18 @@ fn activate(victim: &Victim) {
 
 waits_are_undisturbed!("activate_on='USR2'", activate);
 
+/// A signal of the program's own that comes while ours is being handled ends its wait as ever.
+#[test]
+fn the_programs_own_signal_together_with_ours_ends_each_wait() {
+    let _turn = turn::shared();
+    for options in ["activate_on='USR1'", "dump_on='USR1'"] {
+        let mut victim = Host::new(victims::c("ended")).options(options).arg("300").ready();
+        victim.say("go");
+        assert_eq!(victim.line(), "ended=300 of=300 last=read", "{options}: {}", victim.log());
+        assert!(victim.finish().1.success());
+    }
+}
+
 /// What the three tests above rest on: a signal that somebody handles without care is seen in every row.
 #[test]
 fn a_careless_signal_would_be_noticed() {

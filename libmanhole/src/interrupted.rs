@@ -48,9 +48,11 @@ impl<'c> Interrupted<'c> {
         unsafe { core::ptr::from_mut(&mut self.0.uc_sigmask).cast::<u64>().write(mask) }
     }
 
-    /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well.
+    /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well: that has come while this handler ran,
+    /// and its handler runs before the call has begun anew.
     pub(crate) fn go_on(&mut self) {
         let mask = self.mask();
+        arch::fail_if_begun_anew(self.0, || waiting_for_host(mask).any(|action| action.ends_calls()));
         arch::resume(self.0, || waiting_for_host(mask).next().is_some());
     }
 
@@ -61,7 +63,7 @@ impl<'c> Interrupted<'c> {
 
     /// A handler of the host has run meanwhile, which is to interrupt the system call: it fails with EINTR.
     pub(crate) fn fail(&mut self) {
-        arch::fail_if_begun_anew(self.0);
+        arch::fail_if_begun_anew(self.0, || true);
     }
 
     /// The alternate stack for handlers that the interrupted code has, be it in use or not, as the kernel has noted it: start, flags,
@@ -76,15 +78,13 @@ impl<'c> Interrupted<'c> {
     /// EINTR instead, when a signal of the host's has come meanwhile whose handler is not to let calls begin anew. `end` is the address behind the instruction.
     pub(crate) fn yield_to_host(&mut self, end: u64) {
         let mask = self.mask();
-        arch::fail_begun_anew(self.0, end, || {
-            waiting_for_host(mask).any(|action| action.flags & libc::SA_RESTART as u64 == 0)
-        });
+        arch::fail_begun_anew(self.0, end, || waiting_for_host(mask).any(|action| action.ends_calls()));
     }
 }
 
 /// Whether the host has a handler that does not let calls begin anew.
 pub(crate) fn host_ends_calls() -> bool {
-    of_host(u64::MAX).any(|action| action.flags & libc::SA_RESTART as u64 == 0)
+    of_host(u64::MAX).any(|action| action.ends_calls())
 }
 
 /// The host's handlers for signals that wait, and that `mask` lets through.

@@ -72,16 +72,16 @@ pub(crate) fn has_failed(context: &libc::ucontext_t) -> bool {
     context.uc_mcontext.gregs.get(libc::REG_RAX as usize).is_some_and(|&rax| rax == -i64::from(libc::EINTR))
 }
 
-/// If the kernel was about to begin a system call anew, lets it fail with EINTR. The instruction has left in rcx where it ends (Intel's manual, SYSCALL):
+/// If the kernel was about to begin a system call anew, and `is_to_fail`: lets it fail with EINTR. The instruction has left in rcx where it ends (Intel's manual, SYSCALL):
 /// code that stands before the instruction and has not executed it has something else there.
-pub(crate) fn fail_if_begun_anew(context: &mut libc::ucontext_t) {
+pub(crate) fn fail_if_begun_anew(context: &mut libc::ucontext_t, is_to_fail: impl FnOnce() -> bool) {
     let gregs = &context.uc_mcontext.gregs;
     let (Some(&rip), Some(&rcx)) = (gregs.get(libc::REG_RIP as usize), gregs.get(libc::REG_RCX as usize)) else {
         return;
     };
     let end = rip.wrapping_add(SYSCALL.len() as i64);
     if rcx == end {
-        fail_begun_anew(context, end as u64, || true);
+        fail_begun_anew(context, end as u64, is_to_fail);
     }
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn fail_begun_anew(context: &mut libc::ucontext_t, end: u64, is_to_fa
     let is_begun_anew = gregs.get(libc::REG_RIP as usize).is_some_and(|&rip| rip as u64 == start)
         && own_memory::read(start, &mut code) == Ok(code.len())
         && code == SYSCALL;
-    if !is_begun_anew || !is_to_fail() {
+    if !is_begun_anew || always_begins_anew(gregs) || !is_to_fail() {
         return;
     }
     if let Some(rip) = gregs.get_mut(libc::REG_RIP as usize) {
@@ -102,6 +102,22 @@ pub(crate) fn fail_begun_anew(context: &mut libc::ucontext_t, end: u64, is_to_fa
     if let Some(rax) = gregs.get_mut(libc::REG_RAX as usize) {
         *rax = -i64::from(libc::EINTR);
     }
+}
+
+/// Whether it is a call that no signal lets fail, whatever its handler is like (ERESTARTNOINTR in kernel/fork.c and kernel/futex/pi.c).
+fn always_begins_anew(gregs: &[i64]) -> bool {
+    let register = |name: i32| gregs.get(name as usize).copied().unwrap_or_default();
+    match register(libc::REG_RAX) {
+        libc::SYS_fork | libc::SYS_vfork | libc::SYS_clone | libc::SYS_clone3 => true,
+        libc::SYS_futex => !is_wait(register(libc::REG_RSI)),
+        _ => false,
+    }
+}
+
+/// Whether an operation of futex(2) waits for the value of a word, and for nothing else.
+fn is_wait(operation: i64) -> bool {
+    let flags = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
+    matches!(operation as i32 & !flags, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET)
 }
 
 /// Whether the program counter stands behind a system call, or on one that is to begin anew.
@@ -160,12 +176,8 @@ fn number_left(gregs: &[i64]) -> Option<i64> {
 /// have to agree: `mov $202,%edi` shortly before the call, and arguments that only a wait has.
 fn futex_by_number(gregs: &[i64]) -> Option<i64> {
     let register = |name: i32| gregs.get(name as usize).map(|&value| value as u64);
-    let (word, operation) = (register(libc::REG_RDI)?, register(libc::REG_RSI)? as i32);
-    let is_wait = matches!(
-        operation & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME),
-        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
-    );
-    if !is_wait || !word.is_multiple_of(4) || word < 4096 {
+    let (word, operation) = (register(libc::REG_RDI)?, register(libc::REG_RSI)? as i64);
+    if !is_wait(operation) || !word.is_multiple_of(4) || word < 4096 {
         return None;
     }
     let mut back = [0u8; 8];

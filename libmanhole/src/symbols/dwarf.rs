@@ -365,15 +365,7 @@ impl<'s> Units<'s> {
         }
         let Ok(bytes) = entries.to_vec() else { return *header };
         self.store.used.held.set(held);
-        UnitHeader::new(
-            header.encoding(),
-            header.unit_length(),
-            header.type_(),
-            header.debug_abbrev_offset(),
-            header.section(),
-            header.offset(),
-            Reader::Memory(self.store.keep(bytes)),
-        )
+        with_entries(header, Reader::Memory(self.store.keep(bytes)))
     }
 }
 
@@ -382,6 +374,19 @@ impl Unit<'_> {
     pub(crate) fn has_code(&self) -> bool {
         matches!(self.header.type_(), UnitType::Compilation | UnitType::Skeleton(_))
     }
+}
+
+/// The header, with its entries read from elsewhere.
+pub(super) fn with_entries<'e>(header: &UnitHeader<Reader<'_>>, entries: Reader<'e>) -> UnitHeader<Reader<'e>> {
+    UnitHeader::new(
+        header.encoding(),
+        header.unit_length(),
+        header.type_(),
+        header.debug_abbrev_offset(),
+        header.section(),
+        header.offset(),
+        entries,
+    )
 }
 
 /// gimli wants the shared file's sections counted this way, though they never leave the thread.

@@ -22,6 +22,7 @@ use scopes::Scopes;
 mod functions;
 mod rows;
 mod scopes;
+mod walk;
 
 /// The lines of one module.
 pub(super) struct Lines<'s> {
@@ -30,6 +31,8 @@ pub(super) struct Lines<'s> {
     known: Vec<OnceCell<Box<Known>>>,
     /// The namespaces and types of units.
     scopes: RefCell<BTreeMap<Place, Rc<Scopes>>>,
+    /// Where units are put that are read once.
+    room: RefCell<Vec<u8>>,
 }
 
 /// What is known of a unit.
@@ -62,7 +65,7 @@ impl<'s> Lines<'s> {
     /// What the debug information tells of lines.
     pub(super) fn new(dwarf: Rc<Dwarf<'s>>) -> Self {
         let known = core::iter::repeat_with(OnceCell::new).take(dwarf.main.list().len()).collect();
-        Lines { dwarf, known, scopes: RefCell::default() }
+        Lines { dwarf, known, scopes: RefCell::default(), room: RefCell::default() }
     }
 
     /// What stands at the address of the file, innermost first; empty where nothing is known.
@@ -98,7 +101,8 @@ impl<'s> Lines<'s> {
             Some((file, line)) => (rows::file_name(unit, file), line),
             None => (None, None),
         };
-        let functions = known.functions.get_or_init(|| Functions::parse(body, &self.dwarf.code));
+        let parse = || Functions::parse(body, &self.dwarf.code, &mut self.room.borrow_mut());
+        let functions = known.functions.get_or_init(parse);
         let Some(function) = functions.at(address) else {
             let something = file.is_some() || line.is_some();
             return Some(if something { vec![Call { function: None, file, line, start: None }] } else { Vec::new() });

@@ -48,6 +48,11 @@ impl Action {
         }
     }
 
+    /// Whether a call that such a handler has interrupted fails with EINTR (SA_RESTART in sigaction(2)).
+    pub(crate) fn ends_calls(&self) -> bool {
+        self.flags & libc::SA_RESTART as u64 == 0
+    }
+
     /// The signal's default action.
     pub(crate) const DEFAULT: Action = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: Set(0) };
 

@@ -4,9 +4,10 @@
 
 use core::ops::Range;
 
-use gimli::{AttributeValue, UnitOffset, UnitRef};
+use gimli::{AttributeValue, UnitHeader, UnitOffset, UnitRef};
 
 use super::Reader;
+use super::walk;
 
 /// The functions of a unit that have code, by address.
 pub(super) struct Functions {
@@ -22,10 +23,15 @@ pub(super) struct Function {
 }
 
 impl Functions {
-    pub(super) fn parse(unit: UnitRef<'_, Reader<'_>>, code: &Range<u64>) -> Functions {
+    /// `room` is for what is read at once.
+    pub(super) fn parse(unit: UnitRef<'_, Reader<'_>>, code: &Range<u64>, room: &mut Vec<u8>) -> Functions {
         let mut by_start = Vec::new();
-        // What was read before an error stands.
-        let _ = collect(unit, code, &mut by_start);
+        if let Ok(header) = walk::in_memory(&unit.header, room) {
+            // What was read before an error stands.
+            let _ = walk::functions(unit, &header, |entry| {
+                let _ = add_pieces(unit, &header, entry, code, &mut by_start);
+            });
+        }
         by_start.sort_by_key(|function| (function.range.start, core::cmp::Reverse(function.range.end)));
         let reach = by_start.iter().scan(0, |most, function| {
             *most = function.range.end.max(*most);
@@ -51,48 +57,28 @@ impl Functions {
     }
 }
 
-fn collect(unit: UnitRef<'_, Reader<'_>>, code: &Range<u64>, functions: &mut Vec<Function>) -> gimli::Result<()> {
-    let mut entries = unit.entries_raw(None)?;
-    // No function stands in one of C's types, which are most of many units.
-    let skips_types = is_of_c(unit) == Ok(true);
-    while !entries.is_empty() {
-        let entry = entries.next_offset();
-        let Some(abbreviation) = entries.read_abbreviation()? else { continue };
-        if skips_types && abbreviation.has_children() && is_type(abbreviation.tag()) {
-            let mut next = None;
-            for specification in abbreviation.attributes() {
-                let attribute = entries.read_attribute(*specification)?;
-                if let (gimli::DW_AT_sibling, AttributeValue::UnitRef(sibling)) = (attribute.name(), attribute.value())
-                {
-                    next = Some(sibling).filter(|sibling| sibling.0 > entry.0);
-                }
-            }
-            if let Some(next) = next {
-                entries = unit.entries_raw(Some(next))?;
-            }
-            continue;
-        }
-        if abbreviation.tag() != gimli::DW_TAG_subprogram {
-            entries.skip_attributes(abbreviation.attributes())?;
-            continue;
-        }
-        let mut ranges = Ranges::default();
-        for specification in abbreviation.attributes() {
-            let attribute = entries.read_attribute(*specification)?;
-            ranges.see(unit, attribute.name(), attribute.value());
-        }
-        ranges.each(unit, |range| {
-            if code.contains(&range.start) {
-                functions.push(Function { range, entry });
-            }
-            false
-        });
+/// Where the function at this entry has code.
+fn add_pieces(
+    unit: UnitRef<'_, Reader<'_>>,
+    header: &UnitHeader<Reader<'_>>,
+    entry: UnitOffset,
+    code: &Range<u64>,
+    functions: &mut Vec<Function>,
+) -> gimli::Result<()> {
+    let mut entries = header.entries_raw(&unit.abbreviations, Some(entry))?;
+    let Some(abbreviation) = entries.read_abbreviation()? else { return Ok(()) };
+    let mut ranges = Ranges::default();
+    for specification in abbreviation.attributes() {
+        let attribute = entries.read_attribute(*specification)?;
+        ranges.see(unit, attribute.name(), attribute.value());
     }
+    ranges.each(unit, |range| {
+        if code.contains(&range.start) {
+            functions.push(Function { range, entry });
+        }
+        false
+    });
     Ok(())
-}
-
-fn is_type(tag: gimli::DwTag) -> bool {
-    matches!(tag, gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type | gimli::DW_TAG_enumeration_type)
 }
 
 /// Whether the unit says that it was written in C.
@@ -239,14 +225,22 @@ struct Ranges {
 }
 
 impl Ranges {
-    fn see<'s>(&mut self, unit: UnitRef<'_, Reader<'s>>, name: gimli::DwAt, value: AttributeValue<Reader<'s>>) {
-        match name {
-            gimli::DW_AT_low_pc => self.low = unit.attr_address(value).ok().flatten(),
-            gimli::DW_AT_high_pc => match value {
-                AttributeValue::Udata(size) => self.size = Some(size),
-                value => self.high = unit.attr_address(value).ok().flatten(),
-            },
-            gimli::DW_AT_ranges => self.list = unit.attr_ranges_offset(value).ok().flatten(),
+    fn see(&mut self, unit: UnitRef<'_, Reader<'_>>, name: gimli::DwAt, value: AttributeValue<Reader<'_>>) {
+        let address = |value| match value {
+            AttributeValue::Addr(address) => Some(address),
+            AttributeValue::DebugAddrIndex(index) => unit.address(index).ok(),
+            _ => None,
+        };
+        match (name, value) {
+            (gimli::DW_AT_low_pc, value) => self.low = address(value),
+            (gimli::DW_AT_high_pc, AttributeValue::Udata(size)) => self.size = Some(size),
+            (gimli::DW_AT_high_pc, value) => self.high = address(value),
+            (gimli::DW_AT_ranges, AttributeValue::RangeListsRef(offset)) => {
+                self.list = Some(unit.ranges_offset_from_raw(offset));
+            }
+            (gimli::DW_AT_ranges, AttributeValue::DebugRngListsIndex(index)) => {
+                self.list = unit.ranges_offset(index).ok();
+            }
             _ => {}
         }
     }
