@@ -144,6 +144,7 @@ fn receiver(number: i32, info: &libc::siginfo_t, interrupted: &mut Interrupted<'
             } else {
                 // In the host's table no file is opened: the kernel looks for another thread.
                 interrupted.block(number);
+                worker::masks::note_passed_on(number);
                 let _ = process::send_again(number, info);
             }
             Receiver::There

@@ -23,6 +23,20 @@ pub(crate) fn note_child() {
     IS_JOBS_CHILD.store(true, SeqCst);
 }
 
+/// Signals that workers have passed on to other threads, and block since.
+static PASSED_ON: AtomicU64 = AtomicU64::new(0);
+
+/// A worker blocks `number` from now on, for it is for another thread.
+pub(crate) fn note_passed_on(number: i32) {
+    PASSED_ON.fetch_or(Set::of(&[number]).0, SeqCst);
+}
+
+/// Whether it is what a worker that has a job blocks.
+fn is_of_worker(mask: Set) -> bool {
+    let passed_on = PASSED_ON.load(SeqCst);
+    mask.0 & !passed_on == at_work().0 & !passed_on
+}
+
 /// On a worker: what a thread of the host's own blocks in its place; on a host thread that has a visit, what it blocks otherwise. `None` on
 /// all other threads, at the price of a few loads while there is neither.
 pub(crate) fn host_mask() -> Option<Set> {
@@ -38,7 +52,7 @@ pub(crate) fn mask_has_changed(how: c_int, set: Set) {
         libc::SIG_BLOCK => before | set.0,
         libc::SIG_UNBLOCK => before & !set.0,
         // The mask that it has found is put back.
-        libc::SIG_SETMASK if set == at_work() => HOST_MASK.load(SeqCst),
+        libc::SIG_SETMASK if is_of_worker(set) => HOST_MASK.load(SeqCst),
         libc::SIG_SETMASK => set.0,
         _ => before,
     };
@@ -55,7 +69,7 @@ pub(crate) fn mask_of_program() -> Option<Set> {
         Some(worker) => Some(Set(worker.mask.load(SeqCst))),
         None => IS_JOBS_CHILD.load(SeqCst).then_some(Set(host)),
     };
-    mask.filter(|_| signal::mask() == at_work())
+    mask.filter(|_| is_of_worker(signal::mask()))
 }
 
 /// As [`mask_of_program`], for a thread that may also be one of the host's that has a visit.
