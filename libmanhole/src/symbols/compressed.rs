@@ -3,7 +3,7 @@
 //! Context: the agent's thread. What comes out has a size that is known before and never exceeded; what the decoders need
 //! beside it is bounded here. The decoders have no locks, threads or thread-locals.
 
-use miniz_oxide::inflate::core::inflate_flags;
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::regular_file::zeroed;
 
@@ -34,8 +34,8 @@ impl Packing {
     pub(super) fn unpack(self, packed: &mut Packed<'_>, size: u64) -> Result<Vec<u8>, String> {
         let mut bytes = zeroed(size)?;
         let n = match self {
-            Packing::Zlib => inflate(packed, &mut bytes, inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER),
-            Packing::Deflate => inflate(packed, &mut bytes, 0),
+            Packing::Zlib => inflate(packed, &mut bytes, true),
+            Packing::Deflate => inflate(packed, &mut bytes, false),
             Packing::Zstd => zstd(packed, &mut bytes),
         };
         match (n, packed.problem.take()) {
@@ -101,30 +101,26 @@ impl ruzstd::io::Read for Packed<'_> {
     }
 }
 
-/// How many bytes came out; `None` where the stream is corrupt or longer.
-fn inflate(packed: &mut Packed<'_>, bytes: &mut [u8], header: u32) -> Option<usize> {
-    use miniz_oxide::inflate::TINFLStatus;
-    use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
-    let mut state = Box::new(DecompressorOxide::new());
+/// How many bytes came out; `None` where the stream is corrupt or longer. `has_header`: zlib's (RFC 1950).
+fn inflate(packed: &mut Packed<'_>, bytes: &mut [u8], has_header: bool) -> Option<usize> {
+    /// How far back a stream may look, as a power of two: the most that the format has.
+    const WINDOW_BITS: u8 = 15;
+    let mut state = Inflate::new(has_header, WINDOW_BITS);
     let mut done = 0;
-    loop {
-        if packed.piece().is_empty() {
-            return None;
-        }
-        let last = packed.is_last();
-        let piece = packed.piece();
-        let more = if last { 0 } else { inflate_flags::TINFL_FLAG_HAS_MORE_INPUT };
-        let whole = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
-        let flags = header | whole | more;
-        let (status, read, written) = decompress(&mut state, piece, bytes, done, flags);
+    while !packed.piece().is_empty() {
+        let flush = if packed.is_last() { InflateFlush::Finish } else { InflateFlush::NoFlush };
+        let read = state.total_in();
+        let status = state.decompress(packed.piece(), bytes.get_mut(done..)?, flush).ok()?;
+        let read = usize::try_from(state.total_in() - read).ok()?;
         packed.used += read;
-        done += written;
+        let before = core::mem::replace(&mut done, usize::try_from(state.total_out()).ok()?);
         match status {
-            TINFLStatus::Done => return Some(done),
-            TINFLStatus::NeedsMoreInput if !last && (read > 0 || written > 0) => {}
-            _ => return None,
+            Status::StreamEnd => return Some(done),
+            _ if read == 0 && done == before => return None,
+            _ => {}
         }
     }
+    None
 }
 
 /// As [`inflate`].
