@@ -76,68 +76,7 @@ fn its_stack_is_not_executable_and_nothing_is_writable_and_executable() {
 }
 
 /// What takes the place of the C library's: processes, threads, descriptors, signals, credentials, namespaces.
-const INTERPOSED: [&str; 60] = [
-    "fork",
-    "forkpty",
-    "daemon",
-    "_Fork",
-    "_exit",
-    "_Exit",
-    "pthread_create",
-    "posix_spawn",
-    "posix_spawnp",
-    "system",
-    "popen",
-    "execve",
-    "execv",
-    "execvp",
-    "execvpe",
-    "fexecve",
-    "execveat",
-    "execl",
-    "execlp",
-    "execle",
-    "thrd_create",
-    "syscall",
-    "prctl",
-    "chroot",
-    "close",
-    "fcntl",
-    "fcntl64",
-    "fstat",
-    "fstat64",
-    "__fxstat",
-    "__fxstat64",
-    "dup",
-    "dup2",
-    "dup3",
-    "closefrom",
-    "close_range",
-    "sigaction",
-    "signal",
-    "bsd_signal",
-    "sysv_signal",
-    "__sysv_signal",
-    "ssignal",
-    "sigset",
-    "sigprocmask",
-    "pthread_sigmask",
-    "setuid",
-    "seteuid",
-    "setreuid",
-    "setresuid",
-    "setgid",
-    "setegid",
-    "setregid",
-    "setresgid",
-    "setgroups",
-    "initgroups",
-    "unshare",
-    "setns",
-    "sigwait",
-    "sigwaitinfo",
-    "sigtimedwait",
-];
+const INTERPOSED: &str = include_str!("../packaging/exports");
 
 #[test]
 fn exports_the_interposed_functions_and_manhole_names_only() {
@@ -148,12 +87,23 @@ fn exports_the_interposed_functions_and_manhole_names_only() {
         .filter(|symbol| symbol.is_definition() && symbol.is_global())
         .map(|symbol| symbol.name().unwrap())
         .collect();
-    for interposed in INTERPOSED {
+    let interposed: Vec<&str> = INTERPOSED.lines().collect();
+    for interposed in &interposed {
         assert!(exported.contains(interposed), "{interposed} is not interposed: {exported:?}");
     }
     let others: Vec<&&str> =
-        exported.iter().filter(|name| !INTERPOSED.contains(name) && !name.starts_with("manhole_")).collect();
+        exported.iter().filter(|name| !interposed.contains(name) && !name.starts_with("manhole_")).collect();
     assert!(others.is_empty(), "these would take the place of the host's: {others:?}");
+}
+
+/// What is shipped is checked by the script that builds it.
+#[test]
+fn the_check_of_a_release_passes() {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/release");
+    let library = place::library();
+    let mut check = std::process::Command::new(script);
+    let output = check.arg("--check").arg(library.parent().unwrap()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
