@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use manhole_tests::other_user::{self, ForAll};
 use manhole_tests::storms::counting;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{Counters, PATIENCE, dump_count, poke, requires, storms, tasks, text, turn, victims, wait_for};
+use manhole_tests::{
+    Counters, PATIENCE, TextClient, dump_count, poke, requires, storms, tasks, text, turn, victims, wait_for,
+};
 use nix::sys::signal::Signal;
 
 const USR2: i32 = libc::SIGUSR2;
@@ -155,6 +157,30 @@ fn a_client_that_is_refused_does_not_use_up_the_shot() {
     let greeting = other_user::greeting(1, &victim.socket());
     assert!(greeting.contains("ThreadID="), "its own user was refused: {greeting} {}", victim.log());
     is_over(&victim, &counters, 2);
+}
+
+#[test]
+fn another_process_that_wants_the_same_path_does_not_use_up_the_shot() {
+    let _turn = turn::shared();
+    let directory = tempfile::tempdir().unwrap();
+    let door = directory.path().join("door");
+    let options = format!("{USUAL}, socket_path='{}'", door.display());
+    let (counters, others) = (Counters::new(), Counters::new());
+    let victim = counting(&counters, 1, &options).ready();
+    let other = counting(&others, 1, &options).ready();
+    poke::once(victim.pid(), USR2, victim.pid());
+    wait_for("the socket", PATIENCE, || door.exists().then_some(()));
+    poke::once(other.pid(), USR2, other.pid());
+    other.log_with("Oneshot failure: another process listens there");
+    others.go_on(0..1);
+
+    let mut client = TextClient::connect(&door);
+    let greeting = client.until_prompt();
+    assert!(greeting.contains("is held by SIGUSR2"), "{greeting} {}", victim.log());
+    assert_eq!(client.run("print getpid()").trim_end(), format!("$1 = {}", victim.pid()));
+    client.end();
+    counters.go_on(0..1);
+    assert_eq!(victim.log().matches("Accepted connection").count(), 1, "{}", victim.log());
 }
 
 #[test]

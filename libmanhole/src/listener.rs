@@ -233,7 +233,7 @@ fn remove_stale(path: &Text<PATH>) -> Result<(), Failure> {
     match socket::answers(c_path) {
         Err(Errno(libc::ECONNREFUSED)) => {}
         Err(Errno(libc::ENOENT)) => return Ok(()),
-        Ok(()) | Err(Errno(libc::EAGAIN)) => return Err(Failure::InUse),
+        Ok(()) => return Err(Failure::InUse),
         Err(error) => return Err(Failure::Kernel("cannot tell whether the socket there is stale", error)),
     }
     // Asked again right before: inode numbers are used again, and somebody else may have been quicker.
@@ -349,6 +349,13 @@ mod tests {
         let settings = settings(path.to_str().unwrap());
 
         let stale = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(Listener::bind(&settings).err(), Some(Failure::InUse));
+        stale.set_nonblocking(true).unwrap();
+        let error = stale.accept().err().map(|error| error.kind());
+        assert_eq!(error, Some(std::io::ErrorKind::WouldBlock), "who listens has heard of it");
+        drop(stale);
+        std::fs::remove_file(&path).unwrap();
+        let stale = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
         assert_eq!(Listener::bind(&settings).err(), Some(Failure::InUse));
         drop(stale);
         let listener = Listener::bind(&settings).unwrap();

@@ -78,15 +78,20 @@ pub(crate) fn has_hung_up(fd: i32) -> bool {
     poll(&mut waited, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
 }
 
-/// Whether somebody listens at `path`.
+/// Whether `path` is the name of a socket that somebody has; `ECONNREFUSED` when nobody has it any more.
+///
+/// Who has it hears nothing of the question: a datagram socket is not let in by one of streams, and the kernel finds out who
+/// is there before it says so (unix_find_bsd in net/unix/af_unix.c). So a socket that is bound and does not listen yet is somebody's too.
 pub(crate) fn answers(path: &CStr) -> Result<()> {
-    let flags = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let flags = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: numbers only.
     let socket = Fd::from_kernel(unsafe { call(libc::SYS_socket, [libc::AF_UNIX as usize, flags as usize, 0]) }?);
     let (address, len) = address_of(path)?;
     // SAFETY: the address outlives the call.
-    unsafe { call(libc::SYS_connect, [socket.number() as usize, core::ptr::from_ref(&address) as usize, len]) }
-        .map(drop)
+    match unsafe { call(libc::SYS_connect, [socket.number() as usize, core::ptr::from_ref(&address) as usize, len]) } {
+        Ok(_) | Err(Errno(libc::EPROTOTYPE)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn address_of(path: &CStr) -> Result<(libc::sockaddr_un, usize)> {
