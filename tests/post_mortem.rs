@@ -329,6 +329,19 @@ const SIGINFO: [&str; 5] = [
 ];
 
 #[test]
+fn a_fault_ends_it_although_its_signal_opens_the_manhole_or_asks_for_a_dump() {
+    let _turn = turn::shared();
+    for way in WAYS.iter().filter(|way| way.kind != "overflow") {
+        for option in ["activate_on", "dump_on"] {
+            let options = format!("{option}='{}'", way.signal);
+            let (mut victim, _directory, _) = faulty(way.kind, "thread", Some(&options));
+            victim.say("go");
+            assert_eq!(victim.ended(), bare(way.kind, "thread"), "{}: {options}", way.kind);
+        }
+    }
+}
+
+#[test]
 fn what_the_kernel_has_said_of_the_signal() {
     let _turn = turn::shared();
     let Some(theirs) = gdb_s_siginfo("segv") else { return };

@@ -162,12 +162,13 @@ fn send_on(number: i32, info: &libc::siginfo_t) {
     let _ = (0..TRIES).any(|_| process::send_on(host_fd::who_takes(number, is_ours), number, info).is_ok());
 }
 
-extern "C" fn on_dump(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C" fn on_dump(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
+    let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
     if state::is_on_here() {
         let _ = wake::call(Call::LogDump);
     }
-    // SAFETY: the kernel's third argument.
-    unsafe { Interrupted::from_kernel(context) }.go_on();
+    end(number, info, &mut interrupted, BEFORE_DUMP.get());
 }
 
 extern "C" fn on_wake(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -185,7 +186,16 @@ extern "C" fn on_activate(number: i32, info: *mut libc::siginfo_t, context: *mut
     if receiver(number, info, &mut interrupted) == Receiver::Here && !ACTIVATED.swap(true, Ordering::AcqRel) {
         wake::open(interrupted.mask());
     }
-    interrupted.go_on();
+    end(number, info, &mut interrupted, BEFORE_ACTIVATE.get());
+}
+
+/// Ends a handler that holds nobody. A faulting instruction would fault again without end: there the signal takes its course.
+fn end(number: i32, info: &libc::siginfo_t, interrupted: &mut Interrupted<'_>, before: &Action) {
+    if is_fate(number) && info.si_code > 0 {
+        take_its_course(number, info, before);
+    } else {
+        interrupted.go_on();
+    }
 }
 
 extern "C" fn on_oneshot(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -194,7 +204,7 @@ extern "C" fn on_oneshot(number: i32, info: *mut libc::siginfo_t, context: *mut 
     let receiver = receiver(number, info, &mut interrupted);
     let is_interrupted = receiver == Receiver::Here && visit(number, info, &interrupted);
     if is_fate(number) && receiver != Receiver::There {
-        take_its_course(number, info);
+        take_its_course(number, info, BEFORE_ONESHOT.get());
     } else if is_interrupted {
         interrupted.fail();
     } else {
@@ -247,10 +257,10 @@ fn visit(number: i32, info: &libc::siginfo_t, interrupted: &Interrupted<'_>) -> 
 }
 
 /// Lets the signal do what it would have done: it is sent again, to this thread and with all that the kernel has said of
-/// it, and finds the host's disposition. It is blocked here, so it comes when the interrupted code is back in place.
-fn take_its_course(number: i32, info: &libc::siginfo_t) {
+/// it, and finds the host's disposition, `before` ours. It is blocked here, so it comes when the interrupted code is back in place.
+fn take_its_course(number: i32, info: &libc::siginfo_t, before: &Action) {
     if signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
-        let _ = signal::set_action(number, BEFORE_ONESHOT.get());
+        let _ = signal::set_action(number, before);
     }
     let _ = process::raise_again(number, info);
 }
