@@ -6,9 +6,11 @@
 use core::fmt::{Arguments, Write};
 use core::time::Duration;
 
+use crate::settings::{AtStart, Destination};
 use crate::sys::lock::Lock;
 use crate::sys::{self, fd, host_fd, process};
-use crate::{hand, settings::Destination, state, text::Text};
+use crate::text::Text;
+use crate::{hand, state};
 
 /// Logs what went wrong.
 #[inline(never)]
@@ -152,11 +154,15 @@ impl Output {
         }
     }
 
-    /// Whether it is what the options mean: a host that has closed its standard error may have a data file or a connection
-    /// under that number now. What the number stood for at the start is fine, and so are terminals and pipes.
+    /// Whether it is what the options mean: a host that has closed its standard error, or was started without, may have a data
+    /// file or a connection under that number now. What the number stood for at the start is fine, and so are terminals and pipes.
     fn is_for_logs(&self) -> bool {
-        let Destination::Descriptor(_, Some(at_start)) = state::settings().destination else { return true };
-        fd::stat_of(self.number()).is_ok_and(|now| now.identity == at_start || !(now.is_regular() || now.is_socket()))
+        let at_start = match state::settings().destination {
+            Destination::Descriptor(_, at_start) if at_start != AtStart::Unknown => at_start,
+            _ => return true,
+        };
+        fd::stat_of(self.number())
+            .is_ok_and(|now| at_start == AtStart::Open(now.identity) || !(now.is_regular() || now.is_socket()))
     }
 
     fn write_without_harm(&self, bytes: &[u8], patience: Duration) -> sys::Result<usize> {

@@ -20,10 +20,21 @@ pub(crate) const PATH: usize = 108;
 /// Where the log goes.
 #[derive(Clone, Copy)]
 pub(crate) enum Destination {
-    /// A descriptor of the host, and what it stood for at the start (device and inode), if it was open.
-    Descriptor(i32, Option<(u64, u64)>),
+    /// A descriptor of the host, and what it stood for at the start.
+    Descriptor(i32, AtStart),
     /// A file, opened for each line.
     File(Text<1024>),
+}
+
+/// What a descriptor stood for when the options were read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtStart {
+    /// They have not been read yet.
+    Unknown,
+    /// For nothing: what is there later is the host's own.
+    Closed,
+    /// For this file (device and inode).
+    Open((u64, u64)),
 }
 
 /// What the agent needs of the options.
@@ -74,7 +85,7 @@ impl Settings {
     /// What holds before the options are read.
     pub(crate) const DEFAULT: Settings = Settings {
         verbose: false,
-        destination: Destination::Descriptor(2, None),
+        destination: Destination::Descriptor(2, AtStart::Unknown),
         socket_path: Text::new(),
         patch_fork: true,
         reinstall_delay: Duration::from_millis(500),
@@ -143,7 +154,8 @@ impl Settings {
         *wants_python = options.prompt != Prompt::Native;
         *destination = match &options.verbose_destination {
             manhole_options::Destination::Descriptor(number) => {
-                Destination::Descriptor(*number, fd::stat_of(*number).ok().map(|stat| stat.identity))
+                let at_start = fd::stat_of(*number).map_or(AtStart::Closed, |stat| AtStart::Open(stat.identity));
+                Destination::Descriptor(*number, at_start)
             }
             manhole_options::Destination::Path(path) => {
                 let mut text = Text::new();
