@@ -73,7 +73,7 @@ pub(crate) fn has_failed(context: &libc::ucontext_t) -> bool {
 }
 
 /// If the kernel was about to begin a system call anew, and `is_to_fail`: lets it fail with EINTR. The instruction has left in rcx where it ends (Intel's manual, SYSCALL):
-/// code that stands before the instruction and has not executed it has something else there.
+/// code that stands before the instruction and has not executed it has something else there, but in a loop.
 pub(crate) fn fail_if_begun_anew(context: &mut libc::ucontext_t, is_to_fail: impl FnOnce() -> bool) {
     let gregs = &context.uc_mcontext.gregs;
     let (Some(&rip), Some(&rcx)) = (gregs.get(libc::REG_RIP as usize), gregs.get(libc::REG_RCX as usize)) else {
@@ -93,7 +93,7 @@ pub(crate) fn fail_begun_anew(context: &mut libc::ucontext_t, end: u64, is_to_fa
     let is_begun_anew = gregs.get(libc::REG_RIP as usize).is_some_and(|&rip| rip as u64 == start)
         && own_memory::read(start, &mut code) == Ok(code.len())
         && code == SYSCALL;
-    if !is_begun_anew || always_begins_anew(gregs) || !is_to_fail() {
+    if !is_begun_anew || !may_fail(gregs) || !is_to_fail() {
         return;
     }
     if let Some(rip) = gregs.get_mut(libc::REG_RIP as usize) {
@@ -104,13 +104,14 @@ pub(crate) fn fail_begun_anew(context: &mut libc::ucontext_t, end: u64, is_to_fa
     }
 }
 
-/// Whether it is a call that no signal lets fail, whatever its handler is like (ERESTARTNOINTR in kernel/fork.c and kernel/futex/pi.c).
-fn always_begins_anew(gregs: &[i64]) -> bool {
+/// Whether the call that stands there is one that a signal may let fail (signal(7)). Others begin anew whatever the handler is like (ERESTARTNOINTR:
+/// fork(2), execve(2), ptrace(2), mount(2), a lock of futex(2)), or never do, and stand there by chance: a loop over one instruction
+/// finds in rcx what the last turn has left.
+fn may_fail(gregs: &[i64]) -> bool {
     let register = |name: i32| gregs.get(name as usize).copied().unwrap_or_default();
     match register(libc::REG_RAX) {
-        libc::SYS_fork | libc::SYS_vfork | libc::SYS_clone | libc::SYS_clone3 => true,
-        libc::SYS_futex => !is_wait(register(libc::REG_RSI)),
-        _ => false,
+        libc::SYS_futex => is_wait(register(libc::REG_RSI)),
+        number => may_begin_anew(number) || waits_otherwise(number),
     }
 }
 
@@ -257,9 +258,81 @@ fn may_begin_anew(number: i64) -> bool {
     )
 }
 
+/// Further calls that wait until there is something, or until somebody lets go, and that the kernel begins anew only where handlers let it.
+fn waits_otherwise(number: i64) -> bool {
+    matches!(
+        number,
+        libc::SYS_restart_syscall
+            | libc::SYS_wait4
+            | libc::SYS_waitid
+            | libc::SYS_open
+            | libc::SYS_openat
+            | libc::SYS_openat2
+            | libc::SYS_creat
+            | libc::SYS_flock
+            | libc::SYS_fcntl
+            | libc::SYS_ioctl
+            | libc::SYS_pread64
+            | libc::SYS_preadv
+            | libc::SYS_preadv2
+            | libc::SYS_pwrite64
+            | libc::SYS_pwritev
+            | libc::SYS_pwritev2
+            | libc::SYS_sendmmsg
+            | libc::SYS_sendfile
+            | libc::SYS_splice
+            | libc::SYS_tee
+            | libc::SYS_vmsplice
+            | libc::SYS_copy_file_range
+            | libc::SYS_getrandom
+            | libc::SYS_mq_timedsend
+            | libc::SYS_mq_timedreceive
+            | FUTEX_WAIT
+    )
+}
+
+/// futex_wait(2) of Linux 6.7, which the libc crate does not name.
+const FUTEX_WAIT: i64 = 455;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whether a call that stands before its instruction fails, with this operation for its second argument.
+    fn fails(number: i64, operation: i32, rcx_is_end: bool) -> bool {
+        static CODE: [u8; SYSCALL.len()] = SYSCALL;
+        let start = CODE.as_ptr() as i64;
+        let end = start + SYSCALL.len() as i64;
+        // SAFETY: registers, masks and null pointers.
+        let mut context: libc::ucontext_t = unsafe { core::mem::zeroed() };
+        let gregs = &mut context.uc_mcontext.gregs;
+        gregs[libc::REG_RIP as usize] = start;
+        gregs[libc::REG_RCX as usize] = if rcx_is_end { end } else { 0 };
+        gregs[libc::REG_RAX as usize] = number;
+        gregs[libc::REG_RSI as usize] = operation.into();
+        fail_if_begun_anew(&mut context, || true);
+        let gregs = context.uc_mcontext.gregs;
+        let (rip, rax) = (gregs[libc::REG_RIP as usize], gregs[libc::REG_RAX as usize]);
+        assert!([(start, number), (end, -i64::from(libc::EINTR))].contains(&(rip, rax)));
+        rip == end
+    }
+
+    #[test]
+    fn only_a_wait_fails_that_was_to_begin_anew() {
+        for number in [libc::SYS_read, libc::SYS_wait4, libc::SYS_openat, libc::SYS_ioctl, libc::SYS_restart_syscall] {
+            assert!(fails(number, 0, true), "{number}");
+            assert!(!fails(number, 0, false), "{number}");
+        }
+        let never = [libc::SYS_clone, libc::SYS_vfork, libc::SYS_execve, libc::SYS_execveat, libc::SYS_ptrace];
+        for number in never.into_iter().chain([libc::SYS_mount, libc::SYS_close, libc::SYS_mmap, libc::SYS_getpid]) {
+            assert!(!fails(number, 0, true), "{number}");
+        }
+        let private = libc::FUTEX_PRIVATE_FLAG;
+        assert!(fails(libc::SYS_futex, libc::FUTEX_WAIT | private, true));
+        assert!(fails(libc::SYS_futex, libc::FUTEX_WAIT_BITSET | private | libc::FUTEX_CLOCK_REALTIME, true));
+        assert!(!fails(libc::SYS_futex, libc::FUTEX_LOCK_PI | private, true));
+        assert!(!fails(libc::SYS_futex, libc::FUTEX_WAIT_REQUEUE_PI | private, true));
+    }
 
     #[test]
     fn the_number_of_a_system_call_is_read_or_not_guessed() {
