@@ -118,6 +118,18 @@ fn the_programs_own_signal_together_with_ours_ends_each_wait() {
     }
 }
 
+/// A signal of the program's own that another thread takes meanwhile ends no wait of the one that handles ours.
+#[test]
+fn the_programs_own_signal_together_with_ours_ends_no_wait_of_another_thread() {
+    let _turn = turn::shared();
+    for options in ["activate_on='USR1'", "dump_on='USR1'"] {
+        let mut victim = Host::new(victims::c("ended_of_two")).options(options).arg("500").ready();
+        victim.say("go");
+        assert_eq!(victim.line(), "heard=500 without=0", "{options}: {}", victim.log());
+        assert!(victim.finish().1.success());
+    }
+}
+
 /// What the three tests above rest on: a signal that somebody handles without care is seen in every row.
 #[test]
 fn a_careless_signal_would_be_noticed() {

@@ -52,8 +52,8 @@ impl<'c> Interrupted<'c> {
     /// and its handler runs before the call has begun anew.
     pub(crate) fn go_on(&mut self) {
         let mask = self.mask();
-        arch::fail_if_begun_anew(self.0, || waiting_for_host(mask).any(|action| action.ends_calls()));
-        arch::resume(self.0, || waiting_for_host(mask).next().is_some());
+        arch::fail_if_begun_anew(self.0, || host_is_to_handle(mask, signal::Action::ends_calls));
+        arch::resume(self.0, || host_is_to_handle(mask, |_| true));
     }
 
     /// Whether it is a system call that fails with EINTR, whatever the handler is like.
@@ -78,25 +78,27 @@ impl<'c> Interrupted<'c> {
     /// EINTR instead, when a signal of the host's has come meanwhile whose handler is not to let calls begin anew. `end` is the address behind the instruction.
     pub(crate) fn yield_to_host(&mut self, end: u64) {
         let mask = self.mask();
-        arch::fail_begun_anew(self.0, end, || waiting_for_host(mask).any(|action| action.ends_calls()));
+        arch::fail_begun_anew(self.0, end, || host_is_to_handle(mask, signal::Action::ends_calls));
     }
 }
 
 /// Whether the host has a handler that does not let calls begin anew.
 pub(crate) fn host_ends_calls() -> bool {
-    of_host(u64::MAX).any(|action| action.ends_calls())
+    of_host(u64::MAX).any(|(_, action)| action.ends_calls())
 }
 
-/// The host's handlers for signals that wait, and that `mask` lets through.
-fn waiting_for_host(mask: signal::Set) -> impl Iterator<Item = signal::Action> {
-    of_host(signal::pending().0 & !mask.0)
+/// Whether a handler of the host that `is_meant` is to run on the calling thread, for a signal that waits and that `mask` lets through. What waits
+/// for the process another thread may be about to take, and nothing of this thread's is to fail for that.
+fn host_is_to_handle(mask: signal::Set, is_meant: impl Fn(&signal::Action) -> bool) -> bool {
+    let waiting = of_host(signal::pending().0 & !mask.0);
+    waiting.filter(|(_, action)| is_meant(action)).any(|(number, _)| signal::keep_for_thread(number))
 }
 
-/// The host's handlers for these signals.
-fn of_host(signals: u64) -> impl Iterator<Item = signal::Action> {
+/// Those of these signals for which the host has handlers.
+fn of_host(signals: u64) -> impl Iterator<Item = (i32, signal::Action)> {
     let numbers = (1..=64).filter(move |number| signals >> (number - 1) & 1 == 1);
-    let actions = numbers.filter_map(|number| signal::action(number).ok());
-    actions.filter(|action| action.handler > libc::SIG_IGN && !own_image::contains(action.handler))
+    let actions = numbers.filter_map(|number| Some((number, signal::action(number).ok()?)));
+    actions.filter(|(_, action)| action.handler > libc::SIG_IGN && !own_image::contains(action.handler))
 }
 
 /// Whether a disposition is a handler of ours.

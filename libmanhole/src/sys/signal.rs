@@ -99,6 +99,26 @@ pub(crate) fn forget_pending(number: i32) {
     while unsafe { call(libc::SYS_rt_sigtimedwait, [set, 0, now, 8]) }.is_ok() {}
 }
 
+/// Whether signal `number`, which the calling thread blocks, waits for this thread: what waits for the process is taken, and sent to this thread
+/// with all that the kernel has said of it, so that no other one gets it first. Safe in a signal handler.
+pub(crate) fn keep_for_thread(number: i32) -> bool {
+    // To send these once more forgets others (kill(2)); and of the real-time ones several may wait, in their order.
+    if (32..).contains(&number) || [libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&number) {
+        return true;
+    }
+    let (set, now) = (Set::of(&[number]), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    let mut info = core::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let arguments =
+        [core::ptr::from_ref(&set) as usize, info.as_mut_ptr() as usize, core::ptr::from_ref(&now) as usize, 8];
+    // SAFETY: the set and the time outlive the call, which fills the structure.
+    if unsafe { call(libc::SYS_rt_sigtimedwait, arguments) }.is_err() {
+        return false;
+    }
+    // SAFETY: all bits of the structure are valid, and it was zeroed before.
+    let _ = super::process::raise_again(number, &unsafe { info.assume_init() });
+    true
+}
+
 /// What the agent's thread blocks by default: everything but glibc's own two (32 and 33), which glibc sends to threads that it knows.
 pub(crate) const BLOCKED: Set = Set(!(0b11 << 31));
 
