@@ -6,7 +6,7 @@
 // sem_wait(3) by turns: it stops the parent, sends it SIGUSR1 and SIGUSR2, and lets it continue. Of what has come meanwhile the kernel
 // takes the lowest number first, so that SIGUSR2 waits while SIGUSR1 is handled, if that is done with all signals blocked. SIGUSR2 is the
 // program's own, and its handler has no SA_RESTART: each ends one wait. Prints `ended=N of=COUNT last=KIND`, with N less than COUNT where a
-// wait was not ended within two seconds.
+// wait was not ended within ten seconds.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -51,7 +51,7 @@ static void send_all(pid_t parent, long count) {
         kill(parent, SIGUSR2);
         kill(parent, SIGCONT);
         for (double began = now(); *ended == i;)
-            if (now() - began > 2) kill(parent, SIGKILL), _exit(9);
+            if (now() - began > 10) kill(parent, SIGKILL), _exit(9);
     }
     _exit(0);
 }
