@@ -103,6 +103,32 @@ fn a_fixed_path_is_not_for_children() {
     TextClient::connect(&path).end();
 }
 
+/// What a relative path names is settled at the start, wherever the program goes.
+#[test]
+fn a_relative_path_stays_where_the_program_was_started() {
+    let _turn = turn::shared();
+    let directory = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let options = "socket_path='door-{pid}', verbose_destination='log', verbose=True, thread=True";
+    let goes = format!(
+        "import os, sys; print(f'ready pid={{os.getpid()}}', flush=True); os.chdir({:?}); print('there', flush=True); sys.stdin.read()",
+        elsewhere.path()
+    );
+    let host = Host::new("/usr/bin/python3").args(["-c", &goes]).options(options).directory(directory.path());
+    let mut victim = host.ready();
+    assert_eq!(victim.line(), "there");
+    let door = directory.path().join(format!("door-{}", victim.pid()));
+    for _ in 0..3 {
+        TextClient::connect(&door).end();
+    }
+    assert!(victim.finish().1.success());
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["log"]);
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert_eq!(log.matches("Accepted connection").count(), 3, "{log}");
+}
+
 #[test]
 fn a_setuid_program_is_left_alone() {
     let _turn = turn::shared();

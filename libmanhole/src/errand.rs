@@ -49,7 +49,9 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
     }
     // As in capture's handler: from Linux 5.10 on the timer's signal interrupts nothing, and an EINTR here is the host's.
     let by_timer = code == libc::SI_TIMER && process::kernel() >= (5, 10);
-    if !by_timer || interrupted.mask().contains(number) {
+    if by_timer && !interrupted.mask().contains(number) {
+        interrupted.heed_host();
+    } else {
         interrupted.go_on();
     }
 }

@@ -331,7 +331,9 @@ pub(crate) fn disposition_has_changed(signal: i32) {
 /// The calling thread has been told that `handler`, which is ours, has a signal: handler, flags and mask that are the host's there.
 pub(crate) fn disposition_of_host(signal: i32, handler: usize) -> (usize, i32, Set) {
     const SA_RESTORER: u64 = 0x0400_0000;
-    let hidden = guard::hidden(signal, handler).filter(|hidden| !own_image::contains(hidden.handler));
+    let hidden = guard::hidden(signal, handler)
+        .or_else(|| handlers::hidden(handler))
+        .filter(|hidden| !own_image::contains(hidden.handler));
     hidden.map_or((libc::SIG_DFL, 0, Set(0)), |own| (own.handler, (own.flags & !SA_RESTORER) as i32, own.mask))
 }
 

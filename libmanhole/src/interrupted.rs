@@ -51,9 +51,16 @@ impl<'c> Interrupted<'c> {
     /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well: that has come while this handler ran,
     /// and its handler runs before the call has begun anew.
     pub(crate) fn go_on(&mut self) {
+        self.heed_host();
+        let mask = self.mask();
+        arch::resume(self.0, || host_is_to_handle(mask, |_| true));
+    }
+
+    /// After a signal that interrupts no call: one that the kernel was about to begin anew fails, if the host's own signal has interrupted it, whose handler
+    /// is not to let calls begin anew.
+    pub(crate) fn heed_host(&mut self) {
         let mask = self.mask();
         arch::fail_if_begun_anew(self.0, || host_is_to_handle(mask, signal::Action::ends_calls));
-        arch::resume(self.0, || host_is_to_handle(mask, |_| true));
     }
 
     /// Whether it is a system call that fails with EINTR, whatever the handler is like.

@@ -159,11 +159,27 @@ impl Settings {
             }
             manhole_options::Destination::Path(path) => {
                 let mut text = Text::new();
-                text.push(path.as_bytes());
+                put_path(&mut text, path.as_bytes());
                 Destination::File(text)
             }
         };
-        socket_path.clear();
-        socket_path.push(options.socket_path.as_deref().unwrap_or("/tmp/manhole-{pid}").as_bytes());
+        put_path(socket_path, options.socket_path.as_deref().unwrap_or("/tmp/manhole-{pid}").as_bytes());
     }
+}
+
+/// The path as it is meant now: a host that goes to another directory later takes nothing along.
+fn put_path<const N: usize>(text: &mut Text<N>, path: &[u8]) {
+    text.clear();
+    let mut room = [0; N];
+    let is_relative = !path.starts_with(b"/");
+    let directory = is_relative.then(|| fd::working_directory(&mut room).ok()).flatten();
+    // What becomes too long that way stays as it is.
+    if let Some(directory) = directory
+        && directory.starts_with(b"/")
+        && directory.len() + 1 + path.len() < N
+    {
+        text.push(directory);
+        text.push(if directory == b"/" { b"" } else { b"/" });
+    }
+    text.push(path);
 }

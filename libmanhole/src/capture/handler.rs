@@ -94,7 +94,9 @@ pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, con
     // The timer's signal is made on the way back to user space and interrupts nothing: an EINTR that stands here is the
     // host's, unless the host had the signal blocked and lets it in for the length of one call (ppoll and its kin).
     let by_timer = info.si_code == libc::SI_TIMER && TIMER_INTERRUPTS_NOTHING.load(Ordering::Relaxed);
-    if !by_timer || interrupted.mask().contains(number) {
+    if by_timer && !interrupted.mask().contains(number) {
+        interrupted.heed_host();
+    } else {
         interrupted.go_on();
     }
 }

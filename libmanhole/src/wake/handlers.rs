@@ -68,6 +68,13 @@ fn take_all(settings: &Settings) -> crate::sys::Result<()> {
     Ok(())
 }
 
+/// What the host had at the signal of the options whose handler this is.
+pub(crate) fn hidden(handler: usize) -> Option<Action> {
+    let entries: [(extern "C" fn(_, _, _), _); 3] =
+        [(activate_entry, &BEFORE_ACTIVATE), (oneshot_entry, &BEFORE_ONESHOT), (dump_entry, &BEFORE_DUMP)];
+    entries.into_iter().find(|(entry, _)| *entry as usize == handler).map(|(_, before)| *before.get())
+}
+
 /// Gives the signals that the options name back to what was there before.
 pub(crate) fn give_all_back(settings: &Settings) {
     give_back(settings.activate_on, BEFORE_ACTIVATE.get());

@@ -60,8 +60,9 @@ pub(super) fn in_memory<'e, 's: 'e>(
     // What it has grown to stays: the next unit finds memory that is there already.
     room.resize(room.len() + more, 0);
     let room = room.get_mut(..len).unwrap_or_default();
-    entries.read_at(0, room)?;
-    Ok(with_entries(header, Reader::Memory(room)))
+    // What stands before the place that cannot be read is found by pages.
+    let is_whole = entries.read_at(0, room).is_ok();
+    Ok(with_entries(header, if is_whole { Reader::Memory(room) } else { entries }))
 }
 
 /// Hands out each entry of a function that has code, in the order in which they stand.
