@@ -1,5 +1,6 @@
 //! Python's console in the processes of every CPython there is: what it answers, how it is left, and what of it stays in the process.
 
+mod failing;
 mod held;
 mod leaving;
 mod opening;

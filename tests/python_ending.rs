@@ -51,6 +51,27 @@ fn the_interpreter_ends_while_a_client_is_there() {
     }
 }
 
+/// A line leads the program's descriptors to the client: as long as it runs, also when the client has left.
+#[test]
+fn what_is_printed_after_the_client_of_a_running_line_gets_where_it_belongs() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        for line in ["print('begun', flush=True); import time; time.sleep(0.4)\n", "while True: pass\n\n"] {
+            // It is a matter of milliseconds who comes first.
+            for _ in 0..3 {
+                let mut victim = victim(&python, "verbose=True");
+                let (mut client, _) = victim.text();
+                client.send(line.as_bytes()).expect("send a line");
+                client.until(if line.starts_with("print") { "begun\n" } else { "... " });
+                assert_eq!(victim.ask("end"), "END", "{}", python.display());
+                drop(client);
+                assert_eq!(victim.line(), "atexit", "{}: {}", python.display(), victim.log());
+                assert!(victim.ended().success(), "{}", python.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn a_line_that_ends_the_process() {
     let _turn = turn::shared();

@@ -15,6 +15,12 @@ def _wait():
     client = _emit(b"") >> 3
     while client and _emit(b"") >> 3 == client and _emit(b"") & 4:
         _sleep()
+    # It may have left a line that still runs. What the program prints now is to find its own descriptors: at the end nobody may wait until a pipe
+    # is emptied.
+    for _ in range(400):
+        if not (client and _emit(b"") & 3 and _emit(b"") & 4):
+            break
+        _sleep()
 
 
 # Before anything that takes time: a thread that the interpreter leaves behind would be in the middle of it.
@@ -27,6 +33,7 @@ import io
 import os
 import sys
 import traceback
+from _operator import methodcaller as _methodcaller
 from _thread import allocate_lock, get_ident
 from functools import partial as _partial
 
@@ -425,6 +432,11 @@ def _line(data, is_redirected):
     except KeyboardInterrupt:
         _session.console.resetbuffer()
         _session.complaints.write("\nKeyboardInterrupt\n")
+        return b"0"
+    except BaseException:
+        # The console's own, or the program's `sys.excepthook`: without this the console would have the line before it still, and run it with the next.
+        _session.console.resetbuffer()
+        _session.complaints.write(traceback.format_exc())
         return b"0"
     finally:
         _session.leave(line)
