@@ -242,6 +242,47 @@ fn every_way_out_lets_it_run_on() {
     }
 }
 
+/// A coverage or another debugger traces the program: it hears of everything again afterwards, also in the functions that were being executed.
+#[test]
+fn what_traces_the_program_goes_on_tracing() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "import select, sys\n\
+        heard = set()\n\
+        def trace(frame, event, argument):\n\
+        \x20   heard.add((event, frame.f_code.co_name))\n\
+        \x20   return trace\n\
+        def work():\n\
+        \x20   return 1\n\
+        def main():\n\
+        \x20   print('ready', flush=True)\n\
+        \x20   while True:\n\
+        \x20       work()\n\
+        \x20       select.select([], [], [], 0.01)\n\
+        sys.settrace(trace)\n\
+        main()";
+    for python in pythons_with_the_lock() {
+        let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (mut client, _) = victim.text();
+        let is_heard = |client: &mut TextClient, what: &str| {
+            client.run("import __main__; __main__.heard.clear()");
+            wait_for(what, PATIENCE, || {
+                let line = "{('call', 'work'), ('line', 'work'), ('line', 'main')} <= __main__.heard";
+                (client.run(line) == "True\n").then_some(())
+            });
+        };
+        for steps in [&[][..], &["n", "n"], &["s", "s", "s", "s"]] {
+            let what = format!("{}, {steps:?}", python.display());
+            is_heard(&mut client, &what);
+            pdb(&mut client, "%pdb");
+            for step in steps {
+                pdb(&mut client, step);
+            }
+            assert_eq!(client.run("detach"), "", "{what}");
+            is_heard(&mut client, &what);
+        }
+    }
+}
+
 /// Somebody wants to end the program while it stands in the debugger.
 #[test]
 fn the_programs_signals_are_its_own() {

@@ -96,6 +96,9 @@ def _debugger(wire, state, ident):
             self.has_begun = False
             self.tool = None
             self.watched = []
+            # What traces the program itself (a coverage, another debugger) is back afterwards: of the thread, and of each frame.
+            self.tracer = [None]
+            self.tracers = {}
 
         # The console's thread: before, and when it is over.
 
@@ -106,7 +109,12 @@ def _debugger(wire, state, ident):
                 frame = frame.f_back
             if hasattr(sys, "monitoring"):
                 return self.monitor()
+            # What runs on the other thread's state is C's alone.
+            self.tracer = []
+            if _as_thread(state, _partial(self.tracer.extend, map(_methodcaller("__call__"), [sys.gettrace]))) != 0:
+                return False
             for frame in self.watched:
+                self.tracers[frame] = frame.f_trace
                 frame.f_trace = self.arrives
             return _as_thread(state, _partial(sys.settrace, self.arrives)) == 0
 
@@ -135,8 +143,9 @@ def _debugger(wire, state, ident):
                 sys.monitoring.free_tool_id(tool)
             elif not self.has_begun and not hasattr(sys, "monitoring"):
                 for frame in watched:
-                    frame.f_trace = None
-                _as_thread(state, _partial(sys.settrace, None))
+                    frame.f_trace = self.tracers.get(frame)
+                if self.tracer:
+                    _as_thread(state, _partial(sys.settrace, self.tracer[0]))
 
         # The thread that is debugged.
 
@@ -162,7 +171,11 @@ def _debugger(wire, state, ident):
         def begin(self, frame):
             self.has_begun = True
             self.reset()
+            if hasattr(sys, "monitoring"):
+                self.tracer = [sys.gettrace()]
             while frame is not None:
+                if hasattr(sys, "monitoring"):
+                    self.tracers[frame] = frame.f_trace
                 frame.f_trace = self.trace_dispatch
                 self.botframe = frame
                 frame = frame.f_back
@@ -185,12 +198,17 @@ def _debugger(wire, state, ident):
 
         def let_go(self, frame):
             wire.is_over = True
-            sys.settrace(None)
+            tracers, self.tracers = self.tracers, None
+            if tracers is None:
+                # A generator that was stopped in, and has rested since.
+                frame.f_trace = None
+                return
             if self.breaks:
                 self.clear_all_breaks()
             while frame is not None:
-                frame.f_trace = None
+                frame.f_trace = tracers.get(frame)
                 frame = frame.f_back
+            sys.settrace(self.tracer[0])
 
         def _cmdloop(self):
             while True:
