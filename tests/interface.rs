@@ -192,6 +192,19 @@ fn signals_and_timers_are_given_back() {
 }
 
 #[test]
+fn the_programs_own_handler_is_what_sigaction_shows() {
+    let _turn = turn::shared();
+    let mut victim = Way::Linked.start();
+    assert_eq!(victim.ask("own"), "1");
+    for option in ["activate_on", "oneshot_on", "dump_on"] {
+        assert_eq!(victim.ask(&format!("install {option}='USR1'")), "0", "{option}");
+        assert_eq!(victim.ask("own still"), "1", "{option}");
+        assert_eq!(victim.ask("uninstall"), "0", "{option}");
+        assert_eq!(victim.ask("own still"), "1", "{option}");
+    }
+}
+
+#[test]
 fn children_have_manholes_of_their_own() {
     let _turn = turn::shared();
     for way in WAYS {

@@ -172,8 +172,8 @@ fn put_path<const N: usize>(text: &mut Text<N>, path: &[u8]) {
     text.clear();
     let mut room = [0; N];
     let is_relative = !path.starts_with(b"/");
-    let directory = is_relative.then(|| fd::working_directory(&mut room).ok()).flatten();
-    // What becomes too long that way stays as it is.
+    let directory = is_relative.then(|| fd::read_link(c"/proc/self/cwd", &mut room).ok()).flatten();
+    // What becomes too long that way stays as it is, and what lies outside of the root (`(unreachable)`, getcwd(2)).
     if let Some(directory) = directory
         && directory.starts_with(b"/")
         && directory.len() + 1 + path.len() < N

@@ -210,6 +210,8 @@ static int ends(int fd)
     return count == 0 && (length == 0 || strstr(all, "taken its manhole out") != NULL);
 }
 
+static void heard(int signal) { (void)signal; }
+
 static void answer(char *line)
 {
     char word[64] = "", rest[512] = "";
@@ -234,6 +236,12 @@ static void answer(char *line)
         char text[256];
         traces(text, sizeof text);
         printf("%s\n", text);
+    } else if (!strcmp(word, "own")) { // whether sigaction says of SIGUSR1 what this program has made of it
+        struct sigaction action = {.sa_handler = heard, .sa_flags = SA_NODEFER}, now;
+        if (!*rest)
+            sigaction(SIGUSR1, &action, NULL);
+        sigaction(SIGUSR1, NULL, &now);
+        printf("%d\n", now.sa_handler == heard && (now.sa_flags & SA_NODEFER) != 0);
     } else if (!strcmp(word, "reinstall")) {
         /* number times, a client connected every tenth time; what went wrong first */
         int i, bad = 0, fd;

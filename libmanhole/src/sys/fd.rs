@@ -295,14 +295,6 @@ pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8
     Ok(buffer.get(..n).unwrap_or_default())
 }
 
-/// The path of the working directory, into `buffer`; it begins with `(unreachable)` where that lies outside of the root (getcwd(2)).
-pub(crate) fn working_directory(buffer: &mut [u8]) -> Result<&[u8]> {
-    // SAFETY: the buffer is ours for the length that is given.
-    let n = unsafe { call(libc::SYS_getcwd, [buffer.as_mut_ptr() as usize, buffer.len()]) }?;
-    // With its NUL.
-    Ok(buffer.get(..n.saturating_sub(1)).unwrap_or_default())
-}
-
 /// The flag of close_range(2) that makes a table of the thread's own before it closes anything (linux/close_range.h).
 const CLOSE_RANGE_UNSHARE: usize = 2;
 
