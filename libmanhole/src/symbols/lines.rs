@@ -6,7 +6,7 @@
 //! Built on gimli rather than on addr2line, which would parse every unit first, descends into inlined functions by
 //! recursion (a corrupt file then overflows the stack), and believes functions that the linker has discarded.
 
-use core::cell::{OnceCell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -32,7 +32,7 @@ pub(super) struct Lines<'s> {
     /// The namespaces and types of units.
     scopes: RefCell<BTreeMap<Place, Rc<Scopes>>>,
     /// Where units are put that are read once.
-    room: RefCell<Vec<u8>>,
+    room: Cell<Vec<u8>>,
 }
 
 /// What is known of a unit.
@@ -65,7 +65,7 @@ impl<'s> Lines<'s> {
     /// What the debug information tells of lines.
     pub(super) fn new(dwarf: Rc<Dwarf<'s>>) -> Self {
         let known = core::iter::repeat_with(OnceCell::new).take(dwarf.main.list().len()).collect();
-        Lines { dwarf, known, scopes: RefCell::default(), room: RefCell::default() }
+        Lines { dwarf, known, scopes: RefCell::default(), room: Cell::default() }
     }
 
     /// What stands at the address of the file, innermost first; empty where nothing is known.
@@ -101,8 +101,12 @@ impl<'s> Lines<'s> {
             Some((file, line)) => (rows::file_name(unit, file), line),
             None => (None, None),
         };
-        let parse = || Functions::parse(body, &self.dwarf.code, &mut self.room.borrow_mut());
-        let functions = known.functions.get_or_init(parse);
+        let functions = known.functions.get_or_init(|| {
+            let mut room = self.room.take();
+            let functions = Functions::parse(body, &self.dwarf.code, &mut room);
+            self.room.set(room);
+            functions
+        });
         let Some(function) = functions.at(address) else {
             let something = file.is_some() || line.is_some();
             return Some(if something { vec![Call { function: None, file, line, start: None }] } else { Vec::new() });
