@@ -23,7 +23,7 @@ mod threads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::sys::{arch, next, own_image, process};
+use crate::sys::{arch, at_start, next, own_image, process};
 use crate::{arena, children, install, log, state, wake};
 
 #[global_allocator]
@@ -33,26 +33,35 @@ static ALLOCATOR: arena::Arena = arena::Arena;
 #[cold]
 fn load() {
     guarded("the constructor", || {
-        std::panic::set_hook(Box::new(panicked));
         next::look_up();
+        std::panic::set_hook(Box::new(panicked));
         forks::follow_without_interposition();
         // A program with privileges that its caller lacks takes nothing from its caller's environment.
         if process::secure() {
             return;
         }
         let variables = children::Environment::of_process();
-        let options = variables.get(manhole_options::OPTIONS_VARIABLE);
+        let options = variables.get(at_start::OPTIONS);
         // Linked or dlopened, the library opens nothing that nobody has asked for.
         if options.is_some() || preload::is_preloaded(&variables) {
-            install::install_from_environment(options, variables.get(manhole_options::PYTHON_VARIABLE));
+            install::install_from_environment(options, variables.get(at_start::PYTHON_OPTIONS));
         }
         if !state::settings().children {
             variables.restore_preload();
         }
-        own_image::part_symbols();
         own_image::let_pages_go();
     });
 }
+
+// What the C compiler's start files would define, which are left out (build.rs): by its address the C library knows a library.
+core::arch::global_asm!(
+    ".pushsection .rodata.manhole_dso_handle, \"a\", @progbits",
+    ".hidden __dso_handle",
+    ".globl __dso_handle",
+    "__dso_handle:",
+    ".byte 0",
+    ".popsection",
+);
 
 /// The panic hook. The agent's thread, of which glibc and the unwinder know nothing, ends its work here.
 fn panicked(info: &std::panic::PanicHookInfo<'_>) {

@@ -294,6 +294,17 @@ pub(crate) fn reserve() -> Result<(), ()> {
     Ok(())
 }
 
+/// Gives back what is kept for the next need: nothing is done for long.
+pub(crate) fn trim() {
+    let mut slabs = SLABS.lock();
+    for spare in &mut slabs.spare {
+        if !spare.is_null() {
+            // SAFETY: a spare slab has no block in use, and is in no list.
+            let _ = unsafe { mapping::unmap(core::mem::replace(spare, ptr::null_mut()).cast(), SLAB) };
+        }
+    }
+}
+
 /// What a call of the C interface may need, in bytes.
 pub(crate) const ROOM: usize = 2 << 20;
 
@@ -356,7 +367,9 @@ mod tests {
             // SAFETY: as above.
             unsafe { Arena.dealloc(block, layout) };
         }
-        let slabs = SLABS.lock();
-        assert!(slabs.with_room.iter().all(|head| head.is_null()), "a slab is left though every block is freed");
+        let is_empty = |slabs: &[*mut Slab]| slabs.iter().all(|slab| slab.is_null());
+        assert!(is_empty(&SLABS.lock().with_room), "a slab is left though every block is freed");
+        trim();
+        assert!(is_empty(&SLABS.lock().spare), "a spare slab is left");
     }
 }

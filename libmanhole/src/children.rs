@@ -6,7 +6,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use manhole_options::ORIGINAL_PRELOAD_VARIABLE;
+use crate::sys::at_start;
 
 /// The environment block of the process.
 pub(crate) struct Environment(*mut *mut c_char);
@@ -23,24 +23,24 @@ impl Environment {
 
     /// The value of a variable, for as long as the host leaves its environment alone.
     #[cold]
-    pub(crate) fn get(&self, name: &str) -> Option<&'static [u8]> {
+    pub(crate) fn get(&self, name: &CStr) -> Option<&'static [u8]> {
         let (_, entry) = self.find(name)?;
         // SAFETY: the block ends its strings with NUL and lives as long as the process.
         let entry = unsafe { CStr::from_ptr(entry) }.to_bytes();
-        entry.get(name.len() + 1..)
+        entry.get(name.count_bytes() + 1..)
     }
 
     /// Puts the original `LD_PRELOAD` back, or removes the variable when there was none; and removes the note of it.
     pub(crate) fn restore_preload(&self) {
-        match self.get(ORIGINAL_PRELOAD_VARIABLE) {
-            Some(original) if !original.is_empty() => self.shorten("LD_PRELOAD", original),
-            _ => self.remove("LD_PRELOAD"),
+        match self.get(at_start::ORIGINAL_PRELOAD) {
+            Some(original) if !original.is_empty() => self.shorten(at_start::PRELOAD, original),
+            _ => self.remove(at_start::PRELOAD),
         }
-        self.remove(ORIGINAL_PRELOAD_VARIABLE);
+        self.remove(at_start::ORIGINAL_PRELOAD);
     }
 
     /// The position and the text of the entry of `name`.
-    fn find(&self, name: &str) -> Option<(*mut *mut c_char, *mut c_char)> {
+    fn find(&self, name: &CStr) -> Option<(*mut *mut c_char, *mut c_char)> {
         let mut slot = self.0;
         if slot.is_null() {
             return None;
@@ -53,7 +53,7 @@ impl Environment {
             }
             // SAFETY: each entry is a C string.
             let text = unsafe { CStr::from_ptr(entry) }.to_bytes();
-            if text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'=')) {
+            if text.strip_prefix(name.to_bytes()).is_some_and(|rest| rest.first() == Some(&b'=')) {
                 return Some((slot, entry));
             }
             // SAFETY: this entry was not the last.
@@ -62,7 +62,7 @@ impl Environment {
     }
 
     /// Takes the entry of `name` out of the block.
-    fn remove(&self, name: &str) {
+    fn remove(&self, name: &CStr) {
         let Some((mut slot, _)) = self.find(name) else { return };
         loop {
             // SAFETY: the entries up to the null pointer move down by one; the null moves last.
@@ -80,7 +80,7 @@ impl Environment {
     }
 
     /// Replaces the value of `name` by one that is not longer; a longer one is left alone.
-    fn shorten(&self, name: &str, value: &[u8]) {
+    fn shorten(&self, name: &CStr, value: &[u8]) {
         let (Some((_, entry)), Some(current)) = (self.find(name), self.get(name)) else { return };
         if value.len() > current.len() {
             return;
@@ -88,7 +88,7 @@ impl Environment {
         // SAFETY: the old value is at least as long, so value and NUL fit into its place; they may not overlap, but copy
         // in order is what `copy` does.
         unsafe {
-            let place = entry.add(name.len() + 1).cast::<u8>();
+            let place = entry.add(name.count_bytes() + 1).cast::<u8>();
             core::ptr::copy(value.as_ptr(), place, value.len());
             *place.add(value.len()) = 0;
         }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_original_preload_comes_back() {
-        let note = format!("{ORIGINAL_PRELOAD_VARIABLE}=/b.so");
+        let note = format!("{}=/b.so", manhole_options::ORIGINAL_PRELOAD_VARIABLE);
         check(&["A=1", "LD_PRELOAD=/libmanhole.so:/b.so", &note, "B=2"], &["A=1", "LD_PRELOAD=/b.so", "B=2"]);
         check(&["LD_PRELOAD=/libmanhole.so", "A=1"], &["A=1"]);
         check(&["A=1"], &["A=1"]);

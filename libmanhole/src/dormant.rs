@@ -18,7 +18,7 @@ use crate::sys::fd::Fd;
 use crate::sys::signal::{self, Action, Set, Silence};
 use crate::sys::{host_fd, socket, timer};
 use crate::{interrupted, state};
-use kept::Kept;
+use kept::{Kept, Number};
 
 /// The listening socket.
 static SOCKET: Kept = Kept::none();
@@ -27,7 +27,7 @@ static SOCKET: Kept = Kept::none();
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// The timer of a forked child that is to listen later; -1 for none.
-static TIMER: AtomicI32 = AtomicI32::new(-1);
+static TIMER: Number = Number::none();
 
 /// The signals to choose from. SIGURG first: terminals send the other one.
 const CANDIDATES: [i32; 2] = [libc::SIGURG, libc::SIGWINCH];
@@ -66,13 +66,13 @@ pub(crate) fn listen_later(entry: Entry, blocked: Set, delay: Duration) -> Resul
     // However short the delay: the handler finds out by the number that it has come.
     let _silence = Silence::begin();
     let timer = timer::signal_after(delay, signal).map_err(Obstacle::Kernel)?;
-    TIMER.store(timer, Ordering::Release);
+    TIMER.set(timer);
     Ok(())
 }
 
 /// Whether the time of [`listen_later`] has come; says so once.
 pub(crate) fn is_due() -> bool {
-    match TIMER.swap(-1, Ordering::AcqRel) {
+    match TIMER.take() {
         -1 => false,
         timer => {
             timer::delete(timer);
@@ -83,7 +83,7 @@ pub(crate) fn is_due() -> bool {
 
 /// Whether this process will listen later.
 pub(crate) fn is_pending() -> bool {
-    TIMER.load(Ordering::Acquire) != -1
+    TIMER.get() != -1
 }
 
 /// Takes the first signal that the host leaves at its default and does not block.
@@ -195,6 +195,7 @@ pub(crate) fn is_lost() -> bool {
 }
 
 /// Whether a client waits at the door, or may.
+#[cold]
 pub(crate) fn has_client() -> bool {
     SOCKET.intact().is_some_and(|fd| socket::has_connection(fd).unwrap_or(true))
 }
@@ -264,7 +265,7 @@ pub(crate) fn is_heard() -> bool {
 
 /// In a freshly forked child: the parent's socket is not ours.
 pub(crate) fn forget() {
-    TIMER.store(-1, Ordering::Release);
+    TIMER.set(-1);
     close();
     give_signal_back();
 }

@@ -140,6 +140,7 @@ static INSTALLS: AtomicBool = AtomicBool::new(false);
 
 /// On a host thread that is about to execute a program, or to end the process: nothing is put in the places any more until [`open`], and what
 /// was under way is done. The pipe would have no reader.
+#[cold]
 pub(crate) fn shut() {
     SHUT.fetch_add(1, SeqCst);
     let start = process::monotonic();

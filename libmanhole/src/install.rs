@@ -89,6 +89,8 @@ fn is_python() -> bool {
 type Parse = fn(&[u8]) -> Result<Setting, ParseError>;
 
 /// What holds where there is nothing to read.
+#[allow(unsafe_code, reason = "for the place alone: beside what else each start reads")]
+#[unsafe(link_section = ".rodata.manhole_start")]
 static NOTHING_SAID: Options = Options::DEFAULT;
 
 #[cold]
@@ -567,7 +569,7 @@ pub(crate) fn process_exits() {
     listener::unlink_for_good();
     descendants::clean_up(true);
     // What those threads have of the interpreter is gone: one that wakes up meanwhile would fall over it.
-    let has_left_threads = || python::has_left_threads(worker::count());
+    let has_left_threads = || python::has_left_threads(worker::count);
     if state::settings().daemon_connection {
         return redirect::process_ends(true, has_left_threads());
     }

@@ -11,7 +11,7 @@ use core::time::Duration;
 use crate::settings::{PATH, Settings};
 use crate::sys::fd::{self, Fd};
 use crate::sys::lock::{self, Lock};
-use crate::sys::{Errno, process, socket};
+use crate::sys::{Errno, at_start, process, socket};
 use crate::text::Text;
 use crate::{log, state};
 
@@ -70,7 +70,7 @@ static MAKING: AtomicU32 = AtomicU32::new(0);
 
 /// The identity of the root directory.
 fn root() -> (u64, u64) {
-    fd::stat_target(c"/").map_or((0, 0), |stat| stat.identity)
+    fd::stat_target(at_start::ROOT).map_or((0, 0), |stat| stat.identity)
 }
 
 /// A listening socket and its name.
@@ -116,7 +116,7 @@ impl fmt::Display for Failure {
 pub(crate) fn path_of(settings: &Settings, pid: i32) -> Result<Text<PATH>, Failure> {
     let template = settings.socket_path.as_bytes();
     let mut number = Text::<12>::new();
-    number.push_fmt(format_args!("{pid}"));
+    number.push_number(pid.unsigned_abs());
     let (mut path, mut len) = (Text::new(), 0);
     let mut add = |piece: &[u8]| {
         path.push(piece);

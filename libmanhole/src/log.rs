@@ -55,6 +55,8 @@ impl core::fmt::Display for Seconds {
 
 /// Where a line is put together. Handlers log too, on alternate stacks of the host's that may have 2 KiB in all beside what the
 /// kernel needs (MINSIGSTKSZ), so it is not on the stack.
+#[allow(unsafe_code, reason = "for the place alone: behind what a start touches")]
+#[unsafe(link_section = ".gnu.linkonce.b.manhole.line")]
 static LINE: Lock<Text<LONGEST>> = Lock::new(Text::new());
 
 /// In a freshly forked child: the thread that has put a line together does not exist.

@@ -18,7 +18,7 @@ use crate::sys::lock::Lock;
 use crate::sys::signal::{self, Set};
 use crate::sys::socket::{self, Peer, Waited};
 use crate::sys::{Errno, host_fd, proc_root, process, thread};
-use crate::{access, credentials, descendants, dormant, dump, held, late, log, redirect, state};
+use crate::{access, arena, credentials, descendants, dormant, dump, held, late, log, redirect, state};
 
 /// Clients that may wait for their turn; more are turned away with a word.
 const QUEUE: usize = 16;
@@ -380,6 +380,9 @@ impl Server {
 
     /// Waits until something happens, and deals with it: a client to accept, bytes to move, a poke. `only_look`: does not wait.
     fn wait(&mut self, mut active: Option<&mut Client>, only_look: bool) {
+        if active.is_none() && !only_look {
+            arena::trim();
+        }
         let none = Waited { fd: -1, events: 0, revents: 0 };
         let readable = |fd: &Fd| Waited { fd: fd.number(), events: libc::POLLIN, revents: 0 };
         let mut waited = vec![

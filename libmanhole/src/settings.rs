@@ -10,7 +10,7 @@ use manhole_options::{Handler, Options, Prompt, Redirect, Signal, Thread};
 
 pub(crate) use locals::Locals;
 
-use crate::sys::fd;
+use crate::sys::{at_start, fd};
 use crate::text::Text;
 
 /// The longest path of a unix socket, with its NUL (unix(7)).
@@ -37,13 +37,11 @@ pub(crate) enum AtStart {
     Open((u64, u64)),
 }
 
-/// What the agent needs of the options.
+/// What the agent needs of the options. In this order: a start that is told nothing writes into the first page alone.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) verbose: bool,
-    pub(crate) destination: Destination,
-    /// The socket's path; `{pid}` stands for the process id.
-    pub(crate) socket_path: Text<256>,
     /// Whether forked children get a manhole.
     pub(crate) patch_fork: bool,
     pub(crate) reinstall_delay: Duration,
@@ -69,8 +67,6 @@ pub(crate) struct Settings {
     pub(crate) redirect: Redirect,
     /// Whether a client's lines are run and nothing is sent back.
     pub(crate) exec: bool,
-    /// What the prompt knows besides the symbols.
-    pub(crate) locals: Locals,
     /// A manhole that is not open after this long is worth a warning.
     pub(crate) start_timeout: Duration,
     /// How long a command of the application has the prompt; `None` for ever.
@@ -79,6 +75,11 @@ pub(crate) struct Settings {
     pub(crate) gil_timeout: Option<Duration>,
     /// Whether a client gets Python's prompt where there is a Python.
     pub(crate) wants_python: bool,
+    /// The socket's path; `{pid}` stands for the process id.
+    pub(crate) socket_path: Text<256>,
+    pub(crate) destination: Destination,
+    /// What the prompt knows besides the symbols.
+    pub(crate) locals: Locals,
 }
 
 impl Settings {
@@ -163,7 +164,7 @@ impl Settings {
                 Destination::File(text)
             }
         };
-        put_path(socket_path, options.socket_path.as_deref().unwrap_or("/tmp/manhole-{pid}").as_bytes());
+        put_path(socket_path, options.socket_path.as_deref().map_or(at_start::SOCKET_PATH.to_bytes(), str::as_bytes));
     }
 }
 

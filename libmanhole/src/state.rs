@@ -10,8 +10,14 @@ use crate::sys::replaced::Replaced;
 use crate::sys::signal::{Set, Silence};
 use crate::sys::{lock, process, thread};
 
-/// The options in force.
-static SETTINGS: Replaced<Settings> = Replaced::new(Settings::DEFAULT);
+/// Where nothing else of a page is, and what a start writes is in one.
+#[repr(align(4096))]
+struct Apart(Replaced<Settings>);
+
+/// The options in force. They are long: behind all other variables, so that those stand in few pages.
+#[allow(unsafe_code, reason = "for the place alone")]
+#[unsafe(link_section = ".gnu.linkonce.d.manhole.settings")]
+static SETTINGS: Apart = Apart(Replaced::new(Settings::DEFAULT));
 
 /// Whether there is a manhole, or may be one day.
 static ON: AtomicBool = AtomicBool::new(false);
@@ -46,12 +52,12 @@ static WAITS: AtomicBool = AtomicBool::new(false);
 
 /// The options in force, or what holds before there are any.
 pub(crate) fn settings() -> &'static Settings {
-    SETTINGS.get()
+    SETTINGS.0.get()
 }
 
 /// Puts the options in force. Nothing of the agent is at work: there is no manhole yet, or no more.
 pub(crate) fn settle(fill: impl FnOnce(&mut Settings)) {
-    SETTINGS.replace_by(fill);
+    SETTINGS.0.replace_by(fill);
 }
 
 /// Whether there is a manhole, or may be one day.

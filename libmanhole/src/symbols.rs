@@ -33,7 +33,7 @@ pub(crate) mod exercise;
 
 pub(crate) use budget::headroom as free_memory;
 pub(crate) use dwarf::{Dwarf, Part, SplitType};
-pub(crate) use dynamic::exported;
+pub(crate) use dynamic::{exported, first_exported};
 pub(crate) use reader::Reader;
 pub(crate) use search::{Candidate, Kinds, Likelihood};
 

@@ -7,6 +7,7 @@
 
 #[cfg_attr(target_arch = "x86_64", path = "sys/x86_64.rs")]
 pub(crate) mod arch;
+pub(crate) mod at_start;
 pub(crate) mod bell;
 pub(crate) mod directory;
 pub(crate) mod fd;

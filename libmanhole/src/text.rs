@@ -12,16 +12,17 @@ macro_rules! joined {
 }
 pub(crate) use joined;
 
-/// Up to `N - 1` bytes of text and a terminating NUL.
+/// Up to `N - 1` bytes of text and a terminating NUL. The length stands before them: a short text touches nothing behind it.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Text<const N: usize> {
-    bytes: [u8; N],
     len: usize,
+    bytes: [u8; N],
 }
 
 impl<const N: usize> Text<N> {
     pub(crate) const fn new() -> Self {
-        Text { bytes: [0; N], len: 0 }
+        Text { len: 0, bytes: [0; N] }
     }
 
     /// Forgets the text.
@@ -38,6 +39,20 @@ impl<const N: usize> Text<N> {
             *slot = *byte;
         }
         self.len += count;
+    }
+
+    /// Appends a number in decimal. A start that formats nothing leaves the pages of the formatting alone.
+    pub(crate) fn push_number(&mut self, number: u32) {
+        let mut digits = [0; 10];
+        let (mut rest, mut first) = (number, digits.len());
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            (rest, first) = (rest / 10, first - 1);
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push(digits.get(first..).unwrap_or_default());
     }
 
     /// Appends formatted text, as much as fits.
@@ -88,6 +103,15 @@ impl fmt::Display for Lossy<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_decimal() {
+        for number in [0, 7, 10, 4_194_304, u32::MAX] {
+            let mut text = Text::<16>::new();
+            text.push_number(number);
+            assert_eq!(text.as_bytes(), number.to_string().as_bytes());
+        }
+    }
 
     #[test]
     fn what_does_not_fit_is_cut() {

@@ -249,6 +249,7 @@ pub(crate) fn is_one(tid: i32) -> bool {
 }
 
 /// How many there are. In every context.
+#[cold]
 pub(crate) fn count() -> usize {
     WORKERS.iter().filter(|worker| worker.state.load(SeqCst) != NONE && !worker.is_gone()).count()
 }

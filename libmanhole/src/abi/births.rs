@@ -20,6 +20,8 @@ struct Place {
 /// No mask that a thread can have: SIGKILL cannot be blocked (signal(7)).
 const INHERITED: u64 = u64::MAX;
 
+// Behind what a start touches.
+#[unsafe(link_section = ".gnu.linkonce.b.manhole.births")]
 static TABLE: [Place; PLACES] =
     [const { Place { function: AtomicUsize::new(0), argument: AtomicUsize::new(0), mask: AtomicU64::new(0) } }; PLACES];
 

@@ -6,7 +6,7 @@ use core::ffi::{c_char, c_int};
 
 use super::{guarded, room};
 use crate::sys::signal::{self, Set};
-use crate::sys::{next, own_image, process};
+use crate::sys::{next, process};
 use crate::{install, worker};
 
 /// Where the host's fork is not ours, because the library was dlopened: the C library tells of forks.
@@ -14,9 +14,7 @@ pub(super) fn follow_without_interposition() {
     extern "C" fn child() {
         guarded("fork", install::notice_fork_and_go_on);
     }
-    // SAFETY: a C string; in the constructor, where the loader's lock is ours or nobody's.
-    let fork = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"fork".as_ptr()) };
-    if !own_image::contains(fork as usize) {
+    if !next::takes_place_of_fork() {
         // SAFETY: the library stays (-z nodelete), and with it the function.
         let _ = unsafe { libc::pthread_atfork(None, None, Some(child)) };
     }

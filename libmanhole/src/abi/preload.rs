@@ -5,28 +5,33 @@
 use core::ffi::{CStr, c_void};
 
 use crate::children::Environment;
-use crate::sys::{fd, own_image};
+use crate::sys::{at_start, fd, own_image};
 
 /// Whether the loader was told to preload this library: `LD_PRELOAD` or `/etc/ld.so.preload` names it (ld.so(8)).
 ///
 /// A library that comes after the C library in the order of loading was not preloaded, whatever the environment says by now.
+#[cold]
 pub(super) fn is_preloaded(variables: &Environment) -> bool {
     let Some(name) = own_name() else { return false };
     if !comes_before_libc() {
         return false;
     }
-    let names_it = |text: &[u8]| {
-        text.split(|byte| matches!(byte, b':' | b' ' | b'\t' | b'\n')).any(|entry| last_component(entry) == name)
-    };
-    variables.get("LD_PRELOAD").is_some_and(names_it)
-        || fd::read_file(c"/etc/ld.so.preload", 65536).is_ok_and(|text| names_it(&text))
+    variables.get(at_start::PRELOAD).is_some_and(|text| lists(text, name))
+        || fd::read_file(c"/etc/ld.so.preload", 65536).is_ok_and(|text| lists(&text, name))
 }
 
+#[cold]
+fn lists(text: &[u8], name: &[u8]) -> bool {
+    text.split(|byte| matches!(byte, b':' | b' ' | b'\t' | b'\n')).any(|entry| last_component(entry) == name)
+}
+
+#[cold]
 fn last_component(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
 }
 
 /// The name of the file that this library was loaded from.
+#[cold]
 fn own_name() -> Option<&'static [u8]> {
     let mut info = core::mem::MaybeUninit::<libc::Dl_info>::zeroed();
     let here = is_preloaded as *const () as *const c_void;
@@ -42,9 +47,11 @@ fn own_name() -> Option<&'static [u8]> {
 }
 
 /// Whether the loader lists this library before the C library.
+#[cold]
 fn comes_before_libc() -> bool {
     /// 0 while neither has been seen, then which came first.
     struct First(u8);
+    #[cold]
     unsafe extern "C" fn look(info: *mut libc::dl_phdr_info, _: usize, first: *mut c_void) -> i32 {
         // SAFETY: the loader passes a valid structure and our own pointer back.
         let (info, first) = unsafe { (&*info, &mut *first.cast::<First>()) };

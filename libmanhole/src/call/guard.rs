@@ -63,6 +63,8 @@ struct Guarded {
 // SAFETY: `fault` is written by the guarded thread before it says FAULTED, and read after that.
 unsafe impl Sync for Guarded {}
 
+// Behind what a start touches.
+#[unsafe(link_section = ".gnu.linkonce.b.manhole.guarded")]
 static GUARDED: [Guarded; PLACES] = [const {
     Guarded {
         tid: AtomicI32::new(0),

@@ -11,17 +11,43 @@ use crate::sys::fd::{self, Fd};
 /// Numbers from here on are tried first: hosts expect to get the low ones, and the kernel's table stays small.
 const HIGH: i32 = 200;
 
+/// A number in the kernel's way, -1 for none. None is kept as zero: what is all zeroes is not in the library's file, and costs a start less.
+pub(super) struct Number(AtomicI32);
+
+impl Number {
+    pub(super) const fn none() -> Number {
+        Number(AtomicI32::new(0))
+    }
+
+    pub(super) fn get(&self) -> i32 {
+        !self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set(&self, number: i32) {
+        self.0.store(!number, Ordering::Release);
+    }
+
+    /// Sets it to none, and returns what it was.
+    pub(super) fn take(&self) -> i32 {
+        !self.0.swap(0, Ordering::AcqRel)
+    }
+
+    /// Sets it to none if it is `number`; of several callers one does.
+    fn take_if(&self, number: i32) -> bool {
+        self.0.compare_exchange(!number, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
 /// The place for one.
 pub(super) struct Kept {
-    /// Its number; -1 for none.
-    number: AtomicI32,
+    number: Number,
     /// Device and inode of what it stands for.
     identity: [AtomicU64; 2],
 }
 
 impl Kept {
     pub(super) const fn none() -> Kept {
-        Kept { number: AtomicI32::new(-1), identity: [const { AtomicU64::new(0) }; 2] }
+        Kept { number: Number::none(), identity: [const { AtomicU64::new(0) }; 2] }
     }
 
     /// A copy of a new descriptor at a high number, where the host's limit allows one.
@@ -42,7 +68,7 @@ impl Kept {
 
     /// From now on it is guarded.
     pub(super) fn keep(&self, fd: Fd) {
-        self.number.store(fd.into_number(), Ordering::Release);
+        self.number.set(fd.into_number());
     }
 
     /// What it stands for.
@@ -53,7 +79,7 @@ impl Kept {
 
     /// Its number, be it intact or not; -1 for none.
     pub(super) fn number(&self) -> i32 {
-        self.number.load(Ordering::Acquire)
+        self.number.get()
     }
 
     /// Its number in the calling thread's table, if it still is what it was made for.
@@ -65,7 +91,7 @@ impl Kept {
     /// Moves it to another number: the host wants this one for itself.
     pub(super) fn make_room(&self, wanted: i32) {
         if let Ok(moved) = fd::duplicate_from(wanted, HIGH.max(wanted + 1)).or_else(|_| fd::duplicate_from(wanted, 3)) {
-            self.number.store(moved.into_number(), Ordering::Release);
+            self.number.set(moved.into_number());
         }
     }
 
@@ -75,11 +101,11 @@ impl Kept {
         match self.intact() {
             // Of two threads that close it at the same time, one does: the number may be the host's right after.
             Some(fd) => {
-                if self.number.compare_exchange(fd, -1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                if self.number.take_if(fd) {
                     drop(Fd::adopt(fd));
                 }
             }
-            None => self.number.store(-1, Ordering::Release),
+            None => self.number.set(-1),
         }
     }
 }

@@ -23,13 +23,14 @@ pub(super) fn note(place: u64) {
 }
 
 /// Whether the interpreter has ended while there are threads beside the calling one and ours, of which so many are workers.
-pub(crate) fn has_left_threads(workers: usize) -> bool {
+#[cold]
+pub(crate) fn has_left_threads(workers: impl FnOnce() -> usize) -> bool {
     let place = MAIN.load(SeqCst);
     let mut main = [1; 8];
     if place == 0 || read_now(place, &mut main) != Ok(8) || u64::from_le_bytes(main) != 0 {
         return false;
     }
-    let ours = 1 + workers + usize::from(state::agent() != 0) + usize::from(thread::hand() != 0);
+    let ours = 1 + workers() + usize::from(state::agent() != 0) + usize::from(thread::hand() != 0);
     // The directory and its parent have two names.
     const NO_THREADS: u64 = 2;
     fd::stat_target(c"/proc/self/task").is_ok_and(|task| task.links > NO_THREADS + ours as u64)

@@ -38,6 +38,12 @@ pub(crate) fn exported(memory: &Memory, module: &Module, name: &str) -> Option<u
     is_defined.then(|| Some(u64_at(&entry, 8)?.wrapping_add(module.bias)))?
 }
 
+/// Of what the modules export under this name, the address of what the loader finds first: the modules know their rank.
+pub(crate) fn first_exported(memory: &Memory, modules: &[Module], name: &str) -> Option<u64> {
+    let exporting = modules.iter().filter_map(|module| Some((module.rank, exported(memory, module, name)?)));
+    exporting.min_by_key(|(rank, _)| *rank).map(|(_, address)| address)
+}
+
 impl Dynamic {
     pub(super) fn read(memory: &Memory, module: &Module) -> Option<Dynamic> {
         const SIZE_LIMIT: u64 = 64 << 10;

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use core::time::Duration;
 
 use super::signal::{self, Set};
-use super::{Errno, Result, call, proc_root, socket, thread};
+use super::{Errno, Result, at_start, call, proc_root, socket, thread};
 
 /// An open descriptor of the calling thread's table; closed when dropped.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Fd {
 
     /// Type, mode, size and identity.
     pub(crate) fn stat(&self) -> Result<Stat> {
-        stat_at(self.number, c"", libc::AT_EMPTY_PATH)
+        stat_of(self.number)
     }
 
     /// Gives the file to user `uid`; the descriptor may be one of O_PATH (fchownat(2)).
@@ -241,7 +241,7 @@ impl Stat {
 
 /// What descriptor `number` of the calling thread's table stands for.
 pub(crate) fn stat_of(number: i32) -> Result<Stat> {
-    stat_at(number, c"", libc::AT_EMPTY_PATH)
+    stat_at(number, at_start::NOTHING, libc::AT_EMPTY_PATH)
 }
 
 /// What stands at `path`; a symbolic link is not followed.

@@ -43,6 +43,7 @@ impl<T> Lock<T> {
     }
 
     /// Takes the lock, waiting for it at most `limit`. For host threads whose holder never waits for them.
+    #[cold]
     pub(crate) fn lock_within(&self, limit: Duration) -> Option<Guard<'_, T>> {
         if let Some(guard) = self.try_lock() {
             return Some(guard);

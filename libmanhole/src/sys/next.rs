@@ -8,14 +8,58 @@ use core::num::NonZeroUsize;
 
 use once_cell::race::OnceNonZeroUsize;
 
-/// The address of the next definition of `name`, looked up once. The cell takes no lock: two threads may both look.
-fn next(cell: &OnceNonZeroUsize, name: &CStr) -> Option<NonZeroUsize> {
-    cell.get_or_try_init(|| {
-        // SAFETY: a C string; the loader answers with an address or null.
-        let address = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-        NonZeroUsize::new(address as usize).ok_or(())
-    })
-    .ok()
+use super::at_start;
+
+/// The address of the next definition of a function, looked up once. The cell takes no lock: two threads may both look.
+fn next(function: Interposed) -> Option<NonZeroUsize> {
+    let cell = CELLS.get(function as usize)?;
+    if cell.get().is_none() {
+        look_up_one(cell, names().nth(function as usize)?);
+    }
+    cell.get()
+}
+
+/// Looks all of them up. Called by the constructor.
+#[cold]
+pub(crate) fn look_up() {
+    for (cell, name) in CELLS.iter().zip(names()) {
+        look_up_one(cell, name);
+    }
+    look_up_one(&MINIMAL_STACK, at_start::MINIMAL_STACK);
+}
+
+#[cold]
+fn look_up_one(cell: &OnceNonZeroUsize, name: &CStr) {
+    // SAFETY: a C string; the loader answers with an address or null.
+    let address = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+    if let Some(address) = NonZeroUsize::new(address as usize) {
+        let _ = cell.set(address);
+    }
+}
+
+/// The name of the function at `address`, if it is one of these.
+pub(crate) fn name_of(address: usize) -> Option<&'static CStr> {
+    let known = |cell: &OnceNonZeroUsize| cell.get().is_some_and(|next| next.get() == address);
+    CELLS.iter().zip(names()).find(|(cell, _)| known(cell)).map(|(_, name)| name)
+}
+
+/// Whether the host's own calls of `fork` come to this library.
+#[cold]
+pub(crate) fn takes_place_of_fork() -> bool {
+    // What is first for the loader, as for the host.
+    mod first {
+        unsafe extern "C" {
+            pub(super) fn fork();
+        }
+    }
+    super::own_image::contains(first::fork as *const () as usize)
+}
+
+/// The names, in the order of [`Interposed`].
+#[cold]
+fn names() -> impl Iterator<Item = &'static CStr> {
+    // SAFETY: each piece ends with the only NUL that it has.
+    NAMES.split_inclusive(|&byte| byte == 0).map(|name| unsafe { CStr::from_bytes_with_nul_unchecked(name) })
 }
 
 /// The answer where the C library has no such function: as the kernel would answer.
@@ -62,7 +106,7 @@ macro_rules! functions {
             $(
                 #[allow(clippy::missing_safety_doc, dead_code, reason = "said of all of them; one is entered by its address")]
                 pub(crate) unsafe fn $name($($argument: $type),*) -> $result {
-                    match next(&cell::$name, name::$name) {
+                    match next(Interposed::$name) {
                         // SAFETY: the C library's function of this name has this type; the arguments are the caller's.
                         Some(address) => unsafe {
                             core::mem::transmute::<usize, unsafe extern "C" fn($($type),*) -> $result>(address.get())($($argument),*)
@@ -72,42 +116,18 @@ macro_rules! functions {
                 }
             )*
         }
-        #[allow(non_upper_case_globals, reason = "named as what they stand for")]
-        mod cell {
-            use super::OnceNonZeroUsize;
-            $(pub(super) static $name: OnceNonZeroUsize = OnceNonZeroUsize::new();)*
+        /// What is looked up.
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "named as what they stand for")]
+        #[derive(Clone, Copy)]
+        enum Interposed {
+            $($name,)*
         }
-        #[allow(non_upper_case_globals, reason = "named as what they stand for")]
-        mod name {
-            use super::CStr;
-            $(
-                pub(super) const $name: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
-                    Ok(name) => name,
-                    Err(_) => c"",
-                };
-            )*
-        }
-        /// The function that the host's own calls of the one at `address` go to: ours, where ours has taken its place.
-        pub(crate) fn in_place_of(address: usize) -> usize {
-            // What is first for the loader, as for the host.
-            mod first {
-                unsafe extern "C" {
-                    $(pub(super) fn $name();)*
-                }
-            }
-            $(
-                if cell::$name.get().is_some_and(|next| next.get() == address) {
-                    return first::$name as *const () as usize;
-                }
-            )*
-            address
-        }
-        /// Looks all of them up. Called by the constructor.
-        #[cold]
-        pub(crate) fn look_up() {
-            $(next(&cell::$name, name::$name);)*
-            next(&MINIMAL_STACK, c"__pthread_get_minstack");
-        }
+        /// Their names, each with its NUL. One text, and one table of addresses: each lies in one page, not wherever the linker puts it.
+        #[unsafe(link_section = ".rodata.manhole_start")]
+        static NAMES: [u8; JOINED.len()] = at_start::bytes(JOINED);
+        const JOINED: &str = concat!($(stringify!($name), "\0"),*);
+        static CELLS: [OnceNonZeroUsize; [$(Interposed::$name),*].len()] =
+            [const { OnceNonZeroUsize::new() }; [$(Interposed::$name),*].len()];
     };
 }
 
@@ -172,7 +192,7 @@ functions! {
 
 /// The address of the next `syscall`, for the code that goes on there; 0 where there is none.
 pub(crate) fn syscall() -> usize {
-    next(&cell::syscall, name::syscall).map_or(0, NonZeroUsize::get)
+    next(Interposed::syscall).map_or(0, NonZeroUsize::get)
 }
 
 /// The next `syscall`, with up to five arguments.
@@ -181,7 +201,7 @@ pub(crate) fn syscall() -> usize {
 /// As the system call of that number.
 pub(crate) unsafe fn syscall_with(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> libc::c_long {
     type Function = unsafe extern "C" fn(libc::c_long, usize, usize, usize, usize, usize) -> libc::c_long;
-    match next(&cell::syscall, name::syscall) {
+    match next(Interposed::syscall) {
         // SAFETY: the C library's function takes its arguments as these would be given.
         Some(address) => unsafe { core::mem::transmute::<usize, Function>(address.get())(number, a, b, c, d, e) },
         None => c_int::missing().into(),
@@ -195,7 +215,10 @@ static MINIMAL_STACK: OnceNonZeroUsize = OnceNonZeroUsize::new();
 pub(crate) fn minimal_stack() -> usize {
     type Function = unsafe extern "C" fn(*const libc::pthread_attr_t) -> libc::size_t;
     const WITHOUT_ANSWER: usize = 64 * 1024;
-    match next(&MINIMAL_STACK, c"__pthread_get_minstack") {
+    if MINIMAL_STACK.get().is_none() {
+        look_up_one(&MINIMAL_STACK, at_start::MINIMAL_STACK);
+    }
+    match MINIMAL_STACK.get() {
         // SAFETY: glibc's function of this type; it does not look at its argument.
         Some(address) => unsafe { core::mem::transmute::<usize, Function>(address.get())(core::ptr::null()) },
         None => WITHOUT_ANSWER,
@@ -207,7 +230,7 @@ pub(crate) fn fork() -> c_int {
     unsafe extern "C" {
         fn __fork() -> c_int;
     }
-    match next(&cell::fork, name::fork) {
+    match next(Interposed::fork) {
         // SAFETY: no arguments.
         Some(_) => unsafe { function::fork() },
         // SAFETY: glibc's own name of the same function.

@@ -28,30 +28,20 @@ pub(crate) fn contains(address: usize) -> bool {
 
 /// Has [`super::arch`] let go of the pages of code and constants when nothing is to be done for long. They stay in their file: what is used again comes back
 /// from there, and the kernel maps fifteen more around each.
+#[cold]
 pub(crate) fn let_pages_go() {
     use core::sync::atomic::Ordering::Relaxed;
     // Nothing writes there, so that the file has all of it; whoever reads or executes it meanwhile reads it anew.
     let (start, end) = constant();
+    // The loader looks at the symbols again and again; they are few.
+    let start = relocations().map_or(start, |relocations| relocations.next_multiple_of(PAGE));
     let [from, to] = &super::arch::PAGES_TO_GO;
     to.store(end, Relaxed);
     from.store(start, Relaxed);
 }
 
-/// Parts the mapping behind what the loader looks at when it looks for a symbol: the kernel maps fifteen pages around the one that is touched, but none of
-/// another mapping, and the loader comes back with each function that the program calls for the first time.
-pub(crate) fn part_symbols() {
-    let (base, headers) = program_headers();
-    let first = headers.iter().find(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0);
-    if let (Some(first), Some(start)) = (first, relocations()) {
-        let (start, end) = (start.next_multiple_of(PAGE), base + first.p_memsz as usize);
-        if start < end {
-            // SAFETY: this is about core dumps, which by default have no unchanged pages of files. It is the flag that makes them another mapping.
-            let _ = unsafe { super::call(libc::SYS_madvise, [start, end - start, libc::MADV_DONTDUMP as usize]) };
-        }
-    }
-}
-
 /// Where the relocations begin: the linkers put all that a symbol is found by before them.
+#[cold]
 fn relocations() -> Option<usize> {
     const DT_RELA: usize = 7;
     let (base, headers) = program_headers();
@@ -71,6 +61,7 @@ pub(crate) fn keep_pages() {
 }
 
 /// From where to where nothing is ever written: the linkers put code and constants before all else.
+#[cold]
 fn constant() -> (usize, usize) {
     let (base, headers) = program_headers();
     let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
@@ -85,6 +76,7 @@ pub(crate) fn base() -> usize {
 }
 
 /// Where the library is mapped, and its program headers.
+#[cold]
 fn program_headers() -> (usize, &'static [libc::Elf64_Phdr]) {
     unsafe extern "C" {
         // The linker's own symbol for the start of the image (ld, lld).

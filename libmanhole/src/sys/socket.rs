@@ -35,6 +35,7 @@ pub(crate) fn listen_at(path: &CStr) -> Result<Fd> {
 
 /// Lets the kernel send `signal` to the process whenever a connection reaches the listening socket `fd` (F_SETSIG and O_ASYNC
 /// in fcntl(2)).
+#[cold]
 pub(crate) fn call_on_connection(fd: i32, signal: i32) -> Result<()> {
     let owner = [F_OWNER_PID, process::pid()];
     fd::control(fd, F_SETOWN_EX, core::ptr::from_ref(&owner) as usize)?;
@@ -196,6 +197,7 @@ pub(crate) fn poll_for_long(waited: &mut [Waited], timeout: Option<Duration>) ->
     poll_by(waited, timeout, true)
 }
 
+#[cold]
 fn poll_by(waited: &mut [Waited], timeout: Option<Duration>, is_long: bool) -> Result<usize> {
     let limit = timeout.map(process::timespec);
     let limit_address = limit.as_ref().map_or(0, |limit| core::ptr::from_ref(limit) as usize);

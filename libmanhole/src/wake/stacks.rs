@@ -21,6 +21,8 @@ struct Place {
     mapping: AtomicUsize,
 }
 
+// Behind what a start touches.
+#[unsafe(link_section = ".gnu.linkonce.b.manhole.stacks")]
 static TABLE: [Place; PLACES] = [const { Place { owner: AtomicI32::new(0), mapping: AtomicUsize::new(0) } }; PLACES];
 
 /// How many places, from the first on, have ever been taken: a forked child need not look at the others.

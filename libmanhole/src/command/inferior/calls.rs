@@ -22,7 +22,7 @@ use crate::interrupted::is_at_system_call;
 use crate::modules::Module;
 use crate::render::{Level, Stack, quote};
 use crate::snapshot::{Registers, RunStamp};
-use crate::symbols::exported;
+use crate::symbols::{exported, first_exported};
 use crate::sys::{next, process};
 use crate::worker::{self, Refusal, Task, Ticket};
 use crate::{held, redirect};
@@ -76,7 +76,7 @@ impl Inferior<'_, '_> {
 
     fn call_directly(&mut self, function: u64, type_id: TypeId, arguments: &[Value]) -> Result<Value, Stop> {
         // What making it ready asks is asked each time, so that the journal stays in step.
-        let call = Call::new(next::in_place_of(function as usize) as u64, type_id, arguments, self)?;
+        let call = Call::new(self.session.in_place_of(function), type_id, arguments, self)?;
         self.check_room(call.object_size())?;
         match self.session.journal.next() {
             Some(Entry::Called(result)) => return result.clone(),
@@ -165,6 +165,13 @@ impl Inferior<'_, '_> {
 }
 
 impl Session<'_> {
+    /// The function that the host's own calls of the one at `address` go to: ours, where ours has taken its place.
+    fn in_place_of(&mut self, address: u64) -> u64 {
+        let Some(name) = next::name_of(address as usize).and_then(|name| name.to_str().ok()) else { return address };
+        let (_, world) = self.parts();
+        first_exported(&world.memory, &world.modules.modules, name).unwrap_or(address)
+    }
+
     /// Gives a worker something to do; a host thread creates one if none is free. With a look at the threads, and who is stuck in it; and whether
     /// the job waits until its output is redirected.
     pub(crate) fn start_job(
