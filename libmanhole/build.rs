@@ -1,4 +1,4 @@
-//! Build script: keeps `libgcc_s.so.1` out of the agent's NEEDED entries.
+//! Build script: keeps `libgcc_s.so.1` out of the agent's NEEDED entries, and what a start touches in few pages.
 //!
 //! Rust's std asks the linker for `-lgcc_s`. A linker script of that name, first on the search path, answers with the
 //! static unwinder instead. Without it a root file system that lacks libgcc_s could not start any preloaded program,
@@ -12,12 +12,17 @@ const WRAP: &str = "-Wl,--wrap=__tls_get_addr";
 /// What a start touches, as few pages as can be: each costs more than what is done there.
 ///
 /// The agent asks for no arguments of the program's: std's constructor that keeps them for `std::env::args` is left out. What runs in the constructor and at the
-/// end is marked `#[cold]`; of this crate (both manglings have its name with the length in front) it stands together where the kernel maps it at once, for it maps
-/// the sixteen aligned pages around the one that is touched.
+/// end is marked `#[cold]`; of this crate (both manglings have its name with the length in front) it stands together, in sixteen aligned pages: so many the
+/// kernel maps around the one that is touched. It goes by addresses in memory, so this holds where it puts large libraries at large boundaries; elsewhere
+/// it may be two lots. The word of zeroes ends the call frame information, as the start files' would.
 const START: &str = "
 SECTIONS { /DISCARD/ : { *(.init_array.00099) } } INSERT BEFORE .init_array;
+SECTIONS { .eh_frame_end : { LONG(0) } } INSERT AFTER .eh_frame;
 SECTIONS {
-  .text.manhole_start : { . = ALIGN(65536); *(.text.startup .text.startup.*) *(.text.unlikely.*7manhole*) *(.text.*from_bytes_until_nul*) }
+  .text.manhole_start : {
+    . = ALIGN(65536);
+    *(.text.startup .text.startup.*) *(.text.unlikely.*7manhole*) *(.text.*from_bytes_until_nul*)
+  }
 } INSERT AFTER .text;
 ";
 
@@ -30,7 +35,7 @@ fn main() -> io::Result<()> {
     println!("cargo:rustc-link-search=native={}", out.display());
     let script = out.join("start.ld");
     fs::write(&script, START)?;
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-T,{}", script.display());
+    println!("cargo:rustc-cdylib-link-arg=-T\ncargo:rustc-cdylib-link-arg={}", script.display());
     for flag in [
         // No constructor and no destructor of the C compiler's own: each is pages of code that a start or an end touches for nothing.
         "-nostartfiles",
@@ -39,8 +44,6 @@ fn main() -> io::Result<()> {
         "-Wl,-z,noexecstack",
         "-Wl,-z,nodelete",
         "-Wl,-soname,libmanhole.so",
-        // Cold functions, which the start is made of, stand together: fewer pages are touched. Ignored where the linker does so anyway.
-        "-Wl,-z,keep-text-section-prefix",
         WRAP,
     ] {
         println!("cargo:rustc-cdylib-link-arg={flag}");

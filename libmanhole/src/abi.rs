@@ -53,13 +53,16 @@ fn load() {
     });
 }
 
-// What the C compiler's start files would define, which are left out (build.rs): by its address the C library knows a library.
+// What the C compiler's start files define, which are left out (build.rs): by it the C library knows whose a handler is.
 core::arch::global_asm!(
-    ".pushsection .rodata.manhole_dso_handle, \"a\", @progbits",
+    ".pushsection .data.rel.ro.manhole_dso_handle, \"aw\", @progbits",
+    ".p2align 3",
     ".hidden __dso_handle",
     ".globl __dso_handle",
+    ".type __dso_handle, @object",
     "__dso_handle:",
-    ".byte 0",
+    ".quad __dso_handle",
+    ".size __dso_handle, 8",
     ".popsection",
 );
 

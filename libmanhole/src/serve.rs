@@ -381,6 +381,7 @@ impl Server {
     /// Waits until something happens, and deals with it: a client to accept, bytes to move, a poke. `only_look`: does not wait.
     fn wait(&mut self, mut active: Option<&mut Client>, only_look: bool) {
         if active.is_none() && !only_look {
+            // Before the list below takes its place there.
             arena::trim();
         }
         let none = Waited { fd: -1, events: 0, revents: 0 };

@@ -7,6 +7,7 @@ use object::elf;
 use super::elf::{u16_at, u32_at, u64_at};
 use crate::memory::Memory;
 use crate::modules::Module;
+use crate::sys::own_image;
 
 /// One entry of a symbol table (System V ABI, "Symbol Table") in bytes.
 pub(super) const ENTRY: usize = 24;
@@ -38,10 +39,12 @@ pub(crate) fn exported(memory: &Memory, module: &Module, name: &str) -> Option<u
     is_defined.then(|| Some(u64_at(&entry, 8)?.wrapping_add(module.bias)))?
 }
 
-/// Of what the modules export under this name, the address of what the loader finds first: the modules know their rank.
+/// Of what the modules export under this name, the address of what the loader finds first: the modules know their rank. Where its list cannot be read,
+/// as in a program that unpacks itself, this library counts as the first.
 pub(crate) fn first_exported(memory: &Memory, modules: &[Module], name: &str) -> Option<u64> {
     let exporting = modules.iter().filter_map(|module| Some((module.rank, exported(memory, module, name)?)));
-    exporting.min_by_key(|(rank, _)| *rank).map(|(_, address)| address)
+    let place = |(rank, address): &(u32, u64)| (*rank, !own_image::contains(*address as usize));
+    exporting.min_by_key(place).map(|(_, address)| address)
 }
 
 impl Dynamic {

@@ -10,7 +10,7 @@ use once_cell::race::OnceNonZeroUsize;
 
 use super::at_start;
 
-/// The address of the next definition of a function, looked up once. The cell takes no lock: two threads may both look.
+/// The address of the next definition of a function, looked up once where there is one. The cell takes no lock: two threads may both look.
 fn next(function: Interposed) -> Option<NonZeroUsize> {
     let cell = CELLS.get(function as usize)?;
     if cell.get().is_none() {
@@ -93,7 +93,7 @@ impl Missing for () {
     fn missing() {}
 }
 
-/// Defines a caller for each function, and `look_up` for all of them.
+/// Defines a caller for each function, and the tables of all of them.
 macro_rules! functions {
     ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         /// Callers of the next definitions, by the functions' own names.

@@ -169,7 +169,9 @@ impl Session<'_> {
     fn in_place_of(&mut self, address: u64) -> u64 {
         let Some(name) = next::name_of(address as usize).and_then(|name| name.to_str().ok()) else { return address };
         let (_, world) = self.parts();
-        first_exported(&world.memory, &world.modules.modules, name).unwrap_or(address)
+        let first = first_exported(&world.memory, &world.modules.modules, name);
+        // One that would have to be called for its address is none of ours.
+        first.filter(|first| !self.is_indirect(*first)).unwrap_or(address)
     }
 
     /// Gives a worker something to do; a host thread creates one if none is free. With a look at the threads, and who is stuck in it; and whether
