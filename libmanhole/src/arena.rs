@@ -368,9 +368,10 @@ mod tests {
         assert!(is_empty(&SLABS.lock().with_room), "a slab is left though every block is freed");
         trim();
         let spare = SLABS.lock().spare;
-        // SAFETY: spare slabs stay mapped, and nobody else is here.
         let is_untouched = |slab: &*mut Slab| {
-            unsafe { core::slice::from_raw_parts(slab.cast::<u8>(), SLAB) }.iter().all(|&byte| byte == 0)
+            // SAFETY: spare slabs stay mapped, and nobody else is here.
+            let bytes = unsafe { core::slice::from_raw_parts(slab.cast::<u8>(), SLAB) };
+            bytes.iter().all(|&byte| byte == 0)
         };
         assert!(!is_empty(&spare) && spare.iter().all(is_untouched), "a spare slab keeps its pages");
     }
