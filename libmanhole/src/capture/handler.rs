@@ -187,7 +187,24 @@ pub(super) fn prepare() -> sys::Result<()> {
     if STACKS.load(Ordering::Acquire) == 0 {
         STACKS.store(mapping::map(ALL_ROOM + ALL_LINKS)? as usize, Ordering::Release);
     }
+    touch_code();
     Ok(())
+}
+
+/// The pages of code that the handler runs have been let go while nothing was done. They are touched here, so that the thread that is asked does not pay for it.
+fn touch_code() {
+    let functions: [*const u8; 6] = [
+        capture_entry as *const u8,
+        on_capture as *const u8,
+        own_memory::read as *const u8,
+        Interrupted::heed_host as *const u8,
+        Interrupted::go_on as *const u8,
+        sys::arch::sigreturn_trampoline as *const u8,
+    ];
+    for function in functions {
+        // SAFETY: code of this library, which is mapped and can be read.
+        unsafe { function.read_volatile() };
+    }
 }
 
 /// Arms shot `index` with room for `room` stack bytes, and for `chain`; `None` while it is held or an earlier handler is still at work.
