@@ -37,7 +37,7 @@ pub(crate) enum AtStart {
     Open((u64, u64)),
 }
 
-/// What the agent needs of the options. In this order: a start that is told nothing writes into the first page alone.
+/// What the agent needs of the options. In this order: what a start writes that is told nothing comes first, in one page.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Settings {

@@ -10,7 +10,7 @@ use crate::sys::replaced::Replaced;
 use crate::sys::signal::{Set, Silence};
 use crate::sys::{lock, process, thread};
 
-/// Where nothing else of a page is, and what a start writes is in one.
+/// On pages of its own, so that what a start writes there is in one of them.
 #[repr(align(4096))]
 struct Apart(Replaced<Settings>);
 

@@ -191,7 +191,8 @@ pub(super) fn prepare() -> sys::Result<()> {
     Ok(())
 }
 
-/// The pages of code that the handler runs have been let go while nothing was done. They are touched here, so that the thread that is asked does not pay for it.
+/// The pages of code that the handler runs may have been let go while nothing was done. They are touched here, so that the thread that is asked does not pay
+/// for it.
 fn touch_code() {
     let functions: [*const u8; 6] = [
         capture_entry as *const u8,
