@@ -209,6 +209,36 @@ fn memory_that_a_dump_needed_is_given_back() {
     });
 }
 
+/// KiB in memory of the process that are in no file.
+fn anonymous(pid: i32) -> i64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// What the pages of the library and of the C library that a session has read amount to is not in it: the kernel takes those back as it likes.
+#[test]
+fn the_first_session_leaves_little() {
+    /// KiB. About 60 are left of it; the stack of the agent's thread has as much again while a session lasts.
+    const LITTLE: i64 = 96;
+    let _turn = turn::shared();
+    for options in ["", "thread=True"] {
+        let victim = Host::new("/usr/bin/sleep").arg("1000").options(options).start();
+        wait_for("the manhole", manhole_tests::PATIENCE, || victim.socket().exists().then_some(()));
+        let before = anonymous(victim.pid());
+        let (mut client, _) = victim.text();
+        for line in ["info threads", "bt all", "print 6 * 7", "info maps", "help", "print (int)getpid()"] {
+            client.run(line);
+        }
+        let during = anonymous(victim.pid());
+        client.end();
+        wait_for("what the session has used to go", manhole_tests::PATIENCE, || {
+            (anonymous(victim.pid()) <= before + LITTLE).then_some(())
+        });
+        assert!(during > before + LITTLE, "{options}: the session used nothing: {before} {during}");
+    }
+}
+
 #[test]
 fn python_and_c_frames_of_an_interpreter() {
     let _turn = turn::shared();

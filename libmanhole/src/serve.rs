@@ -383,6 +383,7 @@ impl Server {
         if active.is_none() && !only_look {
             // Before the list below takes its place there.
             arena::trim();
+            thread::AGENT.trim();
         }
         let none = Waited { fd: -1, events: 0, revents: 0 };
         let readable = |fd: &Fd| Waited { fd: fd.number(), events: libc::POLLIN, revents: 0 };

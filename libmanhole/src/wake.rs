@@ -296,6 +296,7 @@ extern "C" fn run() -> ! {
 /// Ends the thread, unless it is called in the last moment: then it has the listener again.
 fn leave(listener: Option<Listener>) -> Option<Listener> {
     arena::trim();
+    thread::AGENT.trim();
     // What may be sent to this thread where the options leave signals open: a handler would run on a stack that is given away.
     let silence = Silence::begin();
     if state::agent_leaves() {

@@ -6,6 +6,7 @@
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::regular_file::zeroed;
+use crate::sys::mapping;
 
 /// The most that a zstd or xz stream may want to look back; tools write 8 MiB.
 pub(super) const WINDOW: u64 = 32 << 20;
@@ -33,6 +34,7 @@ impl Packing {
     /// The `size` bytes that `packed` holds.
     pub(super) fn unpack(self, packed: &mut Packed<'_>, size: u64) -> Result<Vec<u8>, String> {
         let mut bytes = zeroed(size)?;
+        mapping::populate(&mut bytes);
         let n = match self {
             Packing::Zlib => inflate(packed, &mut bytes, true),
             Packing::Deflate => inflate(packed, &mut bytes, false),

@@ -78,6 +78,24 @@ impl Kind {
         control - self.static_storage()
     }
 
+    /// Gives back the pages of the stack that the calling thread, the one of this kind, has used and uses no more.
+    pub(crate) fn trim(&self) {
+        /// For what runs below the frame that is looked at here, the call of the kernel included.
+        const IN_USE: usize = mapping::PAGE;
+        let control = self.control.load(Ordering::Acquire);
+        if control == 0 {
+            return;
+        }
+        let top = self.stack_top(control);
+        let lowest = top - self.stack;
+        let here = 0u8;
+        let used = (core::ptr::from_ref(&here) as usize).saturating_sub(IN_USE) / mapping::PAGE * mapping::PAGE;
+        if (lowest..top).contains(&used) {
+            // SAFETY: pages of the calling thread's own stack, below all that it still needs.
+            unsafe { mapping::discard(lowest as *mut u8, used - lowest) };
+        }
+    }
+
     fn static_storage(&self) -> usize {
         if self.may_run_the_host_s_code { static_storage() } else { 0 }
     }
