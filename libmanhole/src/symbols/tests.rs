@@ -170,6 +170,24 @@ fn libc_by_address_by_name_and_by_prefix() {
 }
 
 #[test]
+fn a_name_means_what_the_loader_finds_first_and_without_its_list_what_is_ours() {
+    let look = Look::now();
+    let theirs = Module { rank: u32::MAX, ..look.module("libc.so").clone() };
+    let function = exported(&look.memory, &theirs, "fork").unwrap();
+    // As if this very program were a library that exports it.
+    let here = this_function as *const () as usize as u64;
+    let ours = Module { bias: theirs.bias.wrapping_add(here.wrapping_sub(function)), ..theirs.clone() };
+    let first = |modules: &[Module]| first_exported(&look.memory, modules, "fork");
+    assert_eq!(first(&[theirs.clone(), ours.clone()]), Some(here));
+    assert_eq!(first(&[ours.clone(), theirs.clone()]), Some(here));
+    assert_eq!(first(&[ours, Module { rank: 3, ..theirs.clone() }]), Some(function));
+    assert_eq!(first_exported(&look.memory, &[theirs], "no_such_function"), None);
+}
+
+/// Stands for something that this library exports.
+extern "C" fn this_function() {}
+
+#[test]
 fn the_vdso_has_its_functions() {
     let (store, look) = (Store::default(), Look::now());
     let mut symbols = Symbols::new(&store);
