@@ -35,7 +35,12 @@ fn main() -> io::Result<()> {
     println!("cargo:rustc-link-search=native={}", out.display());
     let script = out.join("start.ld");
     fs::write(&script, START)?;
-    println!("cargo:rustc-cdylib-link-arg=-T\ncargo:rustc-cdylib-link-arg={}", script.display());
+    match linker_without_scripts() {
+        Some(linker) => println!(
+            "cargo:warning={linker} does not know linker scripts: a start touches more pages than with lld or bfd"
+        ),
+        None => println!("cargo:rustc-cdylib-link-arg=-T\ncargo:rustc-cdylib-link-arg={}", script.display()),
+    }
     for flag in [
         // No constructor and no destructor of the C compiler's own: each is pages of code that a start or an end touches for nothing.
         "-nostartfiles",
@@ -49,4 +54,10 @@ fn main() -> io::Result<()> {
         println!("cargo:rustc-cdylib-link-arg={flag}");
     }
     Ok(())
+}
+
+/// The linker that the flags for rustc name, if it is one that refuses [`START`]; all else of the library does not depend on it.
+fn linker_without_scripts() -> Option<&'static str> {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    ["mold", "gold"].into_iter().find(|linker| flags.contains(linker))
 }
