@@ -143,7 +143,6 @@ fn signals_and_threads() {
             "test_queue",
             "test_sched",
             "test_threading_local",
-            "test_thread_local_bytecode",
             "test_atexit",
             "test_time",
             "test_gc",

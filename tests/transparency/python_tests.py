@@ -12,6 +12,8 @@ os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 sys.dont_write_bytecode = True
 from test import support  # noqa: E402
 
+# Waits for itself without end where a virtual machine's host does not pass on what it sends, with and without a manhole.
+LEFT_OUT = {"ThreadedVSOCKSocketStreamTest"}
 
 
 class Result(unittest.TestResult):
@@ -48,6 +50,11 @@ class Result(unittest.TestResult):
         self.note("passes unexpectedly", test)
 
 
+def without_those_left_out(suite):
+    tests = (without_those_left_out(test) if isinstance(test, unittest.TestSuite) else test for test in suite)
+    return unittest.TestSuite(test for test in tests if type(test).__name__ not in LEFT_OUT)
+
+
 def main(names):
     global results, details
     results, details = open("results", "w", buffering=1), open("details", "w", buffering=1)
@@ -57,7 +64,7 @@ def main(names):
     suite = unittest.TestSuite()
     for name in names:
         suite.addTest(unittest.defaultTestLoader.loadTestsFromName(name if name.startswith("test.") else f"test.{name}"))
-    suite.run(Result())
+    without_those_left_out(suite).run(Result())
     print("came", "the end", sep="  ", file=results)
 
 

@@ -2,8 +2,13 @@
 //!
 //! Context: **signal handler** on a host thread. No allocation, lock, formatting or panic; reads memory by system call.
 
+#[path = "x86_64_number.rs"]
+mod number;
+
 use crate::snapshot::{REGISTERS, Registers};
 use crate::sys::own_memory;
+#[cfg(not(any(test, fuzzing)))]
+pub(crate) use number::NUMBER_FOLLOWS;
 
 /// Where DWARF's registers 0 to 16 stand in `gregs` (sys/ucontext.h).
 const ORDER: [i32; REGISTERS] = [
@@ -38,24 +43,14 @@ pub(crate) fn registers(context: &libc::ucontext_t) -> Registers {
 
 /// If the signal has interrupted a system call that fails with EINTR because of it, lets the call begin anew.
 ///
-/// Only calls that have done nothing when they give EINTR are begun anew, and only when the number is certain: it is read
-/// from the `mov $number,%eax` before the `syscall` instruction, or from where our syscall(3) has left it. `host_signal_waits` says that the host's own signal is
-/// about to be handled: then the EINTR is the host's, and stays.
+/// Only calls that have done nothing when they give EINTR are begun anew, and only when the number is certain. `host_signal_waits` says that the host's own
+/// signal is about to be handled: then the EINTR is the host's, and stays.
 pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnOnce() -> bool) {
     let gregs = &mut context.uc_mcontext.gregs;
-    let (Some(&rax), Some(&rip)) = (gregs.get(libc::REG_RAX as usize), gregs.get(libc::REG_RIP as usize)) else {
-        return;
-    };
-    if rax != -i64::from(libc::EINTR) {
+    if gregs.get(libc::REG_RAX as usize) != Some(&-i64::from(libc::EINTR)) {
         return;
     }
-    let mut code = [0u8; CODE];
-    if own_memory::read((rip as u64).wrapping_sub(CODE as u64), &mut code) != Ok(CODE) {
-        return;
-    }
-    let number = number_before(&code)
-        .or_else(|| is_syscall_3(&code).then(|| number_left(gregs).or_else(|| futex_by_number(gregs))).flatten());
-    let Some(number) = number.filter(|&number| may_begin_anew(number)) else { return };
+    let Some(number) = number::of_call(gregs).filter(|&number| may_begin_anew(number)) else { return };
     if host_signal_waits() {
         return;
     }
@@ -129,91 +124,7 @@ pub(crate) fn is_at_system_call(pc: u64) -> bool {
     })
 }
 
-/// How many bytes of code before the program counter are looked at.
-const CODE: usize = 24;
-
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
-
-/// The number in `mov $number,%eax`, when between it and the `syscall` that ends `code` stand only moves between other
-/// registers. Anything else is not certain.
-fn number_before(code: &[u8]) -> Option<i64> {
-    let body = code.strip_suffix(&SYSCALL)?;
-    (5..=body.len()).find_map(|distance| {
-        let candidate = body.get(body.len() - distance..)?;
-        let (&[0xb8, a, b, c, d], rest) = candidate.split_first_chunk::<5>()? else { return None };
-        let number = i64::from(i32::from_le_bytes([a, b, c, d]));
-        (only_moves(rest) && (0..1024).contains(&number)).then_some(number)
-    })
-}
-
-/// Whether `code` is the end of libc's syscall(3), which takes the number as an argument and does not keep it.
-fn is_syscall_3(code: &[u8; CODE]) -> bool {
-    // mov %rdi,%rax; mov %rsi,%rdi; mov %rdx,%rsi; mov %rcx,%rdx; mov %r8,%r10; mov %r9,%r8; mov 8(%rsp),%r9; syscall
-    const END: [u8; CODE - 1] = [
-        0xf8, 0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6, 0x48, 0x89, 0xca, 0x4d, 0x89, 0xc2, 0x4d, 0x89, 0xc8, 0x4c, 0x8b,
-        0x4c, 0x24, 0x08, 0x0f, 0x05,
-    ];
-    code.ends_with(&END)
-}
-
-/// What our syscall(3) writes below its stack pointer, above the number, exclusive or that stack pointer, where it returns to, and the call's
-/// first argument. No pointer and no small number.
-pub(crate) const NUMBER_FOLLOWS: u64 = 0x9d3c_51b2_e6f0_a847;
-
-/// The number that our syscall(3) has left before it went on to libc's, which neither moves the stack pointer nor writes there.
-fn number_left(gregs: &[i64]) -> Option<i64> {
-    let register = |name: i32| gregs.get(name as usize).map(|&value| value as u64);
-    let (sp, first) = (register(libc::REG_RSP)?, register(libc::REG_RDI)?);
-    // The number, the mark, a word of nobody's, and where syscall(3) returns to.
-    let mut left = [0u8; 32];
-    own_memory::read(sp.wrapping_sub(24), &mut left).ok().filter(|&n| n == left.len())?;
-    let (words, []) = left.as_chunks::<8>() else { return None };
-    let &[number, mark, _, back] = words else { return None };
-    let whose = NUMBER_FOLLOWS ^ sp ^ u64::from_le_bytes(back) ^ first;
-    (u64::from_le_bytes(mark) == whose).then(|| i64::from_le_bytes(number))
-}
-
-/// A futex(2) wait through libc's own syscall(3) alone, as Rust's std and libstdc++ make theirs, begun before this library was there. Two things
-/// have to agree: `mov $202,%edi` shortly before the call, and arguments that only a wait has.
-fn futex_by_number(gregs: &[i64]) -> Option<i64> {
-    let register = |name: i32| gregs.get(name as usize).map(|&value| value as u64);
-    let (word, operation) = (register(libc::REG_RDI)?, register(libc::REG_RSI)? as i64);
-    if !is_wait(operation) || !word.is_multiple_of(4) || word < 4096 {
-        return None;
-    }
-    let mut back = [0u8; 8];
-    own_memory::read(register(libc::REG_RSP)?, &mut back).ok().filter(|&n| n == back.len())?;
-    let mut before = [0u8; 64];
-    let caller = u64::from_le_bytes(back).checked_sub(before.len() as u64)?;
-    own_memory::read(caller, &mut before).ok().filter(|&n| n == before.len())?;
-    let load = [0xbf, libc::SYS_futex as u8, 0, 0, 0];
-    before.windows(load.len()).any(|window| window == load).then_some(libc::SYS_futex)
-}
-
-/// Whether the code is a row of register-to-register `mov` and `xor` of which none changes eax.
-fn only_moves(mut code: &[u8]) -> bool {
-    while let Some((&first, rest)) = code.split_first() {
-        let (rex, opcode, rest) = match first {
-            0x40..=0x4f => match rest.split_first() {
-                Some((&opcode, rest)) => (first, opcode, rest),
-                None => return false,
-            },
-            opcode => (0x40, opcode, rest),
-        };
-        let Some((&operands, rest)) = rest.split_first() else { return false };
-        // 89 and 31 change the register in the low bits (extended by REX.B), 8b and 33 the one in the middle (REX.R).
-        let (changed, extended) = match opcode {
-            0x89 | 0x31 => (operands & 7, rex & 1),
-            0x8b | 0x33 => (operands >> 3 & 7, rex >> 2 & 1),
-            _ => return false,
-        };
-        if operands < 0xc0 || (changed == 0 && extended == 0) {
-            return false;
-        }
-        code = rest;
-    }
-    true
-}
 
 /// io_pgetevents(2), which the libc crate does not name.
 const IO_PGETEVENTS: i64 = 333;
@@ -332,25 +243,6 @@ mod tests {
         assert!(fails(libc::SYS_futex, libc::FUTEX_WAIT_BITSET | private | libc::FUTEX_CLOCK_REALTIME, true));
         assert!(!fails(libc::SYS_futex, libc::FUTEX_LOCK_PI | private, true));
         assert!(!fails(libc::SYS_futex, libc::FUTEX_WAIT_REQUEUE_PI | private, true));
-    }
-
-    #[test]
-    fn the_number_of_a_system_call_is_read_or_not_guessed() {
-        let check = |code: &[u8], number: Option<i64>| {
-            let mut padded = vec![0x90; CODE - code.len()];
-            padded.extend_from_slice(code);
-            assert_eq!(number_before(&padded), number, "{code:02x?}");
-        };
-        // mov $0xe8,%eax; syscall
-        check(&[0xb8, 0xe8, 0, 0, 0, 0x0f, 0x05], Some(0xe8));
-        // mov $0xca,%eax; mov %rcx,%r10; xor %r8d,%r8d; syscall
-        check(&[0xb8, 0xca, 0, 0, 0, 0x49, 0x89, 0xca, 0x45, 0x31, 0xc0, 0x0f, 0x05], Some(0xca));
-        // mov $0xca,%eax; mov %edx,%eax; syscall
-        check(&[0xb8, 0xca, 0, 0, 0, 0x89, 0xd0, 0x0f, 0x05], None);
-        // mov %rdi,%rax; syscall, as in syscall(3)
-        check(&[0x48, 0x89, 0xf8, 0x0f, 0x05], None);
-        // no syscall instruction
-        check(&[0xb8, 0xe8, 0, 0, 0, 0x90, 0x90], None);
     }
 
     #[test]
