@@ -132,16 +132,16 @@ impl Source {
     /// What the register gets from the instruction that stands there, and the code behind it.
     fn load<'c>(before: &[u8], code: &'c [u8], register: u8) -> Option<(Source, &'c [u8])> {
         const WIDE: u8 = 0x48;
-        match code {
+        match *code {
             // With a prefix it is another register's.
-            &[opcode, a, b, c, d, ref rest @ ..] if opcode == 0xb8 + register => {
+            [opcode, a, b, c, d, ref rest @ ..] if opcode == 0xb8 + register => {
                 let is_prefixed = before.last().is_some_and(|byte| (0x40..0x50).contains(byte));
                 (!is_prefixed).then_some((Source::Immediate(i32::from_le_bytes([a, b, c, d])), rest))
             }
-            &[WIDE, 0xc7, operands, a, b, c, d, ref rest @ ..] if operands == 0xc0 + register => {
+            [WIDE, 0xc7, operands, a, b, c, d, ref rest @ ..] if operands == 0xc0 + register => {
                 Some((Source::Immediate(i32::from_le_bytes([a, b, c, d])), rest))
             }
-            &[WIDE, 0x8b, ref rest @ ..] => {
+            [WIDE, 0x8b, ref rest @ ..] => {
                 let operands = Operands::of(rest, 0)?;
                 let rest = rest.get(operands.len..)?;
                 let (base, offset) = operands.memory.filter(|_| operands.register == register)?;
