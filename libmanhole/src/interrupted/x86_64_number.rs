@@ -132,11 +132,15 @@ impl Source {
     /// What the register gets from the instruction that stands there, and the code behind it.
     fn load<'c>(before: &[u8], code: &'c [u8], register: u8) -> Option<(Source, &'c [u8])> {
         const WIDE: u8 = 0x48;
+        // It may be another register's.
+        let is_prefixed = || before.last().is_some_and(|byte| (0x40..0x50).contains(byte));
         match *code {
-            // With a prefix it is another register's.
             [opcode, a, b, c, d, ref rest @ ..] if opcode == 0xb8 + register => {
-                let is_prefixed = before.last().is_some_and(|byte| (0x40..0x50).contains(byte));
-                (!is_prefixed).then_some((Source::Immediate(i32::from_le_bytes([a, b, c, d])), rest))
+                (!is_prefixed()).then_some((Source::Immediate(i32::from_le_bytes([a, b, c, d])), rest))
+            }
+            // xor with itself
+            [0x31, operands, ref rest @ ..] if operands == 0xc0 + register * 9 => {
+                (!is_prefixed()).then_some((Source::Immediate(0), rest))
             }
             [WIDE, 0xc7, operands, a, b, c, d, ref rest @ ..] if operands == 0xc0 + register => {
                 Some((Source::Immediate(i32::from_le_bytes([a, b, c, d])), rest))
@@ -174,7 +178,7 @@ fn pushed_by(mut code: &[u8], register: u8, source: Source) -> Option<u64> {
         let step = Step::first(code)?;
         code = code.get(step.len..)?;
         match step.effect {
-            Effect::Push => pushed += 8,
+            Effect::Push(size) => pushed += size,
             Effect::Register(RSP | RBP) => return None,
             Effect::Register(changed) if changed == register => return None,
             Effect::Register(_) => {}
@@ -187,7 +191,8 @@ fn pushed_by(mut code: &[u8], register: u8, source: Source) -> Option<u64> {
 
 /// What an instruction changes.
 enum Effect {
-    Push,
+    /// The stack grows by so many bytes.
+    Push(u64),
     Register(u8),
     /// A word at a register and an offset; elsewhere.
     Memory(Option<(u8, i32)>),
@@ -212,10 +217,17 @@ impl Step {
         let operands = || Operands::of(code.get(len..)?, rex);
         let step = |more: usize, effect| Some(Step { len: len + more, effect });
         match opcode {
-            0x50..=0x57 => step(0, Effect::Push),
-            0x6a => step(1, Effect::Push),
-            0x68 => step(4, Effect::Push),
-            0xff => operands().filter(|operands| operands.register & 7 == 6).and_then(|it| step(it.len, Effect::Push)),
+            0x50..=0x57 => step(0, Effect::Push(8)),
+            0x6a => step(1, Effect::Push(8)),
+            0x68 => step(4, Effect::Push(8)),
+            0xff => {
+                operands().filter(|operands| operands.register & 7 == 6).and_then(|it| step(it.len, Effect::Push(8)))
+            }
+            // sub from the stack pointer
+            0x83 if rex == 0x48 && code.get(len) == Some(&0xec) => {
+                let size = u64::try_from(*code.get(len + 1)? as i8).ok()?;
+                step(2, Effect::Push(size))
+            }
             // mov of a number
             0xb8..=0xbf if rex & 8 == 0 => step(4, Effect::Register(by_opcode)),
             0xc7 => operands().and_then(|it| step(it.len + 4, it.other())),
@@ -352,6 +364,9 @@ mod tests {
         check(&[0xb8, 0xca, 0, 0, 0, 0x49, 0x89, 0xca, 0x45, 0x31, 0xc0], Some(0xca));
         // mov $0x110,%eax; mov $8,%r8d, which looks like mov $8,%eax from its middle
         check(&[0xb8, 0x10, 1, 0, 0, 0x41, 0xb8, 8, 0, 0, 0], Some(0x110));
+        // xor %eax,%eax; mov %rcx,%r10; and xor %r8d,%r8d, which looks like the first from its middle
+        check(&[0x31, 0xc0, 0x49, 0x89, 0xca], Some(0));
+        check(&[0x45, 0x31, 0xc0], None);
         // mov $0xca,%eax; mov %edx,%eax
         check(&[0xb8, 0xca, 0, 0, 0, 0x89, 0xd0], None);
         // mov %rdi,%rax, as in syscall(3)
@@ -398,6 +413,11 @@ mod tests {
             0xbe, 0x07, 0x01, 0, 0, 0x6a, 0, 0x48, 0x89, 0xfa, 0x41, 0xb9, 8, 0, 0, 0, 0x49, 0x8d, 0xba, 0x08, 0x03, 0,
             0, 0x6a, 0,
         ];
+        // The same: mov $0x107,%esi; lea 0x308(%r11),%rdi; sub $0x10,%rsp; mov %r11,8(%rsp); push $0; push $0
+        let roomy: &[u8] = &[
+            0xbe, 0x07, 0x01, 0, 0, 0x49, 0x8d, 0xbb, 0x08, 0x03, 0, 0, 0x48, 0x83, 0xec, 0x10, 0x4c, 0x89, 0x5c, 0x24,
+            0x08, 0x6a, 0, 0x6a, 0,
+        ];
         // Something after which the register may be another one: call, then as the first.
         let unknown: &[u8] = &[0x48, 0x8b, 0x74, 0x24, 0x20, 0xe8, 1, 2, 3, 4];
         for (before, begins, offset, expected) in [
@@ -405,6 +425,7 @@ mod tests {
             (ubuntu, 15, 9, Some(NUMBER)),
             (later, 15, 6, Some(NUMBER)),
             (inlined, 11, 0, Some(NUMBER)),
+            (roomy, 15, 0, Some(NUMBER)),
             (unknown, 11, 4, None),
             // A call of something else.
             (debian, 12, 4, None),
