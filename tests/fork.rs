@@ -169,3 +169,24 @@ fn a_handler_forks_while_the_process_executes() {
     client.end();
     assert!(victim.finish().1.success());
 }
+
+/// The C library tells of the fork, and so does ours, which it goes on to: the child has one manhole all the same.
+#[test]
+fn another_library_forks_before_ours() {
+    let _turn = turn::shared();
+    let first = victims::c_with("forks_first", &["-shared", "-fPIC"]);
+    for thread in ["True", "\"auto\""] {
+        let options = format!("verbose=True, reinstall_delay=0, thread={thread}");
+        let host = Host::new(victims::c("forker")).arg("busy").options(options);
+        let mut victim = host.library(&first).also_preloads(&manhole_tests::place::library()).ready();
+        let pid = child(&victim.ask("fork"));
+        answers(pid);
+        answers(pid);
+        let log = victim.log();
+        let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+        assert_eq!(count("Fork detected. Reinstalling Manhole."), 1, "{thread}: {log}");
+        assert!(!log.contains("Cannot listen"), "{thread}: {log}");
+        victim.answers();
+        assert!(victim.finish().1.success(), "{thread}: {log}");
+    }
+}

@@ -8,16 +8,21 @@ use crate::state::{self, Call};
 use crate::sys::proc_root;
 use crate::wake;
 
+/// Whether our thread is there, and in the calling process.
+pub(crate) fn is_concern_of_ours() -> bool {
+    wake::is_awake() && state::is_on_here()
+}
+
 /// The host is about to go to another root, which may have no proc(5): our thread, if there is one, keeps what it needs.
 pub(crate) fn root_will_change() {
-    if wake::is_awake() && state::is_on_here() && wake::call(Call::KeepProc).is_ok() {
+    if is_concern_of_ours() && wake::call(Call::KeepProc).is_ok() {
         proc_root::wait_for(proc_root::KEPT, ROOT_PATIENCE);
     }
 }
 
 /// After [`root_will_change`]: where the root has its own, our thread lets go of the other, which the host may want to unmount.
 pub(crate) fn root_has_changed() {
-    if wake::is_awake() && state::is_on_here() && wake::call(Call::LookForProc).is_ok() {
+    if is_concern_of_ours() && wake::call(Call::LookForProc).is_ok() {
         proc_root::wait_for(proc_root::LOOKED, ROOT_PATIENCE);
     }
 }

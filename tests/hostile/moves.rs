@@ -166,6 +166,20 @@ fn a_client_is_there_when_the_root_goes() {
     }
 }
 
+/// A child that shares the memory of a process and has no errno, with and without a manhole there.
+#[test]
+fn a_child_without_thread_local_storage_goes_to_another_root() {
+    let _turn = turn::shared();
+    if !is_root() {
+        return;
+    }
+    for options in ["", "thread=True", "off"] {
+        let mut victim = Host::new(victims::c("jailer")).options(options).start();
+        assert_eq!(victim.line(), "child status=0x500 root=0", "{options}");
+        assert!(victim.finish().1.success(), "{options}");
+    }
+}
+
 /// Every order of what may be done to the rights of a process, in children that have manholes: the same answers as without us.
 #[test]
 fn rights_in_every_order() {

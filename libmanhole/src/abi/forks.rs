@@ -3,16 +3,21 @@
 //! Context: host threads; fork and `_Fork` and `_exit` in signal handlers as well.
 
 use core::ffi::{c_char, c_int};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::{guarded, room};
 use crate::sys::signal::{self, Set};
 use crate::sys::{next, process};
 use crate::{install, worker};
 
-/// Where the host's fork is not ours, because the library was dlopened: the C library tells of forks.
+/// Whether the C library has told this child of its fork. Another library's `fork`, which the host finds before ours, may go on to ours.
+static NOTICED: AtomicBool = AtomicBool::new(false);
+
+/// Where the host's fork is not ours, because the library was dlopened or another one comes before it: the C library tells of forks.
 pub(super) fn follow_without_interposition() {
     extern "C" fn child() {
         guarded("fork", install::notice_fork_and_go_on);
+        NOTICED.store(true, Ordering::Release);
     }
     if !next::takes_place_of_fork() {
         // SAFETY: the library stays (-z nodelete), and with it the function.
@@ -23,6 +28,7 @@ pub(super) fn follow_without_interposition() {
 /// Forks, after which parent and child are told.
 fn followed(name: &str, fork: impl Fn() -> libc::pid_t) -> libc::pid_t {
     let mask = worker::masks::host_mask().inspect(|_| worker::note_start());
+    NOTICED.store(false, Ordering::Release);
     let pid = room::with_room(fork, |pid| room::by_errno(*pid < 0));
     match pid {
         0 => guarded(name, || born(mask)),
@@ -38,7 +44,9 @@ fn born(mask: Option<Set>) {
         signal::exchange_mask(mask);
         worker::masks::note_child();
     }
-    install::process_is_forked();
+    if !NOTICED.swap(false, Ordering::AcqRel) {
+        install::process_is_forked();
+    }
 }
 
 /// fork(2): the child gets a manhole of its own.
@@ -73,6 +81,7 @@ pub unsafe extern "C" fn forkpty(
 #[unsafe(no_mangle)]
 pub extern "C" fn daemon(keep_directory: c_int, keep_descriptors: c_int) -> c_int {
     let (before, mask) = (process::pid(), worker::masks::host_mask());
+    NOTICED.store(false, Ordering::Release);
     // This process ends inside the C library, where nobody is told, unless the call fails.
     guarded("daemon", install::socket_goes);
     // SAFETY: numbers only.

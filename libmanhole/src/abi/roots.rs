@@ -22,11 +22,14 @@ pub unsafe extern "C" fn chroot(path: *const c_char) -> c_int {
 fn moving<R>(change: impl FnOnce() -> R) -> R {
     guarded("chroot", rooted::root_will_change);
     let result = change();
-    // SAFETY: the calling thread's errno, which is the answer of the call.
-    let errno = unsafe { *libc::__errno_location() };
-    guarded("chroot", rooted::root_has_changed);
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
+    // A child that shares this memory may have no thread-local storage, and so no errno (clone(2) with CLONE_VM and CLONE_SETTLS).
+    if rooted::is_concern_of_ours() {
+        // SAFETY: the calling thread's errno, which is the answer of the call.
+        let errno = unsafe { *libc::__errno_location() };
+        guarded("chroot", rooted::root_has_changed);
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = errno };
+    }
     result
 }
 

@@ -128,19 +128,35 @@ fn loaded(code: &[u8], register: u8, place: Place) -> Option<i64> {
     numbers.all(|other| other == number).then_some(number)
 }
 
+/// Whether what follows this code is the end of another instruction, or may be: the number's load is not known by that.
+fn is_tail(before: &[u8]) -> bool {
+    let is_extended = |byte: u8| (0x40..0x50).contains(&byte) && byte & 1 == 1;
+    // Of those with operands behind the opcode (Intel's manual, volume 2, A.3): what follows would tell which, and its offset would be the number.
+    let has_operands = |opcode: u8| {
+        matches!(opcode, 0x63 | 0x69 | 0x6b | 0x80..=0x8f | 0xc0 | 0xc1 | 0xc6 | 0xc7 | 0xd0..=0xd3 | 0xf6 | 0xf7 | 0xfe | 0xff)
+            || opcode & 0xc4 == 0
+    };
+    match *before {
+        // A prefix: it would be another register's, or half of it.
+        [.., 0x40..=0x4f | 0x66] => true,
+        [.., rex, opcode] if is_extended(rex) && has_operands(opcode) => true,
+        [.., rex, 0x0f, _] => is_extended(rex),
+        _ => false,
+    }
+}
+
 impl Source {
     /// What the register gets from the instruction that stands there, and the code behind it.
     fn load<'c>(before: &[u8], code: &'c [u8], register: u8) -> Option<(Source, &'c [u8])> {
         const WIDE: u8 = 0x48;
-        // It may be another register's.
-        let is_prefixed = || before.last().is_some_and(|byte| (0x40..0x50).contains(byte));
+        let is_other = || is_tail(before);
         match *code {
             [opcode, a, b, c, d, ref rest @ ..] if opcode == 0xb8 + register => {
-                (!is_prefixed()).then_some((Source::Immediate(i32::from_le_bytes([a, b, c, d])), rest))
+                (!is_other()).then_some((Source::Immediate(i32::from_le_bytes([a, b, c, d])), rest))
             }
             // xor with itself
             [0x31, operands, ref rest @ ..] if operands == 0xc0 + register * 9 => {
-                (!is_prefixed()).then_some((Source::Immediate(0), rest))
+                (!is_other()).then_some((Source::Immediate(0), rest))
             }
             [WIDE, 0xc7, operands, a, b, c, d, ref rest @ ..] if operands == 0xc0 + register => {
                 Some((Source::Immediate(i32::from_le_bytes([a, b, c, d])), rest))
@@ -337,7 +353,8 @@ fn futex_by_number(gregs: &[i64]) -> Option<i64> {
     let caller = u64::from_le_bytes(back).checked_sub(before.len() as u64)?;
     own_memory::read(caller, &mut before).ok().filter(|&n| n == before.len())?;
     let load = [0xbf, libc::SYS_futex as u8, 0, 0, 0];
-    before.windows(load.len()).any(|window| window == load).then_some(libc::SYS_futex)
+    let at = before.windows(load.len()).rposition(|window| window == load)?;
+    (!is_tail(before.get(..at)?)).then_some(libc::SYS_futex)
 }
 
 #[cfg(test)]
@@ -367,6 +384,14 @@ mod tests {
         // xor %eax,%eax; mov %rcx,%r10; and xor %r8d,%r8d, which looks like the first from its middle
         check(&[0x31, 0xc0, 0x49, 0x89, 0xca], Some(0));
         check(&[0x45, 0x31, 0xc0], None);
+        // xor %ax,%ax, which leaves most of it
+        check(&[0x66, 0x31, 0xc0], None);
+        // mov %edi,%eax; mov 0xe8(%r8),%rdi, which looks like mov $0xe8,%eax from its middle; the same with lea, and with movzx
+        check(&[0x89, 0xf8, 0x49, 0x8b, 0xb8, 0xe8, 0, 0, 0], None);
+        check(&[0x44, 0x89, 0xe8, 0x49, 0x8d, 0xb8, 0x5c, 3, 0, 0], None);
+        check(&[0x89, 0xf8, 0x41, 0x0f, 0xb6, 0xb8, 0xe8, 0, 0, 0], None);
+        // mov %rax,%rdi; mov $0xe8,%eax
+        check(&[0x48, 0x89, 0xc7, 0xb8, 0xe8, 0, 0, 0], Some(0xe8));
         // mov $0xca,%eax; mov %edx,%eax
         check(&[0xb8, 0xca, 0, 0, 0, 0x89, 0xd0], None);
         // mov %rdi,%rax, as in syscall(3)
