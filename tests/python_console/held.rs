@@ -3,7 +3,7 @@
 
 use manhole_tests::pythons::pythons;
 use manhole_tests::victim::Host;
-use manhole_tests::{PATIENCE, turn, wait_for};
+use manhole_tests::{PATIENCE, turn, victims, wait_for};
 
 use nix::sys::signal::Signal::SIGUSR2;
 
@@ -84,5 +84,32 @@ while True:
         let (mut client, _) = victim.text();
         assert_eq!(client.run("print('FOOBAR')"), "FOOBAR\n", "{}", python.display());
         assert_eq!(client.run("import wave; wave.__name__"), "'wave'\n", "{}", python.display());
+    }
+}
+
+/// Where the signal meets the main thread with the mutex that guards the interpreter's lock: nobody has the lock, and nobody gets it.
+#[test]
+fn a_main_thread_that_gives_the_lock_back_is_held_after_that() {
+    let _turn = turn::shared();
+    let library = victims::c_with("within_lock", &["-shared", "-fPIC"]);
+    const PROGRAM: &str = "
+import ctypes, os
+arm = ctypes.CDLL(None).arm
+print('ready', flush=True)
+input()
+arm()
+while True: os.stat('/')
+";
+    for python in pythons() {
+        let host = Host::new(&python).args(["-c", PROGRAM]).options("oneshot_on='USR2'");
+        let mut victim = host.library(&library).also_preloads(&manhole_tests::place::library()).ready();
+        victim.say("");
+        let (mut client, greeting) = victim.text();
+        assert!(greeting.contains("is held by SIGUSR2"), "{}: {greeting}", python.display());
+        // Where the thread is not seen to be in the lock's own functions, another one has its turn after a while.
+        assert!(client.run("print('FOOBAR')").ends_with("FOOBAR\n"), "{}", python.display());
+        wait_for("the main thread to be held", PATIENCE, || {
+            client.run("%info threads").contains("held by SIGUSR2").then_some(())
+        });
     }
 }

@@ -6,6 +6,7 @@ use super::Session;
 use crate::python::{Api, Interpreter};
 use crate::render::frames::{names, numbered, thread_line};
 use crate::render::{Stack, quote};
+use crate::snapshot::Location;
 use crate::sys::process;
 
 /// Frames of the holder that are shown.
@@ -96,15 +97,17 @@ impl Session<'_> {
     }
 
     /// Whether thread `tid` is seen to hold the interpreter's lock, or waits for a condition as one does that wants it. Where there is none, whoever needs all
-    /// others to stand still waits for each that executes.
-    pub(crate) fn keeps_the_lock(&mut self, tid: i32) -> bool {
+    /// others to stand still waits for each that executes. `is_late` says that the lock does not come: where nobody has it either, a thread that does not go on may have what
+    /// guards it, in a place that does not tell.
+    pub(crate) fn keeps_the_lock(&mut self, tid: i32, is_late: bool) -> bool {
         self.begin_line();
         let look = self.look_apart(crate::capture::Wanted::One(tid), &|| false);
         let (_, world) = self.parts();
         let interpreter = Interpreter::find(&world.modules, &world.memory).and_then(Result::ok);
-        let has_none = interpreter.is_some_and(|interpreter| interpreter.runs_threads_at_once());
+        let is_any = interpreter
+            .is_some_and(|interpreter| interpreter.runs_threads_at_once() || is_late && interpreter.is_lock_free());
         self.end_line();
-        let keeps = |stack: &Stack| stack.has_gil || has_none || waits_for_the_lock(stack) || imports(stack);
+        let keeps = |stack: &Stack| stack.has_gil || is_any || is_at_the_lock(stack) || imports(stack);
         look.stacks.iter().any(|stack| stack.thread.tid == tid && keeps(stack))
     }
 
@@ -140,12 +143,16 @@ impl Session<'_> {
     }
 }
 
-/// Whether a thread waits for a condition that the interpreter's own function has asked for: that is its lock.
-fn waits_for_the_lock(stack: &Stack) -> bool {
-    let natives = stack.levels.iter().filter_map(|level| level.native_location());
-    let mut above = natives.skip_while(|at| at.function.as_deref().is_none_or(|name| !name.contains("pthread_cond_")));
-    let caller = above.find(|at| at.function.as_deref().is_none_or(|name| !name.contains("pthread_cond_")));
-    caller.is_some_and(|at| match at.function.as_deref() {
+/// Whether a thread that does not hold the interpreter's lock takes it or gives it back: it executes the interpreter's own code, which needs the lock for all else, or is in
+/// a function of the C library's that the lock is made of.
+fn is_at_the_lock(stack: &Stack) -> bool {
+    let is_part = |at: &&Location| {
+        let function = at.function.as_deref().unwrap_or_default();
+        ["pthread_cond_", "pthread_mutex_"].iter().any(|name| function.contains(name))
+    };
+    let innermost = || stack.levels.iter().map_while(|level| level.native_location());
+    let part = innermost().position(|at| is_part(&at)).unwrap_or(0);
+    innermost().skip(part).find(|at| !is_part(at)).is_some_and(|at| match at.function.as_deref() {
         Some(name) => {
             let is_api = name.starts_with("Py") || name.starts_with("_Py");
             is_api || ["take_gil", "drop_gil"].contains(&name)

@@ -348,7 +348,7 @@ impl Prompt<'_> {
         // What an earlier line has asked for is not this one's.
         let _ = redirect::input::is_asked_for();
         if !matches!(what, What::Complete(_)) {
-            self.let_held_move();
+            self.let_held_move(false);
         }
         let (job, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
         // Finding a thread for it may have taken long, and is no wait for the lock.

@@ -172,6 +172,11 @@ impl Interpreter {
         main.is_some_and(|main| !self.has_gil(main))
     }
 
+    /// Whether no thread of the main interpreter's holds its lock.
+    pub(crate) fn is_lock_free(&self) -> bool {
+        objects::field(self.runtime, self.layout.main_interpreter).is_some_and(|main| self.holder(main).is_none())
+    }
+
     /// The state of the thread that holds the lock.
     fn holder(&self, interpreter: u64) -> Option<u64> {
         let (base, holder, locked) = match self.layout.gil {

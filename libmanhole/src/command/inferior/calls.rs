@@ -238,7 +238,7 @@ impl Session<'_> {
                 Err(NoWorker::Now(_)) => {
                     if is_python && let Some(held) = held::current() {
                         let has_run = held.registers.pc().is_none_or(|pc| !is_at_system_call(pc));
-                        if is_held_in_the_way || has_run || self.keeps_the_lock(held.tid) {
+                        if is_held_in_the_way || has_run || self.keeps_the_lock(held.tid, false) {
                             stop::let_go();
                         }
                     }

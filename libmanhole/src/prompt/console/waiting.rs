@@ -81,9 +81,9 @@ impl Prompt<'_> {
 
     /// Where the thread that `oneshot_on` holds has the interpreter's lock, or is among those who are to be woken when it is free, nobody else would get
     /// it. It goes on then.
-    pub(super) fn let_held_move(&mut self) {
+    pub(super) fn let_held_move(&mut self, is_late: bool) {
         if let Some(held) = held::current()
-            && self.session.keeps_the_lock(held.tid)
+            && self.session.keeps_the_lock(held.tid, is_late)
         {
             stop::let_go();
         }
@@ -93,7 +93,7 @@ impl Prompt<'_> {
     pub(super) fn look_at_held(&mut self, errand: &Errand) {
         let is_line = !matches!(errand.what, What::Complete(_));
         if is_line && errand.progress.waits() && errand.began.saturating_add(SOON) <= process::monotonic() {
-            self.let_held_move();
+            self.let_held_move(true);
         }
     }
 
