@@ -2,6 +2,7 @@
 //! does to signals and descriptors, and leaves the program what only a process without threads can do.
 
 mod processes;
+mod rests;
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};

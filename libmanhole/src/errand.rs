@@ -40,6 +40,8 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
         let registers = interrupted.registers();
         let is_fit = is_where_it_was_seen(&registers) || paused::come(&registers);
         if is_fit && has_room() {
+            // What the C library's allocator does is not ours to know.
+            interrupted.forget_rest();
             let kept = Kept::keep();
             worker::come(interrupted.mask());
             drop(kept);

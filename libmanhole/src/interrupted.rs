@@ -11,13 +11,19 @@ use crate::held;
 use crate::snapshot::Registers;
 use crate::sys::{own_image, signal};
 
-pub(crate) use arch::is_at_system_call;
+pub(crate) use arch::{call_in, is_at_system_call, resumed};
 
 #[cfg(not(any(test, fuzzing)))]
 pub(crate) use arch::NUMBER_FOLLOWS;
 
 /// The context that the kernel has saved.
-pub(crate) struct Interrupted<'c>(&'c mut libc::ucontext_t);
+pub(crate) struct Interrupted<'c> {
+    context: &'c mut libc::ucontext_t,
+    /// Whether another handler of ours was going back to it by hand, and has decided what becomes of it.
+    is_settled: bool,
+    /// Whether the kernel may have forgotten what was left of the interrupted wait.
+    is_forgotten: bool,
+}
 
 impl<'c> Interrupted<'c> {
     /// What the kernel has passed to a handler with SA_SIGINFO.
@@ -27,56 +33,83 @@ impl<'c> Interrupted<'c> {
     pub(crate) unsafe fn from_kernel(context: *mut libc::c_void) -> Interrupted<'c> {
         held::handler_begins();
         // SAFETY: the caller says so; the kernel passes a valid structure (sigaction(2)).
-        Interrupted(unsafe { &mut *context.cast() })
+        let context = unsafe { &mut *context.cast() };
+        match arch::interrupted_meanwhile(context) {
+            None => Interrupted { context, is_settled: false, is_forgotten: false },
+            // SAFETY: it stands on this thread's stack until that handler has gone back, and nobody else has it any more.
+            Some(before) => Interrupted { context: unsafe { &mut *before }, is_settled: true, is_forgotten: false },
+        }
     }
 
     /// The registers of the interrupted code.
     pub(crate) fn registers(&self) -> Registers {
-        arch::registers(self.0)
+        arch::registers(self.context)
     }
 
     /// The signals that the interrupted code blocks.
     pub(crate) fn mask(&self) -> signal::Set {
         // SAFETY: the first word of the set is the kernel's mask; it is initialised by the kernel.
-        signal::Set(unsafe { core::ptr::from_ref(&self.0.uc_sigmask).cast::<u64>().read() })
+        signal::Set(unsafe { core::ptr::from_ref(&self.context.uc_sigmask).cast::<u64>().read() })
     }
 
     /// The interrupted code blocks `number` from now on.
     pub(crate) fn block(&mut self, number: i32) {
         let mask = self.mask().0 | signal::Set::of(&[number]).0;
         // SAFETY: as above; the kernel takes the mask from here when the handler returns.
-        unsafe { core::ptr::from_mut(&mut self.0.uc_sigmask).cast::<u64>().write(mask) }
+        unsafe { core::ptr::from_mut(&mut self.context.uc_sigmask).cast::<u64>().write(mask) }
     }
 
-    /// Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well: that has come while this handler ran,
-    /// and its handler runs before the call has begun anew.
-    pub(crate) fn go_on(&mut self) {
-        self.heed_host();
-        let mask = self.mask();
-        arch::resume(self.0, || host_is_to_handle(mask, |_| true));
+    /// Something has been done in this handler that may have made the kernel forget what was left of the interrupted wait: it has slept, or handlers of the host have run.
+    pub(crate) fn forget_rest(&mut self) {
+        self.is_forgotten = true;
     }
 
-    /// After a signal that interrupts no call: one that the kernel was about to begin anew fails, if the host's own signal has interrupted it, whose handler
-    /// is not to let calls begin anew.
-    pub(crate) fn heed_host(&mut self) {
+    /// The handler's end. Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well: that has come while this handler ran,
+    /// and its handler runs before the call has begun anew. May not return: nothing in the handler's frames is to be cleaned up.
+    pub(crate) fn go_on(mut self) {
+        if !self.is_settled {
+            self.fail_for_host();
+            let mask = self.mask();
+            arch::begin_anew(self.context, !self.is_forgotten, || host_is_to_handle(mask, |_| true));
+        }
+        self.leave();
+    }
+
+    /// The end of a handler of a signal that interrupts no call: one that the kernel was about to begin anew fails, if the host's own signal has interrupted it, whose handler
+    /// is not to let calls begin anew. May not return, as [`Interrupted::go_on`].
+    pub(crate) fn heed_host(mut self) {
+        self.fail_for_host();
+        self.leave();
+    }
+
+    fn fail_for_host(&mut self) {
         let mask = self.mask();
-        arch::fail_if_begun_anew(self.0, || host_is_to_handle(mask, signal::Action::ends_calls));
+        arch::fail_if_begun_anew(self.context, || host_is_to_handle(mask, signal::Action::ends_calls));
+    }
+
+    fn leave(self) {
+        if self.is_settled || !self.is_forgotten && arch::is_about_to_resume(self.context) {
+            signal::exchange_mask(signal::Set::ALL);
+            // SAFETY: the context is this handler's, or that of one below which it runs, and the callers keep nothing.
+            unsafe { arch::leave(self.context) };
+        }
     }
 
     /// Whether it is a system call that fails with EINTR, whatever the handler is like.
     pub(crate) fn has_failed(&self) -> bool {
-        arch::has_failed(self.0)
+        arch::has_failed(self.context)
     }
 
-    /// A handler of the host has run meanwhile, which is to interrupt the system call: it fails with EINTR.
-    pub(crate) fn fail(&mut self) {
-        arch::fail_if_begun_anew(self.0, || true);
+    /// The end of a handler meanwhile one of the host has run, which is to interrupt the system call: it fails with EINTR. May not return, as [`Interrupted::go_on`].
+    pub(crate) fn fail(self) {
+        arch::fail_if_begun_anew(self.context, || true);
+        self.leave();
     }
 
     /// The alternate stack for handlers that the interrupted code has, be it in use or not, as the kernel has noted it: start, flags,
     /// size. A size of 0 stands for none.
     pub(crate) fn alternate_stack(&self) -> [usize; 3] {
-        let stack = &self.0.uc_stack;
+        let stack = &self.context.uc_stack;
         let size = if stack.ss_flags & libc::SS_DISABLE == 0 { stack.ss_size } else { 0 };
         [stack.ss_sp as usize, stack.ss_flags as usize, size]
     }
@@ -84,8 +117,9 @@ impl<'c> Interrupted<'c> {
     /// After a handler that has taken its time: a system call that the kernel was about to begin anew because of our signal fails with
     /// EINTR instead, when a signal of the host's has come meanwhile whose handler is not to let calls begin anew. `end` is the address behind the instruction.
     pub(crate) fn yield_to_host(&mut self, end: u64) {
+        self.forget_rest();
         let mask = self.mask();
-        arch::fail_begun_anew(self.0, end, || host_is_to_handle(mask, signal::Action::ends_calls));
+        arch::fail_begun_anew(self.context, end, || host_is_to_handle(mask, signal::Action::ends_calls));
     }
 }
 

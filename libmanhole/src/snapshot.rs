@@ -89,7 +89,7 @@ pub(crate) enum State {
     Running,
     /// Off the processor in a system call.
     Blocked(Syscall),
-    /// Off the processor, not in a system call: a page fault, or just created.
+    /// Off the processor, not in a system call that is known: a page fault, or just created.
     Waiting,
     /// Uninterruptible (D), with the call where the kernel tells it.
     Uninterruptible(Option<Syscall>),

@@ -1,6 +1,8 @@
 // One blocking call in a process of one thread, timed, while somebody else interrupts it.
 //
-//   waits KIND MILLISECONDS      KIND: a row of one of the tables below
+//   waits KIND MILLISECONDS [forked | closed]
+//                                KIND: a row of one of the tables below; `forked`: a child makes the call; `closed`: in a process
+//                                that is not dumpable
 //   waits list timed|fed|endless prints the names of the rows
 //
 // Prints `ready pid=N`. At a line of stdin it prints `in` and makes the call; when that returns, it prints
@@ -26,6 +28,7 @@
 #include <sys/file.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/single_threaded.h>
@@ -34,6 +37,7 @@
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -198,7 +202,14 @@ int main(int argc, char **argv) {
     fflush(stdout);
     while (read(0, bytes, 1) == 1)
         if (*bytes == '\n') {
-            int status = wait_once(argv[1]);
+            int status = 0;
+            if (argc > 3 && !strcmp(argv[3], "closed")) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+            pid_t child = argc > 3 && !strcmp(argv[3], "forked") ? fork() : 0;
+            if (child) {
+                waitpid(child, &status, 0);
+                return WEXITSTATUS(status);
+            }
+            status = wait_once(argv[1]);
             if (status) return status;
             break;
         }

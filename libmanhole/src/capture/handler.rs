@@ -88,7 +88,7 @@ static TIMER_INTERRUPTS_NOTHING: AtomicBool = AtomicBool::new(false);
 /// Called by the kernel on the thread that is looked at.
 pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
-    let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
+    let (info, interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
     if matches!(info.si_code, libc::SI_QUEUE | libc::SI_TIMER) {
         // SAFETY: signals with these codes carry a value (sigaction(2)).
         fill(unsafe { info.si_value() }.sival_ptr as u64, &interrupted);

@@ -8,7 +8,7 @@ use super::handler::{self, ALL_ROOM, Armed, ROOM, SHOTS, Seen};
 use super::passive::{self, Try};
 use super::task::Task;
 use super::{settle, state_of};
-use crate::interrupted::channels;
+use crate::interrupted::{self, channels};
 use crate::loan::{self, Loan};
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Chain, Method, RSP, StackCopy, State, Thread};
@@ -196,8 +196,8 @@ pub(super) fn ask_blocked(thread: &mut Thread, task: &Task, modules: &Modules, l
         return;
     }
     thread.capture = ask(thread.tid, thread.chain, task, modules);
-    if thread.capture.is_ok() {
-        thread.state = State::Waiting;
+    if let Ok(capture) = &thread.capture {
+        thread.state = interrupted::call_in(&capture.registers).map_or(State::Waiting, State::Blocked);
     }
 }
 

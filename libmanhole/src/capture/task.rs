@@ -2,11 +2,11 @@
 //!
 //! Context: the agent's thread.
 
-use crate::loan;
 use crate::snapshot::{RunStamp, Syscall};
 use crate::sys::fd::Fd;
 use crate::sys::{self, Errno};
 use crate::text::Text;
+use crate::{interrupted, loan};
 
 /// The user-space position of a thread that is off the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Task {
     pub(crate) fn look(&self) -> Look {
         let mut text = [0u8; 256];
         match self.open(c"syscall").and_then(|file| file.read(&mut text)) {
-            Ok(n) => parse_look(text.get(..n).unwrap_or_default()),
+            Ok(n) => by_its_name(parse_look(text.get(..n).unwrap_or_default())),
             Err(Errno(libc::EACCES | libc::EPERM)) => Look::Refused,
             Err(Errno(libc::ENOENT | libc::ESRCH)) => Look::Gone,
             Err(_) => Look::NoPosition,
@@ -125,6 +125,16 @@ impl Task {
         path.push_fmt(format_args!("/proc/self/task/{}/", self.tid));
         path.push(file.to_bytes());
         Fd::open(path.as_c_str(), libc::O_RDONLY)
+    }
+}
+
+/// A wait that goes on after a signal, or after a stop, is in restart_syscall(2) for the kernel, with the arguments of the call that it was.
+fn by_its_name(look: Look) -> Look {
+    match look {
+        Look::Blocked(Position { pc, sp, syscall: Some(call) }) if call.number == libc::SYS_restart_syscall as u64 => {
+            Look::Blocked(Position { pc, sp, syscall: Some(interrupted::resumed(call, pc, sp)) })
+        }
+        other => other,
     }
 }
 

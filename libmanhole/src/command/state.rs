@@ -29,7 +29,7 @@ impl Describer {
         match thread.state {
             State::Running => "running".to_owned(),
             State::Blocked(call) => format!("blocked in {}", self.call(&call, symbols, world)),
-            State::Waiting => "waiting in the kernel, in no system call".to_owned(),
+            State::Waiting => "waiting in the kernel".to_owned(),
             State::Uninterruptible(None) => "uninterruptible".to_owned(),
             State::Uninterruptible(Some(call)) => format!("uninterruptible in {}", self.call(&call, symbols, world)),
             State::Stopped => "stopped".to_owned(),

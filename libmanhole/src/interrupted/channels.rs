@@ -10,7 +10,7 @@ pub(crate) fn function(channel: &str) -> &str {
 
 /// Whether the thread waits for an event in a call that a handler of ours lets begin anew, and that has done nothing before.
 pub(crate) fn begins_anew(channel: &str) -> bool {
-    const FUNCTIONS: [&str; 14] = [
+    const FUNCTIONS: [&str; 16] = [
         "ep_poll",
         "poll_schedule_timeout",
         "do_poll",
@@ -20,6 +20,8 @@ pub(crate) fn begins_anew(channel: &str) -> bool {
         "futex_wait_queue",
         "futex_wait_queue_me",
         "futex_do_wait",
+        "do_nanosleep",
+        "hrtimer_nanosleep",
         "do_sigsuspend",
         "sigsuspend",
         "__do_sys_pause",
@@ -65,7 +67,7 @@ mod tests {
     fn a_wait_is_known_by_its_function() {
         assert!(begins_anew("ep_poll") && begins_anew("do_wait.constprop.0"));
         assert!(waits_for_peer("pipe_read") && !begins_anew("pipe_read") && !waits_for_peer("ep_poll"));
-        for other in ["", "0", "pipe_write", "hrtimer_nanosleep"] {
+        for other in ["", "0", "pipe_write", "do_sys_recvmmsg"] {
             assert!(!begins_anew(other) && !waits_for_peer(other), "{other}");
         }
     }

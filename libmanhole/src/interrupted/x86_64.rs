@@ -4,8 +4,10 @@
 
 #[path = "x86_64_number.rs"]
 mod number;
+#[path = "x86_64_resume.rs"]
+mod resume;
 
-use crate::snapshot::{REGISTERS, Registers};
+use crate::snapshot::{REGISTERS, Registers, Syscall};
 use crate::sys::own_memory;
 #[cfg(not(any(test, fuzzing)))]
 pub(crate) use number::NUMBER_FOLLOWS;
@@ -44,8 +46,10 @@ pub(crate) fn registers(context: &libc::ucontext_t) -> Registers {
 /// If the signal has interrupted a system call that fails with EINTR because of it, lets the call begin anew.
 ///
 /// Only calls that have done nothing when they give EINTR are begun anew, and only when the number is certain. `host_signal_waits` says that the host's own
-/// signal is about to be handled: then the EINTR is the host's, and stays.
-pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnOnce() -> bool) {
+/// signal is about to be handled: then the EINTR is the host's, and stays. Where the kernel has kept what is left of the wait, which `is_kept` says of one that it ever keeps, that is
+/// waited for.
+pub(crate) fn begin_anew(context: &mut libc::ucontext_t, is_kept: bool, host_signal_waits: impl FnOnce() -> bool) {
+    let can_go_back = is_kept && resume::can_go_back(context);
     let gregs = &mut context.uc_mcontext.gregs;
     if gregs.get(libc::REG_RAX as usize) != Some(&-i64::from(libc::EINTR)) {
         return;
@@ -54,13 +58,62 @@ pub(crate) fn resume(context: &mut libc::ucontext_t, host_signal_waits: impl FnO
     if host_signal_waits() {
         return;
     }
+    let resumes = can_go_back && resume::is_kept(number, gregs);
     if let Some(rax) = gregs.get_mut(libc::REG_RAX as usize) {
-        *rax = number;
+        *rax = if resumes { libc::SYS_restart_syscall } else { number };
     }
     if let Some(rip) = gregs.get_mut(libc::REG_RIP as usize) {
         *rip -= SYSCALL.len() as i64;
     }
 }
+
+/// Whether the interrupted code is about to take up a wait that the kernel has kept, and [`leave`] can bring it there.
+pub(crate) fn is_about_to_resume(context: &libc::ucontext_t) -> bool {
+    resume::is_about_to_resume(&context.uc_mcontext.gregs) && resume::can_go_back(context)
+}
+
+pub(crate) use resume::{interrupted_meanwhile, leave};
+
+/// The call that a thread with these registers is in, or is about to begin anew, from the code that makes it: `None` where that does not tell.
+pub(crate) fn call_in(registers: &Registers) -> Option<Syscall> {
+    let mut gregs = [0i64; GREGS];
+    for (number, &place) in ORDER.iter().enumerate() {
+        *gregs.get_mut(place as usize)? = registers.get(number as u16).unwrap_or(0) as i64;
+    }
+    let pc = registers.pc()?;
+    let mut code = [0u8; SYSCALL.len()];
+    let is_before = own_memory::read(pc, &mut code) == Ok(code.len()) && code == SYSCALL;
+    if is_before {
+        *gregs.get_mut(libc::REG_RIP as usize)? += SYSCALL.len() as i64;
+    }
+    let number = match *gregs.get(libc::REG_RAX as usize)? {
+        number if is_before && number != libc::SYS_restart_syscall => Some(number),
+        _ => number::of_call(&gregs),
+    };
+    let arguments = ARGUMENTS.map(|place| gregs.get(place as usize).map_or(0, |&value| value as u64));
+    Some(Syscall { number: number?.try_into().ok()?, arguments })
+}
+
+/// Where a call's arguments are.
+const ARGUMENTS: [i32; 6] = [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9];
+
+/// What restart_syscall(2) resumes, for a thread that the kernel says is in `call`, at these places of its code and its stack. It has the arguments of what it was.
+pub(crate) fn resumed(call: Syscall, pc: u64, sp: u64) -> Syscall {
+    let mut registers = Registers::of_blocked(pc, sp);
+    let mut gregs = [0i64; GREGS];
+    for (place, value) in ARGUMENTS.into_iter().zip(call.arguments) {
+        if let Some(number) = ORDER.iter().position(|&other| other == place) {
+            registers.set(number as u16, Some(value));
+        }
+        if let Some(slot) = gregs.get_mut(place as usize) {
+            *slot = value as i64;
+        }
+    }
+    call_in(&registers).filter(|found| resume::is_kept(found.number as i64, &gregs)).unwrap_or(call)
+}
+
+/// How many registers a context has (`NGREG` of sys/ucontext.h).
+const GREGS: usize = 23;
 
 /// Whether a system call was interrupted that fails with EINTR.
 pub(crate) fn has_failed(context: &libc::ucontext_t) -> bool {

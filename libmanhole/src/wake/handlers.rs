@@ -171,11 +171,11 @@ fn send_on(number: i32, info: &libc::siginfo_t) {
 
 extern "C" fn on_dump(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
-    let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
+    let (info, interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
     if state::is_on_here() {
         let _ = wake::call(Call::LogDump);
     }
-    end(number, info, &mut interrupted, BEFORE_DUMP.get());
+    end(number, info, interrupted, BEFORE_DUMP.get());
 }
 
 extern "C" fn on_wake(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -193,11 +193,11 @@ extern "C" fn on_activate(number: i32, info: *mut libc::siginfo_t, context: *mut
     if receiver(number, info, &mut interrupted) == Receiver::Here && !ACTIVATED.swap(true, Ordering::AcqRel) {
         wake::open(interrupted.mask());
     }
-    end(number, info, &mut interrupted, BEFORE_ACTIVATE.get());
+    end(number, info, interrupted, BEFORE_ACTIVATE.get());
 }
 
 /// Ends a handler that holds nobody. A faulting instruction would fault again without end: there the signal takes its course.
-fn end(number: i32, info: &libc::siginfo_t, interrupted: &mut Interrupted<'_>, before: &Action) {
+fn end(number: i32, info: &libc::siginfo_t, interrupted: Interrupted<'_>, before: &Action) {
     if is_fate(number) && info.si_code > 0 {
         take_its_course(number, info, before);
     } else {
@@ -208,6 +208,8 @@ fn end(number: i32, info: &libc::siginfo_t, interrupted: &mut Interrupted<'_>, b
 extern "C" fn on_oneshot(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
+    // Handlers of the host's run while the thread is held.
+    interrupted.forget_rest();
     let receiver = receiver(number, info, &mut interrupted);
     let is_interrupted = receiver == Receiver::Here && visit(number, info, &interrupted);
     if is_fate(number) && receiver != Receiver::There {
