@@ -1,14 +1,18 @@
 //! The end of an interpreter while a client is there, and the beginning of one: at exit, and in a program that has it inside for a time.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use manhole_tests::pythons::pythons;
+use manhole_tests::text::CLOSING;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{requires, turn, victims};
+use manhole_tests::{TextClient, requires, turn, victims};
 
 /// What a process may take that does not wait for its client.
 const SOON: Duration = Duration::from_secs(10);
+
+/// What the best of several turns may take: half of what a thread for a line is looked for.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 fn victim(python: &Path, options: &str) -> Victim {
     Host::new(python).arg(victims::script("python_console.py")).options(options).ready()
@@ -110,6 +114,45 @@ fn a_client_does_not_keep_alive_what_an_interpreter_has_left_behind() {
     }
 }
 
+/// A process whose standard input ends when its client has been let in: the interpreter ends sooner than the stacks are there.
+fn ending_with_client(python: &Path) -> (Victim, TextClient) {
+    let mut victim = ending(python, "alone", "verbose=True");
+    let client = TextClient::connect(&victim.socket());
+    victim.log_with("Accepted connection");
+    victim.closes_stdin();
+    (victim, client)
+}
+
+/// The process waits for its client, and its one thread stands in exit(3), where it can make no other: none is looked for.
+#[test]
+fn the_interpreter_ends_while_its_client_is_greeted() {
+    let _turn = turn::shared();
+    for python in pythons() {
+        let what = python.display();
+        let (mut is_told, mut soonest) = (false, Duration::MAX);
+        // Whoever comes at the last moment may find nobody, or the interpreter still.
+        for _ in 0..8 {
+            let (mut victim, mut client) = ending_with_client(&python);
+            let greeting = client.until_end_or_prompt();
+            assert!(!greeting.contains("cannot be called now"), "{what}: {greeting}");
+            is_told |= greeting.contains("the interpreter has not begun yet, or has ended");
+            client.end();
+            assert!(victim.ended().success(), "{what}");
+            // And one that leaves when it has the stacks.
+            let (mut victim, mut client) = ending_with_client(&python);
+            let has_stacks = client.has_come(CLOSING);
+            let start = Instant::now();
+            drop(client);
+            assert!(victim.ended().success(), "{what}");
+            if has_stacks {
+                soonest = soonest.min(start.elapsed());
+            }
+        }
+        assert!(is_told, "{what}: no interpreter has ended while its client was greeted");
+        assert!(soonest < AT_ONCE, "{what}: {soonest:?}");
+    }
+}
+
 /// From 3.14 on a thread that the interpreter has left behind does not end but stands still.
 #[test]
 fn the_thread_of_a_console_is_left_behind() {
@@ -117,7 +160,7 @@ fn the_thread_of_a_console_is_left_behind() {
     for python in pythons() {
         let what = python.display();
         let mut victim = ending(&python, "importing", "verbose=True");
-        let mut client = manhole_tests::TextClient::connect(&victim.socket());
+        let mut client = TextClient::connect(&victim.socket());
         client.send(b"1 + 1\n").expect("send a line");
         // What is printed while a line runs, by whatever it imports, comes to its client.
         client.until("imports\n");

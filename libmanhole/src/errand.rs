@@ -110,6 +110,11 @@ const PATIENCE: Duration = Duration::from_millis(150);
 /// How long one thread has that is asked for a worker: it rests.
 const COMING: Duration = Duration::from_millis(100);
 
+/// Whether a thread that was asked for a worker at `start` is waited for: an exiting process is not kept for that.
+fn may_still_come(start: Duration) -> bool {
+    !state::is_exiting() && process::monotonic().saturating_sub(start) < COMING
+}
+
 /// What a thread is at that could create a worker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum At {
@@ -170,7 +175,7 @@ pub(crate) fn fetch_worker(place_of: &mut dyn FnMut(i32, At) -> Option<Place>) -
             }
             let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
             let start = process::monotonic();
-            while is_sent && process::monotonic().saturating_sub(start) < COMING {
+            while is_sent && may_still_come(start) {
                 match worker::has_come() {
                     Some(result) => {
                         return result.map_err(|error| NoWorker::Never(format!("no thread could be made ({error})")));
@@ -218,7 +223,7 @@ fn fetch_from_who_runs(
         paused::want(tid);
         let timer = CpuTimer::start(tid, loan.number(), 0);
         let start = process::monotonic();
-        while timer.is_ok() && !paused::is_here(tid) && process::monotonic().saturating_sub(start) < COMING {
+        while timer.is_ok() && !paused::is_here(tid) && may_still_come(start) {
             process::sleep(Duration::from_micros(20));
         }
         paused::give_up(tid);
@@ -227,7 +232,7 @@ fn fetch_from_who_runs(
             paused::let_go(tid, is_fit) && is_fit
         };
         let start = process::monotonic();
-        while comes && process::monotonic().saturating_sub(start) < COMING {
+        while comes && may_still_come(start) {
             match worker::has_come() {
                 Some(result) => {
                     let failed = |error| NoWorker::Never(format!("no thread could be made ({error})"));

@@ -78,9 +78,9 @@ impl<'s> Prompt<'s> {
 
     /// Runs a line for its effect alone: `connection_handler="exec"`.
     pub(crate) fn execute(&mut self, line: &[u8], interrupted: &dyn Fn() -> bool) -> Answer {
-        match self.execute_in_console(line) {
-            Ok(true) => Answer::default(),
-            Ok(false) => self.run(line, false, interrupted),
+        match self.execute_in_console(line, interrupted) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => self.run(line, false, interrupted),
             Err(error) => Answer { error: Some(error), ..Answer::default() },
         }
     }
@@ -106,7 +106,7 @@ impl<'s> Prompt<'s> {
         } else if let Some(banner) = self.greet_as_console() {
             text.push_str(&banner);
         } else {
-            self.pending = Some(Pending { id: serde_json::Value::Null, as_data: false, work: Work::Opening });
+            self.opens_console();
         }
         text
     }
@@ -125,7 +125,7 @@ impl<'s> Prompt<'s> {
     pub(crate) fn run(&mut self, line: &[u8], wants_data: bool, interrupted: &dyn Fn() -> bool) -> Answer {
         // Data are the native commands'.
         if !wants_data {
-            match self.run_in_console(line) {
+            match self.run_in_console(line, interrupted) {
                 Ok(Some(answer)) => return answer,
                 Ok(None) => {}
                 Err(error) => return Answer { error: Some(error), ..Answer::default() },
@@ -223,7 +223,7 @@ fn obey_native(context: &mut Context<'_, '_>, line: &str, pending: &mut Option<P
     match find::find(line) {
         Found::Command(command, arguments) => (command.run)(context, arguments),
         Found::OfApplication(command, arguments) => {
-            *pending = Some(Pending::start(context.session, command, line, arguments, context.out.wants_data())?);
+            *pending = Some(Pending::start(context, command, line, arguments)?);
             Ok(())
         }
         Found::Incomplete(first, rest) => Err(find::incomplete(first, rest)),

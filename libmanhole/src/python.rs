@@ -16,6 +16,6 @@ mod threads;
 mod version;
 
 pub(crate) use api::Api;
-pub(crate) use ending::has_left_threads;
+pub(crate) use ending::{has_ended, has_left_threads};
 pub(crate) use interpreter::Interpreter;
 pub(crate) use threads::{Call, PythonFrame, PythonThread, Threads};

@@ -355,13 +355,17 @@ fn request(client: &mut Client, prompt: &mut Prompt<'_>, line: Line) -> Next {
         Ok(Request::Interrupt { .. } | Request::InputEnd) => {}
         Ok(Request::Input { text }) => client.reply(&wire::unread(None, &text)),
         Ok(Request::Greet { id }) => greet_structured(client, prompt, &id),
-        Ok(Request::Complete { id, line, cursor }) if prompt.complete_in_console(&line, cursor) => {
-            if let Some(pending) = prompt.pending.as_mut() {
-                pending.id = id;
-            }
-        }
         Ok(Request::Complete { id, line, cursor }) => {
+            let look = || client.interrupts(&id);
+            let interruption = Interruption::new(&look);
+            if prompt.complete_in_console(&line, cursor, &|| interruption.has_come()) {
+                if let Some(pending) = prompt.pending.as_mut() {
+                    pending.id = id;
+                }
+                return Next::Wait;
+            }
             let (start, candidates) = prompt.complete(&line, cursor);
+            client.give_back(&id, &[]);
             client.reply(&wire::candidates(&id, start, &candidates));
             client.reply(&wire::done(&id, if runs_only() { exec::PROMPT } else { prompt.mark() }));
         }

@@ -104,6 +104,21 @@ impl TextClient {
         String::from_utf8_lossy(&got).into_owned()
     }
 
+    /// Reads until this text has come, and maybe more, or the connection ends: whether it has come.
+    ///
+    /// # Panics
+    /// When neither comes in time.
+    pub fn has_come(&mut self, text: &str) -> bool {
+        let deadline = Instant::now() + self.patience;
+        let mut got = Vec::new();
+        while !String::from_utf8_lossy(&got).contains(text) {
+            if !self.read_some(&mut got, deadline) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Reads until this text has come, and nothing behind it.
     ///
     /// # Panics

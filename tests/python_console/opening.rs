@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use manhole_tests::pythons::{pythons, pythons_with_the_lock};
+use manhole_tests::text::CLOSING;
 use manhole_tests::victim::Host;
-use manhole_tests::{PATIENCE, tasks, turn, wait_for};
+use manhole_tests::{PATIENCE, TextClient, tasks, turn, wait_for};
 use serde_json::json;
 
 use super::{begun, leaves_nothing, some_pythons, victim};
@@ -90,6 +91,32 @@ fn clients_that_leave_while_the_console_is_opened() {
         leaves_nothing(&mut victim);
         victim.say("end");
         assert!(victim.ended_within(Duration::from_secs(5)).success(), "{}", python.display());
+    }
+}
+
+/// A program whose threads block every signal, so that none can be asked to make one: that one may yet be fit is hoped for as long as the client is there.
+#[test]
+fn who_leaves_while_there_is_no_thread_for_the_console() {
+    let _turn = turn::shared();
+    // The banner cannot be had without the console.
+    const PROGRAM: &str = "import signal, sys; sys.version = None; signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n\
+        print('ready', flush=True); sys.stdin.read()";
+    for python in some_pythons() {
+        let what = python.display();
+        let mut soonest = Duration::MAX;
+        for _ in 0..5 {
+            let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+            let mut client = TextClient::connect(&victim.socket());
+            client.until(CLOSING);
+            let start = Instant::now();
+            drop(client);
+            victim.log_with("Cleaned up.");
+            soonest = soonest.min(start.elapsed());
+        }
+        assert!(soonest < Duration::from_millis(500), "{what}: {soonest:?}");
+        let victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (_, greeting) = victim.text();
+        assert!(greeting.contains("Python's prompt cannot be called now: "), "{what}: {greeting}");
     }
 }
 

@@ -32,16 +32,6 @@ impl Session<'_> {
         version
     }
 
-    /// Whether the interpreter has ended, as far as that can be seen.
-    #[inline(never)]
-    pub(crate) fn python_has_ended(&mut self) -> bool {
-        self.begin_line();
-        let (_, world) = self.parts();
-        let interpreter = Interpreter::find(&world.modules, &world.memory).and_then(Result::ok);
-        self.end_line();
-        interpreter.is_some_and(|interpreter| interpreter.is_over())
-    }
-
     /// What Python knows the main thread by; 0 where that cannot be seen.
     pub(crate) fn main_thread_of_python(&mut self) -> u64 {
         self.begin_line();

@@ -333,7 +333,7 @@ pub(crate) struct Context<'c, 's> {
     pub(crate) session: &'c mut Session<'s>,
     pub(crate) out: Output,
     /// Asked now and then; true ends the command early.
-    pub(super) interrupted: &'c dyn Fn() -> bool,
+    pub(crate) interrupted: &'c dyn Fn() -> bool,
     /// The line that was typed.
     pub(super) line: String,
     /// Whether calls are made that could end the process or hang.

@@ -4,6 +4,7 @@
 //! the native prompt until it does.
 
 mod expressions;
+mod opening;
 mod waiting;
 
 use core::time::Duration;
@@ -19,12 +20,11 @@ use waiting::{SOON, leave_waiting};
 use super::jobs::{Followed, Job, Pending, Work};
 use super::{Answer, Prompt, SIGN};
 use crate::call::script::{Act, Ending, Progress, Script};
-use crate::command::dump_stacktraces;
 use crate::memory::Memory;
 use crate::python::Api;
 use crate::sys::process;
 use crate::worker::{self, Outcome, Task};
-use crate::{redirect, state};
+use crate::{python, redirect, state};
 
 /// What the console is made of, in the interpreter's own language.
 const SETUP: &[u8] = concat!(include_str!("console.py"), include_str!("debugger.py"), "\0").as_bytes();
@@ -144,40 +144,12 @@ impl Console {
 }
 
 impl Prompt<'_> {
-    /// Whether the client's prompt is to be Python's.
-    pub(super) fn wants_console(&mut self) -> bool {
-        self.console.is_settled = true;
-        if state::settings().wants_python && !state::settings().exec {
-            self.console.api = self.session.interpreter();
-        }
-        let wants = self.console.api.is_some();
-        self.session.sign = if wants { SIGN } else { "" };
-        wants
-    }
-
-    /// Python's banner, for a console that is opened by the first line; `None` where its version cannot be read.
-    pub(super) fn greet_as_console(&mut self) -> Option<String> {
-        self.console.version = self.session.version_of_python()?;
-        (self.console.is_active, self.console.has_greeted) = (true, true);
-        Some(self.console.banner())
-    }
-
-    /// Opens Python's console, when the client has the dump.
-    pub(super) fn open_console(&mut self) -> Followed {
-        let started = self.begin_console();
-        match (started, self.pending.take()) {
-            (Ok(()), Some(next)) => Followed::Again(next.work, Vec::new()),
-            (started, _) => {
-                let reason = started.err().unwrap_or_default();
-                let banner = dump_stacktraces::banner();
-                let text = format!("{reason}. %python tries again.\n{banner}");
-                Followed::Answered(Answer { text, ..Answer::default() })
-            }
-        }
-    }
-
     /// Runs a line in the interpreter, if lines are its. `None`: the line is a native one.
-    pub(super) fn run_in_console(&mut self, line: &[u8]) -> Result<Option<Answer>, String> {
+    pub(super) fn run_in_console(
+        &mut self,
+        line: &[u8],
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Option<Answer>, String> {
         let text = line.strip_suffix(b"\r").unwrap_or(line);
         let trimmed = text.trim_ascii();
         // A program that talks to a program greets nobody.
@@ -189,7 +161,7 @@ impl Prompt<'_> {
         self.session.sign = if self.console.is_active { SIGN } else { "" };
         if !self.console.is_active {
             return match trimmed {
-                b"%python" | b"python" if self.knows_interpreter() => self.back_to_python().map(Some),
+                b"%python" | b"python" if self.knows_interpreter() => self.back_to_python(interrupted).map(Some),
                 _ => Ok(None),
             };
         }
@@ -206,8 +178,7 @@ impl Prompt<'_> {
                 }
                 _ if self.console.debugger.is_some() && !trimmed.starts_with(b"%") => {
                     let shown = String::from_utf8_lossy(text).into_owned();
-                    self.start_script(What::Debug, &shown, call_with("_pdb_line", text))?;
-                    return Ok(Some(Answer::default()));
+                    return self.start_script(What::Debug, &shown, call_with("_pdb_line", text), interrupted).map(Some);
                 }
                 b"" => return Ok(Some(Answer::default())),
                 // Whoever wants to leave need not wait for a lock that may never come.
@@ -215,45 +186,34 @@ impl Prompt<'_> {
                 b"dump_stacktraces()" => return Ok(None),
                 _ if trimmed.starts_with(b"%") => {
                     let Some(expression) = self.of_own_word(trimmed)? else { return Ok(None) };
-                    if self.has_ended_before() {
-                        self.console.forget();
-                        return Err(NOT_THERE.to_owned());
-                    }
-                    self.announce(true);
                     let expression = after_values(&expression);
                     let what = if trimmed.starts_with(b"%pdb") { What::Debug } else { What::Line };
-                    self.start_script(what, &String::from_utf8_lossy(trimmed), expression)?;
-                    return Ok(Some(Answer::default()));
+                    let shown = String::from_utf8_lossy(trimmed);
+                    return self.start_script(what, &shown, expression, interrupted).map(Some);
                 }
                 _ => {}
             }
         }
         let shown = String::from_utf8_lossy(text).into_owned();
         self.session.remember(super::line::kept(&shown));
-        if self.has_ended_before() {
-            self.console.forget();
-            return Err(NOT_THERE.to_owned());
-        }
-        self.announce(true);
         let begin: &[u8] =
             if core::mem::take(&mut self.console.gives_up) { b"_give_up() and _line(" } else { b"_line(" };
         let expression = after_values(&[begin, &*literal(text), b", "].concat());
-        self.start_script(What::Line, &shown, expression)?;
-        Ok(Some(Answer::default()))
+        self.start_script(What::Line, &shown, expression, interrupted).map(Some)
     }
 
     /// Completes the name before the cursor. False where lines are not the interpreter's: the answer is at once then.
-    pub(crate) fn complete_in_console(&mut self, line: &str, cursor: usize) -> bool {
+    pub(crate) fn complete_in_console(&mut self, line: &str, cursor: usize, interrupted: &dyn Fn() -> bool) -> bool {
         let cursor = crate::render::quote::boundary(line, cursor);
-        if !self.console.is_active || line.starts_with('%') || self.has_ended_before() {
+        if !self.console.is_active || line.starts_with('%') || python::has_ended() {
             return false;
         }
         let before = line.get(..cursor).unwrap_or_default();
         let is_of_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
         let name = before.trim_end_matches(is_of_name).len();
-        self.announce(true);
         let expression = after_values(&call_with("_complete", before.get(name..).unwrap_or_default().as_bytes()));
-        self.start_script(What::Complete(name), "(completion)", expression).is_ok()
+        let started = self.start_script(What::Complete(name), "(completion)", expression, interrupted);
+        started.is_ok() && self.pending.is_some()
     }
 
     /// What is known by a word of its own.
@@ -284,65 +244,39 @@ impl Prompt<'_> {
         })
     }
 
-    /// `connection_handler="exec"`: runs a line and shows nothing. False where there is no interpreter.
-    pub(super) fn execute_in_console(&mut self, line: &[u8]) -> Result<bool, String> {
+    /// `connection_handler="exec"`: runs a line and shows nothing. `None` where there is no interpreter.
+    pub(super) fn execute_in_console(
+        &mut self,
+        line: &[u8],
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Option<Answer>, String> {
         if !state::settings().wants_python {
-            return Ok(false);
+            return Ok(None);
         }
         if self.console.api.is_none() {
             self.console.api = self.session.interpreter();
         }
         if self.console.api.is_none() {
-            return Ok(false);
+            return Ok(None);
         }
-        self.announce(false);
         let expression = after_values(&call_with("_execute", line));
-        self.start_script(What::Execute, &String::from_utf8_lossy(line), expression)?;
-        Ok(true)
+        self.start_script(What::Execute, &String::from_utf8_lossy(line), expression, interrupted).map(Some)
     }
 
-    /// Whether the interpreter has ended before the first line of a client that was greeted as its. No thread is needed to say so: where the process
-    /// waits in exit(3) none can be had.
-    fn has_ended_before(&mut self) -> bool {
-        self.console.has_greeted && self.console.globals == 0 && self.session.python_has_ended()
-    }
-
-    /// Whether there is one, be it only by now.
-    fn knows_interpreter(&mut self) -> bool {
-        if self.console.api.is_none() && state::settings().wants_python {
-            self.console.api = self.session.interpreter();
+    /// Has the interpreter evaluate an expression. The answer is empty, or that of a line that was interrupted before there was a thread for it.
+    fn start_script(
+        &mut self,
+        what: What,
+        line: &str,
+        expression: Vec<u8>,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Answer, String> {
+        self.announce(what != What::Execute);
+        // No thread is needed to say so: where the process waits in exit(3) none can be had.
+        if python::has_ended() {
+            self.console.forget();
+            return Err(NOT_THERE.to_owned());
         }
-        self.console.api.is_some()
-    }
-
-    fn back_to_python(&mut self) -> Result<Answer, String> {
-        if self.console.waits() {
-            return Err("the interpreter's lock has not come yet; its prompt follows by itself".to_owned());
-        }
-        // Who was greeted as Python's has its console opened by the first line that needs it.
-        if self.console.globals != 0 || self.console.has_greeted {
-            self.console.is_active = true;
-        } else {
-            self.begin_console()?;
-        }
-        Ok(Answer::default())
-    }
-
-    fn begin_console(&mut self) -> Result<(), String> {
-        self.announce(true);
-        self.start_script(What::Open, "%python", OPENED.to_vec())
-    }
-
-    /// Makes the client known to the interpreter, before the first script.
-    fn announce(&mut self, is_given: bool) {
-        if self.console.globals == 0 {
-            self.console.client = redirect::outlet::open(is_given);
-            self.console.main = self.session.main_thread_of_python();
-        }
-    }
-
-    /// Has the interpreter evaluate an expression.
-    fn start_script(&mut self, what: What, line: &str, expression: Vec<u8>) -> Result<(), String> {
         let name = if what == What::Open { "Python's prompt" } else { "the line" };
         let is_redirected = what == What::Line && redirect::concerns_lines();
         // What an earlier line has asked for is not this one's.
@@ -350,12 +284,16 @@ impl Prompt<'_> {
         if !matches!(what, What::Complete(_)) {
             self.let_held_move(false);
         }
-        let (job, progress) = self.give_script(name, line, &expression, is_redirected, false)?;
+        let given = self.give_script(name, line, &expression, is_redirected, false, interrupted);
+        if given.is_err() && what != What::Open && interrupted() {
+            return Ok(Answer { text: INTERRUPTED.to_owned(), ..Answer::default() });
+        }
+        let (job, progress) = given?;
         // Finding a thread for it may have taken long, and is no wait for the lock.
         let began = process::monotonic();
         let errand = Errand { job, progress, what, began, interrupted: None };
         self.pending = Some(Pending { id: Value::Null, as_data: false, work: Work::Script(errand) });
-        Ok(())
+        Ok(Answer::default())
     }
 
     /// Gives it to the worker that waits for the interpreter's lock already, or to another one. The end of the expression says whether its
@@ -367,6 +305,7 @@ impl Prompt<'_> {
         expression: &[u8],
         is_redirected: bool,
         is_last: bool,
+        interrupted: &dyn Fn() -> bool,
     ) -> Result<(Job, Arc<Progress>), String> {
         let Some(api) = self.console.api else { return Err("there is no Python in this process".to_owned()) };
         let globals = self.console.globals;
@@ -394,7 +333,8 @@ impl Prompt<'_> {
         }
         let script = Script::new(api, act(is_redirected));
         let progress = script.progress.clone();
-        let ticket = self.session.start_job(Task::Script(Box::new(script)), name, line, None, is_redirected)?;
+        let ticket =
+            self.session.start_job(Task::Script(Box::new(script)), name, line, None, is_redirected, interrupted)?;
         Ok((Job::new(ticket, None), progress))
     }
 
@@ -541,7 +481,7 @@ impl Prompt<'_> {
 
     fn not_made(&mut self) -> Answer {
         if self.console.globals != 0 {
-            let _ = self.give_script("the end", "(the console could not be made)", b"_close()", false, true);
+            let _ = self.give_script("the end", "(the console could not be made)", b"_close()", false, true, &|| false);
         }
         self.console.forget();
         let error = "the console could not be made in the interpreter: this is the native prompt";
@@ -558,7 +498,9 @@ impl Prompt<'_> {
         let progress = script.progress.clone();
         // Who cannot be interrupted goes on as a job after a while. The line may end at this moment: its worker keeps what has come of it.
         errand.job.ticket.keep(true);
-        let _ = self.session.start_job(Task::Script(Box::new(script)), "an interrupt", "(interrupt)", None, false);
+        // Also for a client that has gone: its line is not to go on.
+        let task = Task::Script(Box::new(script));
+        let _ = self.session.start_job(task, "an interrupt", "(interrupt)", None, false, &|| false);
         errand.job.ticket.keep(false);
         Some(progress)
     }
@@ -580,7 +522,7 @@ impl Prompt<'_> {
             leave_waiting(&errand.job, &errand.progress);
         }
         if self.console.globals != 0 {
-            let given = self.give_script("the end", "(end of the session)", b"_close()", false, true);
+            let given = self.give_script("the end", "(end of the session)", b"_close()", false, true, &|| false);
             let until = process::monotonic().saturating_add(CLOSING);
             self.console.closing = given.ok().filter(|_| !waits).map(|(_, progress)| (progress, until));
         }

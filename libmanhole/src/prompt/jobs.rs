@@ -65,17 +65,17 @@ pub(crate) enum Followed {
 impl Pending {
     /// Starts `command`.
     pub(super) fn start(
-        session: &mut Session<'_>,
+        context: &mut Context<'_, '_>,
         command: &'static Command,
         line: &str,
         arguments: &str,
-        as_data: bool,
     ) -> Result<Pending, String> {
         let mut words = app::words(arguments)?;
         words.insert(0, command.name.clone().into_bytes());
         let task = Task::Command { command, arguments: words };
-        let ticket = session.start_job(task, &command.name, line, None, redirect::concerns_lines())?;
-        Ok(Pending { id: Value::Null, as_data, work: Work::Job(Job::new(ticket, None)) })
+        let (is_redirected, interrupted) = (redirect::concerns_lines(), context.interrupted);
+        let ticket = context.session.start_job(task, &command.name, line, None, is_redirected, interrupted)?;
+        Ok(Pending { id: Value::Null, as_data: context.out.wants_data(), work: Work::Job(Job::new(ticket, None)) })
     }
 }
 
@@ -138,7 +138,7 @@ impl Prompt<'_> {
         let as_data = pending.as_data;
         let job = match &mut pending.work {
             Work::Job(job) => job,
-            Work::Opening => return self.open_console(),
+            Work::Opening => return self.open_console(interrupted),
             Work::Script(errand) => return self.follow_script(errand, interrupted),
             Work::Watch(_) if interrupted() => return Followed::Answered(Answer::default()),
             Work::Watch(watch) if !watch.time().is_zero() => return Followed::Waits,

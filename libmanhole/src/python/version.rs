@@ -1,4 +1,4 @@
-//! The version of the interpreter, as it says it itself, and whether it is there no more.
+//! The version of the interpreter, as it says it itself.
 //!
 //! Context: the agent's thread.
 
@@ -10,11 +10,6 @@ impl Interpreter {
     pub(crate) fn version(&self) -> Option<String> {
         const LOOKS: usize = 3;
         (0..LOOKS).find_map(|_| self.read_version())
-    }
-
-    /// Whether it has ended, or not begun: the runtime has no main interpreter.
-    pub(crate) fn is_over(&self) -> bool {
-        objects::field(self.runtime, self.layout.main_interpreter) == Some(0)
     }
 
     fn read_version(&self) -> Option<String> {

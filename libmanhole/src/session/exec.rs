@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::client::{Client, Line};
 use crate::log;
 use crate::prompt::{Answer, Pending, Prompt};
+use crate::session::interruption::Interruption;
 use crate::session::repr::repr;
 use crate::session::{Next, TOO_LONG};
 use crate::wire;
@@ -32,7 +33,9 @@ pub(super) fn line(client: &Client, prompt: &mut Prompt<'_>, line: &Line) -> Nex
         Line::Whole(line) => {
             let end: &[u8] = if client.line_was_open() { b"" } else { b"\n" };
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let answer = obey(prompt, &[line, end].concat(), &|| client.interrupts(&Value::Null));
+            let look = || client.interrupts(&Value::Null);
+            let interruption = Interruption::new(&look);
+            let answer = obey(prompt, &[line, end].concat(), &|| interruption.has_come());
             if answer.quit || answer.error.is_some() { Next::Leave } else { Next::Wait }
         }
     }
@@ -46,7 +49,9 @@ pub(super) fn greet(client: &mut Client, id: &Value) {
 
 /// Runs a line of a structured client.
 pub(super) fn request(client: &mut Client, prompt: &mut Prompt<'_>, id: &Value, line: &str, as_data: bool) -> Next {
-    let answer = obey(prompt, format!("{line}\n").as_bytes(), &|| client.interrupts(id));
+    let look = || client.interrupts(id);
+    let interruption = Interruption::new(&look);
+    let answer = obey(prompt, format!("{line}\n").as_bytes(), &|| interruption.has_come());
     if let Some(pending) = prompt.pending.as_mut() {
         pending.id = id.clone();
         pending.as_data = as_data;

@@ -25,7 +25,7 @@ use crate::snapshot::{Registers, RunStamp};
 use crate::symbols::{exported, first_exported};
 use crate::sys::{next, process};
 use crate::worker::{self, Refusal, Task, Ticket};
-use crate::{held, redirect};
+use crate::{held, python, redirect, state};
 
 /// How often threads are looked at until it is said that one is stuck.
 const LOOKS: usize = 3;
@@ -158,7 +158,8 @@ impl Inferior<'_, '_> {
         call.opens_signals = self.insists;
         let task = Task::Call(Box::new(call));
         let is_redirected = redirect::concerns_lines();
-        let started = self.session.start_job(task, name, self.line, Some((look, stuck)), is_redirected);
+        let started =
+            self.session.start_job(task, name, self.line, Some((look, stuck)), is_redirected, self.interrupted);
         self.session.started = Some(started.map_err(Stop::Error)?);
         Err(Stop::Suspended)
     }
@@ -175,7 +176,7 @@ impl Session<'_> {
     }
 
     /// Gives a worker something to do; a host thread creates one if none is free. With a look at the threads, and who is stuck in it; and whether
-    /// the job waits until its output is redirected.
+    /// the job waits until its output is redirected. No thread is looked for once that is `interrupted` or in vain.
     pub(crate) fn start_job(
         &mut self,
         task: Task,
@@ -183,6 +184,7 @@ impl Session<'_> {
         line: &str,
         seen: Option<(&Look, Option<&str>)>,
         is_redirected: bool,
+        interrupted: &dyn Fn() -> bool,
     ) -> Result<Ticket, String> {
         if is_redirected {
             redirect::expect_hand();
@@ -191,6 +193,13 @@ impl Session<'_> {
         let (mut task, start) = (task, process::monotonic());
         let (mut seen, mut own) = (seen, None);
         let mut is_last = false;
+        // In exit(3) a thread makes no other one, and may wait there until this thread is done with its client.
+        let is_in_vain = || match () {
+            () if state::is_exiting() => Some("the process is exiting"),
+            () if is_python && python::has_ended() => Some("the interpreter has ended"),
+            () if interrupted() => Some("interrupted"),
+            () => None,
+        };
         loop {
             match worker::start(task, name, line, is_redirected) {
                 Ok(ticket) => return Ok(ticket),
@@ -200,6 +209,9 @@ impl Session<'_> {
                     return Err(format!("{name} cannot be called now: the thread for it has not begun"));
                 }
                 Err(Refusal::NoWorker(back)) => task = back,
+            }
+            if let Some(reason) = is_in_vain() {
+                return Err(format!("{name} cannot be called now: {reason}"));
             }
             let (look, stuck) = match seen.take() {
                 Some((look, stuck)) => (look, stuck),
@@ -220,7 +232,10 @@ impl Session<'_> {
             let is_held_in_the_way = look.stacks.iter().any(|stack| stack.is_held() && is_in_the_way(stack));
             let fetched = match stuck.or(busy.then_some("a thread is inside the allocator or the loader")) {
                 Some(stuck) => Err(NoWorker::Now(format!("there is no thread for it yet, and {stuck}"))),
-                None => errand::fetch_worker(&mut |tid, at| self.place_for_worker(tid, at)),
+                None => errand::fetch_worker(&mut |tid, at| match is_in_vain() {
+                    Some(_) => None,
+                    None => self.place_for_worker(tid, at),
+                }),
             };
             let is_time = process::monotonic().saturating_sub(start) < PATIENCE;
             match fetched {
