@@ -233,7 +233,7 @@ fn a_late_start_is_a_warning_and_a_code() {
     assert_eq!(victim.ask(&format!("install {options}")), "6");
     assert!(began.elapsed() >= Duration::from_millis(250));
     victim.log_with("WARNING: Waited 0.25 seconds but Manhole thread didn't start yet :(");
-    victim.log_with("Cannot listen at /nonexistent/{pid}");
+    victim.log_with(&format!("Cannot listen at /nonexistent/{}", victim.pid()));
     assert_eq!(victim.ask("uninstall"), "0");
     assert_eq!(victim.ask("install"), "0");
     assert!(victim.socket().exists());

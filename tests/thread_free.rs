@@ -142,6 +142,33 @@ fn the_programs_first_thread_while_a_client_is_connected() {
     assert_eq!(found.iter().filter(|task| task.is_ours()).count(), 1, "{found:?}");
 }
 
+// ---- nowhere to listen
+
+/// A path that cannot be had costs no thread. It is tried again by the way.
+#[test]
+fn a_path_that_cannot_be_had_yet() {
+    let _turn = turn::shared();
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("later");
+    let path = directory.join("{pid}");
+    let mut victim = Host::new(victims::c("moves")).options(format!("socket_path='{}'", path.display())).ready();
+    let socket = directory.join(victim.pid().to_string());
+    let log = victim.log_with(&format!("Cannot listen at {}: cannot bind: ENOENT", socket.display()));
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert_eq!(victim.ask("spawn true"), "spawn status=0");
+    assert_eq!(tasks::of(victim.pid()).len(), 1);
+    std::fs::create_dir(&directory).unwrap();
+    wait_for("the socket", PATIENCE, || {
+        assert_eq!(victim.ask("spawn true"), "spawn status=0");
+        socket.exists().then_some(())
+    });
+    assert_eq!(tasks::of(victim.pid()).len(), 1);
+    let mut client = TextClient::connect(&socket);
+    assert!(client.until_prompt().contains(&format!("ThreadID={}", victim.pid())));
+    client.end();
+    assert!(victim.finish().1.success());
+}
+
 // ---- the wake-up disturbs nobody
 
 waits_are_undisturbed!("", |victim| {

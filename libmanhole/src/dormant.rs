@@ -17,6 +17,7 @@ use crate::listener::{Failure, Listener};
 use crate::sys::fd::Fd;
 use crate::sys::signal::{self, Action, Set, Silence};
 use crate::sys::{host_fd, socket, timer};
+use crate::text::Text;
 use crate::{interrupted, state};
 use kept::{Kept, Number};
 
@@ -198,6 +199,16 @@ pub(crate) fn is_lost() -> bool {
 #[cold]
 pub(crate) fn has_client() -> bool {
     SOCKET.intact().is_some_and(|fd| socket::has_connection(fd).unwrap_or(true))
+}
+
+/// Tells the clients that wait at the door why nobody comes, and lets them go.
+#[cold]
+pub(crate) fn turn_away(reason: core::fmt::Arguments<'_>) {
+    let mut words = Text::<160>::new();
+    words.push_fmt(reason);
+    while let Some(client) = SOCKET.intact().and_then(|fd| socket::accept(fd).ok()) {
+        let _ = socket::send(&client, words.as_bytes());
+    }
 }
 
 /// Moves the socket to another number: the host wants this one for itself.

@@ -188,6 +188,7 @@ fn release() -> Result<(), Failure> {
     state::turn_off();
     handlers::give_all_back(state::settings());
     dormant::retire();
+    wake::forget_failure();
     let ended = end_thread(TO_AN_END);
     dormant::close();
     listener::unlink_own();

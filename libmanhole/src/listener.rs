@@ -96,6 +96,29 @@ pub(crate) enum Failure {
     Kernel(&'static str, Errno),
 }
 
+impl Failure {
+    /// Whether it is the path that is in the way, for a thread with a descriptor table of its own as well.
+    pub(crate) fn is_about_the_path(&self) -> bool {
+        match self {
+            Failure::PathTooLong(_) | Failure::InUse | Failure::InTheWay(_) => true,
+            Failure::Exiting | Failure::Busy => false,
+            Failure::Kernel(_, Errno(error)) => matches!(
+                *error,
+                libc::EACCES
+                    | libc::EPERM
+                    | libc::EROFS
+                    | libc::ENOENT
+                    | libc::ENOTDIR
+                    | libc::ELOOP
+                    | libc::EADDRINUSE
+                    | libc::ENOSPC
+                    | libc::EDQUOT
+                    | libc::EOPNOTSUPP
+            ),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -131,6 +154,21 @@ pub(crate) fn path_of(settings: &Settings, pid: i32) -> Result<Text<PATH>, Failu
     add(rest);
     if len < PATH { Ok(path) } else { Err(Failure::PathTooLong(len)) }
 }
+
+/// The path of this process's socket, for people.
+#[cold]
+pub(crate) fn shown_path() -> Text<PATH_SHOWN> {
+    let settings = state::settings();
+    let mut shown = Text::new();
+    match path_of(settings, process::pid()) {
+        Ok(path) => shown.push(path.as_bytes()),
+        Err(_) => shown.push(settings.socket_path.as_bytes()),
+    }
+    shown
+}
+
+/// The longest path that is shown, in bytes.
+const PATH_SHOWN: usize = 256;
 
 impl Listener {
     /// Makes the socket. A stale one of a dead process is replaced; anything else in the way is not touched.

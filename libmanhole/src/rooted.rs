@@ -5,8 +5,8 @@
 use core::time::Duration;
 
 use crate::state::{self, Call};
-use crate::sys::proc_root;
-use crate::wake;
+use crate::sys::{proc_root, signal};
+use crate::{dormant, listener, wake};
 
 /// Whether our thread is there, and in the calling process.
 pub(crate) fn is_concern_of_ours() -> bool {
@@ -15,8 +15,24 @@ pub(crate) fn is_concern_of_ours() -> bool {
 
 /// The host is about to go to another root, which may have no proc(5): our thread, if there is one, keeps what it needs.
 pub(crate) fn root_will_change() {
+    if state::is_on_here() {
+        open_early();
+    }
     if is_concern_of_ours() && wake::call(Call::KeepProc).is_ok() {
         proc_root::wait_for(proc_root::KEPT, ROOT_PATIENCE);
+    }
+}
+
+/// A forked child that has not opened its manhole yet (`reinstall_delay`) opens it where people look for it, before it goes.
+fn open_early() {
+    if state::time_to_opening().is_zero() {
+        return;
+    }
+    state::open_after(Duration::ZERO);
+    if dormant::is_due() {
+        wake::open(signal::mask());
+    } else if wake::is_awake() && wake::call(Call::Visit).is_ok() {
+        listener::wait_until_bound(ROOT_PATIENCE);
     }
 }
 

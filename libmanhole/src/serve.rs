@@ -309,7 +309,7 @@ impl Server {
                 self.retry = (self.retry * 2).min(LONGEST_REST);
                 let complaint = failure.to_string();
                 if complaint != self.complaint && failure != Failure::Exiting {
-                    let path = crate::text::Text::<256>::clone(&state::settings().socket_path);
+                    let path = crate::listener::shown_path();
                     log::problem(format_args!("Cannot listen at {path}: {complaint}. Will try again."));
                 }
                 self.complaint = complaint;
@@ -405,7 +405,9 @@ impl Server {
             Err(Errno(libc::EINTR)) => return,
             // More descriptors than the limit allows, which the host has lowered: not a reason to spin.
             Err(error) => {
-                log::problem(format_args!("cannot wait for clients, and tries again later ({error})"));
+                // One that takes away all memory that it does not know (munmap(2)) has had its will.
+                let say = if error == Errno(libc::EFAULT) { log::event } else { log::problem };
+                say(format_args!("cannot wait for clients, and tries again later ({error})"));
                 self.retry = (self.retry * 2).min(LONGEST_REST);
                 return process::sleep(self.retry);
             }
@@ -525,7 +527,7 @@ impl Server {
     /// Takes every connection that waits, and sends away who may not come in.
     fn accept(&mut self, holder: Option<Peer>) {
         loop {
-            let fd = match self.listener.as_ref().map(|listener| socket::accept(listener.fd())) {
+            let fd = match self.listener.as_ref().map(|listener| socket::accept(listener.fd().number())) {
                 Some(Ok(fd)) => fd,
                 Some(Err(Errno(libc::EINTR))) => continue,
                 None | Some(Err(Errno(libc::EAGAIN))) => return,

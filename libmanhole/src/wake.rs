@@ -9,18 +9,18 @@
 pub(crate) mod handlers;
 pub(crate) mod stacks;
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use manhole_options::Thread;
 
 use crate::dormant::Obstacle;
-use crate::listener::Listener;
+use crate::listener::{Failure, Listener};
 use crate::serve::Server;
 use crate::state::{self, Call};
 use crate::sys::signal::{Set, Silence};
 use crate::sys::{self, fd, lock, proc_root, process, signal, thread};
-use crate::{arena, credentials, dormant, hand, held, late, log};
+use crate::{arena, credentials, dormant, hand, held, late, listener, log};
 
 /// There is no thread.
 const ASLEEP: u32 = 0;
@@ -38,6 +38,16 @@ static SETTLED: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the process has met the limit of its threads: then ours is there only for clients.
 static IS_TIGHT: AtomicBool = AtomicBool::new(false);
+
+/// When a socket that could not be made without a thread may be tried again, on the monotonic clock in nanoseconds; 0 where that is not so.
+static TRIES_AGAIN: AtomicU64 = AtomicU64::new(0);
+
+/// How often it has failed: each time it is twice as long until then.
+static REST: AtomicU32 = AtomicU32::new(0);
+
+/// The longest of them, and the first.
+const MOST: u32 = 24;
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Calls the agent's thread, and creates it where there is none. After an error nobody comes, and no thread is held.
 pub(crate) fn call(what: Call) -> sys::Result<()> {
@@ -98,6 +108,7 @@ pub(crate) fn forget() {
     IS_EXHAUSTED.store(false, Ordering::Relaxed);
     IS_TIGHT.store(false, Ordering::Relaxed);
     IS_MENDING.store(false, Ordering::Relaxed);
+    forget_failure();
     proc_root::forget();
     held::forget();
 }
@@ -145,18 +156,55 @@ pub(crate) fn open(blocked: Set) {
     };
     match result {
         Ok(()) if delay.is_zero() => {
+            forget_failure();
             log::event(format_args!("Waiting for new connection (in pid:{}) ...", process::pid()));
             // A client may have come before the kernel was told to call.
             if dormant::has_client() {
                 visit();
             }
         }
-        Ok(()) | Err(Obstacle::NoSocket(crate::listener::Failure::Exiting)) => {}
+        Ok(()) | Err(Obstacle::NoSocket(Failure::Exiting)) => {}
         Err(Obstacle::NoSignal) => stay(format_args!("The host uses or blocks SIGURG and SIGWINCH: ")),
-        // The thread meets the same failure, says so, and tries again.
+        Err(Obstacle::NoSocket(failure)) if failure.is_about_the_path() => try_later(&failure, blocked),
+        // The thread has a descriptor table of its own.
         Err(Obstacle::NoSocket(_)) => stay(format_args!("")),
         Err(Obstacle::Kernel(error)) => stay(format_args!("No wake-up ({error}): ")),
     }
+}
+
+/// There is no socket, and a thread would not get one either: a process of one thread stays one. A timer tries it again, each time after twice as long, so that a wait that
+/// starts over does so once or twice; and whoever of the host's comes by in [`mend`].
+#[cold]
+fn try_later(failure: &Failure, blocked: Set) {
+    if !has_failed() {
+        late::called();
+    }
+    let rest = match REST.fetch_add(1, Ordering::Relaxed).min(MOST) {
+        // Then it is to be said that it is late.
+        0 => late::left().unwrap_or_default().clamp(SHORTEST, Duration::from_secs(1)),
+        number => Duration::from_secs(1 << number),
+    };
+    let at = process::monotonic().saturating_add(rest).as_nanos() as u64;
+    if TRIES_AGAIN.swap(at, Ordering::SeqCst) == 0 {
+        let path = listener::shown_path();
+        log::problem(format_args!("Cannot listen at {path}: {failure}. Will try again."));
+    } else {
+        late::say();
+    }
+    dormant::is_due();
+    // Without a signal it is tried by the way alone.
+    let _ = dormant::listen_later(handlers::wake_entry, blocked, rest);
+}
+
+/// Whether there is to be a socket that could not be made.
+pub(crate) fn has_failed() -> bool {
+    TRIES_AGAIN.load(Ordering::Relaxed) != 0
+}
+
+/// No socket is to be made any more, or there is one.
+pub(crate) fn forget_failure() {
+    TRIES_AGAIN.store(0, Ordering::Relaxed);
+    REST.store(0, Ordering::Relaxed);
 }
 
 /// The thread listens from now on, and stays.
@@ -164,9 +212,17 @@ pub(crate) fn stay(why: core::fmt::Arguments<'_>) {
     if why.as_str() != Some("") {
         log::event(format_args!("{why}the manhole listens in a thread."));
     }
-    if let Err(error) = call(Call::Listen) {
-        log::problem(format_args!("cannot start the manhole's thread ({error})"));
-        return;
+    match call(Call::Listen) {
+        Ok(()) => {
+            // It waits for the time to open, and tries again, by itself.
+            dormant::is_due();
+            forget_failure();
+        }
+        // A process whose children are to be in another namespace of process ids cannot have threads any more (clone(2)): that is its own will.
+        Err(sys::Errno(libc::EINVAL)) => {
+            return log::event(format_args!("this process cannot have threads: no manhole"));
+        }
+        Err(error) => return log::problem(format_args!("cannot start the manhole's thread ({error})")),
     }
     if dormant::descriptor() >= 0 && wait_until_settled() {
         dormant::close();
@@ -177,6 +233,10 @@ pub(crate) fn stay(why: core::fmt::Arguments<'_>) {
 fn visit() {
     if let Err(error) = call(Call::Visit) {
         log::problem(format_args!("A client cannot be served, for there is no thread to be had ({error})."));
+        dormant::turn_away(format_args!(
+            "The manhole of process {} cannot start its thread ({error}): connect again later.\n",
+            process::pid()
+        ));
     }
 }
 
@@ -199,7 +259,9 @@ static IS_MENDING: AtomicBool = AtomicBool::new(false);
 
 /// The host has control, where nothing that it does is about the manhole: its socket may have been closed by a call that nobody sees.
 pub(crate) fn mend() {
-    if is_awake() || dormant::descriptor() < 0 || !dormant::is_lost() {
+    let is_due = || has_failed() && process::monotonic().as_nanos() as u64 >= TRIES_AGAIN.load(Ordering::Relaxed);
+    let is_lost = || dormant::descriptor() >= 0 && dormant::is_lost();
+    if is_awake() || !is_due() && !is_lost() {
         return;
     }
     let blocked = signal::mask();
@@ -223,7 +285,10 @@ pub(crate) fn leave_room() {
 
 /// A host that is about to have threads gets ours along: it costs no more now, and needs no signal.
 pub(crate) fn host_has_threads() {
-    if !is_awake() && !IS_TIGHT.load(Ordering::Relaxed) && (dormant::descriptor() >= 0 || dormant::is_pending()) {
+    if !is_awake()
+        && !IS_TIGHT.load(Ordering::Relaxed)
+        && (dormant::descriptor() >= 0 || dormant::is_pending() || has_failed())
+    {
         stay(format_args!(""));
     }
 }

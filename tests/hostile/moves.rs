@@ -91,6 +91,24 @@ fn to_another_root() {
     }
 }
 
+/// Sooner than its manhole was to open: it opens where people look for it.
+#[test]
+fn a_forked_child_goes_to_another_root_at_once() {
+    let _turn = turn::shared();
+    if !is_root() {
+        return;
+    }
+    let root = empty_root();
+    for options in ["", "thread=True"] {
+        let mut victim = Host::new(victims::c("moves")).options(options).ready();
+        let said = victim.ask(&format!("child {}", root.path().display()));
+        assert_eq!(value(&said, "result"), Some(0), "{options}: {said}");
+        let child = socket_of(value(&said, "pid").unwrap().try_into().unwrap());
+        answers(&victim, &child, options);
+        assert!(victim.finish().1.success(), "{options}");
+    }
+}
+
 #[test]
 fn to_another_root_by_a_mount() {
     let _turn = turn::shared();

@@ -5,19 +5,19 @@ use std::path::Path;
 use manhole_tests::other_user::ForAll;
 use manhole_tests::text::value;
 use manhole_tests::victim::Host;
-use manhole_tests::{PATIENCE, turn, victims, wait_for};
+use manhole_tests::{PATIENCE, TextClient, turn, victims, wait_for};
 
-/// Nobody else's: the limit counts all that a user runs.
-const USER: &str = "61917";
+/// Nobody else's, and each test has its own: the limit counts all that a user runs.
+const USERS: [&str; 3] = ["61917", "61918", "61919"];
 
 const WAYS: [&str; 9] = ["pthread", "thrd", "fork", "_Fork", "forkpty", "spawn", "spawnp", "system", "popen"];
 
-fn host(options: Option<&str>, program: &Path, all: &ForAll, most: &str) -> Host {
+fn host(options: Option<&str>, program: &Path, all: &ForAll, most: &str, user: &str) -> Host {
     let host = match options {
         None => Host::without_manhole(program),
         Some(options) => Host::new(program).library(&all.library).options(format!("verbose=True, {options}")),
     };
-    host.args([most, USER])
+    host.args([most, user])
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn one_more_is_made_as_without_us() {
     let program = all.program(&victims::c_with("room", &["-O1", "-g", "-std=gnu11"]));
     for way in WAYS {
         for options in [None, Some(""), Some("thread=True"), Some("oneshot_on='SEGV'")] {
-            let mut victim = host(options, &program, &all, "2").ready();
+            let mut victim = host(options, &program, &all, "2", USERS[0]).ready();
             if options == Some("thread=True") {
                 victim.log_with("Waiting for new connection");
             }
@@ -50,11 +50,26 @@ fn the_last_thread_is_the_hosts() {
     let Some(all) = ForAll::new() else { return };
     let program = all.program(&victims::c_with("room", &["-O1", "-g", "-std=gnu11"]));
     for options in [None, Some(""), Some("thread=True")] {
-        let mut victim = host(options, &program, &all, "5").ready();
+        let mut victim = host(options, &program, &all, "5", USERS[1]).ready();
         let results: Vec<_> = (0..6).map(|_| value(&victim.ask("pthread"), "result").unwrap()).collect();
         let refused = i64::from(libc::EAGAIN);
         assert_eq!(results, [0, 0, 0, 0, refused, refused], "{options:?}: {}", victim.log());
         assert_eq!(victim.ask("fork"), format!("fork result={refused}"));
         assert!(victim.finish().1.success(), "{options:?}");
     }
+}
+
+#[test]
+fn a_client_for_whom_there_is_no_thread_is_told() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else { return };
+    let program = all.program(&victims::c_with("room", &["-O1", "-g", "-std=gnu11"]));
+    let mut victim = host(Some(""), &program, &all, "1", USERS[2]).ready();
+    for _ in 0..2 {
+        let mut client = TextClient::connect(&victim.socket());
+        let heard = client.until_end();
+        let expected = format!("The manhole of process {} cannot start its thread (EAGAIN", victim.pid());
+        assert!(heard.starts_with(&expected), "{heard:?}: {}", victim.log());
+    }
+    assert!(victim.finish().1.success());
 }

@@ -12,6 +12,7 @@
 //   busy DIR          a tmpfs is mounted there; umount(2) after a session        `busy result=E`, the error number
 //   locked            mlockall(2) of all that is and comes, under the limit of argv[2] bytes; then maps 64 KiB   `locked result=R mapped=R`
 //   daemon            daemon(3), and again; the last child goes on               `daemon pid=N`
+//   child DIR         a child goes to the root DIR at once, and stays              `child pid=N result=R`
 //   spawn PROGRAM     fork and exec, with PATH and environment as they are       `spawn status=S`
 //
 // The end of the input ends it by exit(3), status 0.
@@ -21,6 +22,7 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +127,14 @@ int main(int count, char **arguments) {
         if (!strcmp(line, "root")) {
             int result = chroot(what) || chdir("/");
             printf("root result=%d\n", result);
+        } else if (!strcmp(line, "child")) {
+            pid_t child = fork();
+            if (child == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                int result = chroot(what) || chdir("/");
+                printf("child pid=%d result=%d\n", getpid(), result);
+                for (;;) pause();
+            }
         } else if (!strcmp(line, "jail")) {
             jail(what);
         } else if (!strcmp(line, "unmount")) {

@@ -107,11 +107,11 @@ fn address_of(path: &CStr) -> Result<(libc::sockaddr_un, usize)> {
     Ok((address, 2 + bytes.len() + 1))
 }
 
-/// Takes the next connection; none waiting is `EAGAIN`.
-pub(crate) fn accept(listener: &Fd) -> Result<Fd> {
+/// Takes the next connection at the listening socket `listener`; none waiting is `EAGAIN`.
+pub(crate) fn accept(listener: i32) -> Result<Fd> {
     let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: numbers only; no address is asked for.
-    unsafe { call(libc::SYS_accept4, [listener.number() as usize, 0, 0, flags as usize]) }.map(Fd::from_kernel)
+    unsafe { call(libc::SYS_accept4, [listener as usize, 0, 0, flags as usize]) }.map(Fd::from_kernel)
 }
 
 /// The credentials that the peer had when it connected.

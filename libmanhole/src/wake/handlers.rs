@@ -190,7 +190,8 @@ extern "C" fn on_wake(number: i32, info: *mut libc::siginfo_t, context: *mut lib
 extern "C" fn on_activate(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
-    if receiver(number, info, &mut interrupted) == Receiver::Here && !ACTIVATED.swap(true, Ordering::AcqRel) {
+    let is_here = receiver(number, info, &mut interrupted) == Receiver::Here;
+    if is_here && (!ACTIVATED.swap(true, Ordering::AcqRel) || wake::has_failed()) {
         wake::open(interrupted.mask());
     }
     end(number, info, interrupted, BEFORE_ACTIVATE.get());
