@@ -14,6 +14,7 @@ mod bad_lines;
 mod by_value;
 mod calls;
 mod calls_aftermath;
+mod deaf;
 mod descriptors;
 mod dump;
 mod elf;

@@ -1,9 +1,10 @@
-//! A signal on loan from the host: one whose default is to be ignored, and that the host leaves at its default.
+//! A signal on loan from the host: one whose default is to be ignored, and that the host leaves at its default. Or one on loan from the C library, which no thread blocks by
+//! its functions.
 //!
 //! Context: the agent's thread; [`note_waiter`], [`host_begins`] and [`host_ends`] on every thread, signal handlers included; [`forget`] in a forked child. The signal is taken only while it is needed. What its handler may do
 //! is the borrower's business: it runs in signal context on any host thread.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::interrupted;
@@ -39,8 +40,11 @@ pub(crate) fn note_waiter(set: Set) {
     }
 }
 
-/// Whether a thread waits for a candidate by itself, now and then.
-pub(crate) fn is_waiter(tid: i32) -> bool {
+/// Whether a thread waits by itself, now and then, for signals that are lent as this one is.
+pub(crate) fn is_waiter(tid: i32, number: i32) -> bool {
+    if place(number).is_none() {
+        return false;
+    }
     ARE_MORE.load(SeqCst) || WAITERS.iter().any(|place| place.load(SeqCst) == tid)
 }
 
@@ -114,9 +118,47 @@ impl Loan {
         Err("the host uses both SIGWINCH and SIGURG, so it could not be asked".to_owned())
     }
 
+    /// Takes [`LIBRARY_S`]. While it is lent, the borrower's handler passes on what is the library's ([`pass_on`]).
+    pub(crate) fn take_library_s(entry: Entry) -> Result<Loan, String> {
+        let refused = || "its signals are the host's, and the C library's own cannot be had".to_owned();
+        let now = signal::action(LIBRARY_S).map_err(|_| refused())?;
+        let is_library_s = now.handler > libc::SIG_IGN && !interrupted::is_of_agent(&now);
+        if is_library_s && now.flags & libc::SA_SIGINFO as u64 != 0 {
+            // Before anybody else can need it.
+            BEFORE.iter().zip(now.words()).for_each(|(place, word)| place.store(word, SeqCst));
+        } else if is_library_s || now.handler == libc::SIG_IGN {
+            return Err(refused());
+        }
+        let before = signal::set_action(LIBRARY_S, &Action::handler(entry, Set::ALL)).map_err(|_| refused())?;
+        if before != now {
+            // The library was quicker, which does this once: with the first thread that it creates.
+            let _ = signal::set_action(LIBRARY_S, &before);
+            return Err(refused());
+        }
+        Ok(Loan { number: LIBRARY_S, entry, before })
+    }
+
     pub(crate) fn number(&self) -> i32 {
         self.number
     }
+}
+
+/// The signal by which the C library has all threads change their user (SIGSETXID of sysdeps/nptl/internal-signals.h): its functions let nobody block it, handle it or wait for it.
+/// Its handler is there from the first thread on that it creates, and takes no signal but one from this process by tgkill(2) (nptl/nptl_setxid.c).
+const LIBRARY_S: i32 = 33;
+
+/// The library's disposition of it, once it was seen.
+static BEFORE: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+fn of_library() -> Option<Action> {
+    let action = Action::from_words(core::array::from_fn(|word| BEFORE.get(word).map_or(0, |word| word.load(SeqCst))));
+    (action.handler > libc::SIG_IGN).then_some(action)
+}
+
+/// In the handler of a loan: who gets this signal instead, which nobody has sent to ask a thread. In **signal handlers**.
+pub(crate) fn pass_on(number: i32, code: i32) -> Option<Action> {
+    let is_library_s = number == LIBRARY_S && !matches!(code, libc::SI_QUEUE | libc::SI_TIMER);
+    if is_library_s { of_library() } else { None }
 }
 
 /// Notes a loan, unless the host is changing the disposition at this moment.
@@ -145,6 +187,13 @@ impl Drop for Loan {
 
 impl Loan {
     fn give_back(&self) {
+        if self.number == LIBRARY_S {
+            // By default it would end the process, and one of ours may be on its way: then the handler stays, which is nobody's.
+            if let Some(before) = of_library() {
+                give_back(LIBRARY_S, self.entry, &before);
+            }
+            return;
+        }
         let before = if is_entry(&self.before, self.entry) { Action::DEFAULT } else { self.before };
         // Going back to the default would throw away one of the host's that waits because the host blocks it (kernel/signal.c,
         // do_sigaction). The handler stays then, and stands for the default as `sigaction` shows it.
@@ -180,5 +229,8 @@ pub(crate) fn forget(entry: Entry) {
     LENT.iter().chain(&CHANGING).for_each(|count| count.store(0, SeqCst));
     for number in CANDIDATES {
         give_back(number, entry, &Action::DEFAULT);
+    }
+    if let Some(before) = of_library() {
+        give_back(LIBRARY_S, entry, &before);
     }
 }

@@ -14,6 +14,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::passive::RED_ZONE;
 use crate::interrupted::{Interrupted, entry};
+use crate::loan;
 use crate::snapshot::{Chain, Links, RSP, Registers};
 use crate::sys::{self, mapping, own_memory};
 
@@ -89,6 +90,12 @@ static TIMER_INTERRUPTS_NOTHING: AtomicBool = AtomicBool::new(false);
 pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
     let (info, interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
+    if let Some(other) = loan::pass_on(number, info.si_code) {
+        type Handler = extern "C" fn(i32, *const libc::siginfo_t, *mut libc::c_void);
+        // SAFETY: a handler with SA_SIGINFO, whose disposition ours stands for.
+        let handler = unsafe { core::mem::transmute::<usize, Handler>(other.handler) };
+        return handler(number, info, context);
+    }
     if matches!(info.si_code, libc::SI_QUEUE | libc::SI_TIMER) {
         // SAFETY: signals with these codes carry a value (sigaction(2)).
         fill(unsafe { info.si_value() }.sival_ptr as u64, &interrupted);

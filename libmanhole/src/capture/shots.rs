@@ -15,10 +15,40 @@ use crate::snapshot::{Capture, Chain, Method, RSP, StackCopy, State, Thread};
 use crate::sys::process;
 use crate::sys::timer::CpuTimer;
 
-/// Takes the signal by which threads are asked.
-fn take_loan() -> Result<Loan, String> {
-    handler::prepare().map_err(|error| format!("no memory to ask it ({error})"))?;
-    Loan::take(handler::capture_entry)
+/// The signals by which threads are asked, taken when they are needed.
+#[derive(Default)]
+struct Loans {
+    /// For most of them.
+    first: Option<Result<Loan, String>>,
+    /// For those that block that, and where that is not to be had.
+    second: Option<Result<Loan, String>>,
+}
+
+impl Loans {
+    /// The signal for a thread.
+    fn number_for(&mut self, task: &Task) -> Result<i32, String> {
+        let first = self.first.get_or_insert_with(|| {
+            prepare()?;
+            Loan::take(handler::capture_entry)
+        });
+        let asks = |loan: &Loan| Some(loan.number()).filter(|number| task.may_be_asked(*number));
+        if let Some(number) = first.as_ref().ok().and_then(asks) {
+            return Ok(number);
+        }
+        let second = self.second.get_or_insert_with(|| {
+            prepare()?;
+            Loan::take_library_s(handler::capture_entry)
+        });
+        if let Some(number) = second.as_ref().ok().and_then(asks) {
+            return Ok(number);
+        }
+        let reason = first.as_ref().err().cloned();
+        Err(reason.unwrap_or_else(|| "it blocks the signals that would ask it, or filters its system calls".to_owned()))
+    }
+}
+
+fn prepare() -> Result<(), String> {
+    handler::prepare().map_err(|error| format!("no memory to ask it ({error})"))
 }
 
 /// In a forked child: a loan of the parent's at the moment of the fork is given back here as well.
@@ -32,20 +62,21 @@ pub(super) struct Pursued {
     task: Task,
     /// Its place in the list of threads.
     place: usize,
-    blocks_signal: bool,
+    /// The signal that asks it, once that is known; `Err` where there is none.
+    signal: Option<Result<i32, ()>>,
     shot: Option<(Armed, CpuTimer)>,
 }
 
 impl Pursued {
     pub(super) fn new(task: Task, place: usize) -> Pursued {
-        Pursued { task, place, blocks_signal: false, shot: None }
+        Pursued { task, place, signal: None, shot: None }
     }
 }
 
 /// Pursues the threads until each is taken or the time is over.
 pub(super) fn pursue(threads: &mut [Thread], mut pursued: Vec<Pursued>, modules: &Modules, limit: Duration) {
     let start = process::monotonic();
-    let mut loan = None;
+    let mut loans = Loans::default();
     let mut pause = Duration::from_micros(20);
     for round in 0.. {
         pursued.retain_mut(|hunted| {
@@ -63,24 +94,18 @@ pub(super) fn pursue(threads: &mut [Thread], mut pursued: Vec<Pursued>, modules:
         }
         // Most threads that were running block again before long: those need no signal.
         if round >= 2 {
-            let loan = loan.get_or_insert_with(take_loan);
             // Those that cannot be asked take no shot from those that can.
-            let askable = pursued.iter_mut().filter(|hunted| !hunted.blocks_signal);
+            let askable = pursued.iter_mut().filter(|hunted| hunted.signal != Some(Err(())));
             for (index, hunted) in askable.take(SHOTS).enumerate() {
-                aim(hunted, index, loan, threads);
+                aim(hunted, index, &mut loans, threads);
             }
         }
         process::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(1));
     }
-    for hunted in &pursued {
-        if let Some(thread) = threads.get_mut(hunted.place).filter(|_| hunted.blocks_signal) {
-            thread.capture =
-                Err("it runs and blocks the signal that would ask it, or filters its system calls".to_owned());
-        }
-    }
-    // The timers end before the loan does.
+    // The timers end before the loans do.
     drop(pursued);
+    drop(loans);
 }
 
 /// Looks whether the thread has answered or can be read from outside by now.
@@ -101,33 +126,33 @@ fn look_again(hunted: &Pursued, thread: &mut Thread, modules: &Modules) -> Optio
 }
 
 /// Starts the thread's timer, if that has a meaning.
-fn aim(hunted: &mut Pursued, index: usize, loan: &Result<Loan, String>, threads: &mut [Thread]) {
-    if hunted.shot.is_some() || hunted.blocks_signal {
+fn aim(hunted: &mut Pursued, index: usize, loans: &mut Loans, threads: &mut [Thread]) {
+    if hunted.shot.is_some() {
         return;
     }
-    let refused = match loan {
-        Err(reason) => Some(reason.clone()),
-        Ok(loan) => {
-            hunted.blocks_signal = !hunted.task.may_be_asked(loan.number());
-            if hunted.blocks_signal {
+    let Some(thread) = threads.get_mut(hunted.place) else { return };
+    let number = match hunted.signal {
+        Some(Ok(number)) => number,
+        Some(Err(())) => return,
+        None => match loans.number_for(&hunted.task) {
+            Ok(number) => {
+                hunted.signal = Some(Ok(number));
+                number
+            }
+            Err(reason) => {
+                hunted.signal = Some(Err(()));
+                thread.capture = Err(format!("it runs, and could not be asked: {reason}"));
                 return;
             }
-            let chain = threads.get(hunted.place).and_then(|thread| thread.chain);
-            let free = (0..SHOTS).cycle().skip(index).take(SHOTS).find_map(|index| handler::arm(index, ROOM, chain));
-            free.and_then(|armed| {
-                let timer = CpuTimer::start(hunted.task.tid(), loan.number(), armed.value());
-                match timer {
-                    Ok(timer) => {
-                        hunted.shot = Some((armed, timer));
-                        None
-                    }
-                    Err(error) => Some(format!("it kept running, and no timer could be had to ask it ({error})")),
-                }
-            })
-        }
+        },
     };
-    if let (Some(reason), Some(thread)) = (refused, threads.get_mut(hunted.place)) {
-        thread.capture = Err(reason);
+    let free = (0..SHOTS).cycle().skip(index).take(SHOTS).find_map(|index| handler::arm(index, ROOM, thread.chain));
+    let Some(armed) = free else { return };
+    match CpuTimer::start(hunted.task.tid(), number, armed.value()) {
+        Ok(timer) => hunted.shot = Some((armed, timer)),
+        Err(error) => {
+            thread.capture = Err(format!("it kept running, and no timer could be had to ask it ({error})"));
+        }
     }
 }
 
@@ -148,10 +173,11 @@ fn capture_of(seen: Seen, modules: &Modules) -> Capture {
 /// Takes a thread again that was taken by signal, with room for more of its stack.
 pub(super) fn again(thread: &mut Thread, task: Task, modules: &Modules, size: u64) -> Result<(), String> {
     let had = thread.capture.as_ref().map_or(0, |capture| capture.stack.bytes.len());
-    let loan = take_loan()?;
+    let mut loans = Loans::default();
+    let number = loans.number_for(&task)?;
     let room = (size as usize).min(ALL_ROOM);
     let armed = handler::arm(0, room, thread.chain).ok_or("an earlier question to it is still open")?;
-    let timer = CpuTimer::start(task.tid(), loan.number(), armed.value());
+    let timer = CpuTimer::start(task.tid(), number, armed.value());
     let _timer = timer.map_err(|error| format!("no timer could be had to ask it again ({error})"))?;
     let start = process::monotonic();
     while process::monotonic().saturating_sub(start) < Duration::from_millis(100) {
@@ -202,13 +228,10 @@ pub(super) fn ask_blocked(thread: &mut Thread, task: &Task, modules: &Modules, l
 }
 
 fn ask(tid: i32, chain: Option<Chain>, task: &Task, modules: &Modules) -> Result<Capture, String> {
-    let loan = take_loan()?;
-    if !task.may_be_asked(loan.number()) {
-        return Err("it blocks the signal that would ask it, or filters its system calls".to_owned());
-    }
+    let mut loans = Loans::default();
+    let number = loans.number_for(task)?;
     let armed = handler::arm(0, ROOM, chain).ok_or("an earlier question to it is still open")?;
-    process::queue_to_thread(tid, loan.number(), armed.value())
-        .map_err(|error| format!("it could not be asked ({error})"))?;
+    process::queue_to_thread(tid, number, armed.value()).map_err(|error| format!("it could not be asked ({error})"))?;
     let start = process::monotonic();
     while process::monotonic().saturating_sub(start) < Duration::from_millis(100) {
         if let Some(seen) = armed.seen() {

@@ -103,7 +103,7 @@ impl Task {
         let blocked = field(&its, "SigBlk:").and_then(|value| u64::from_str_radix(&value, 16).ok());
         let blocks = blocked.is_none_or(|set| sys::signal::Set(set).contains(signal));
         let filters = |status: &str| (field(status, "Seccomp:"), field(status, "Seccomp_filters:"));
-        !blocks && !loan::is_waiter(self.tid) && filters(&its) == filters(&ours)
+        !blocks && !loan::is_waiter(self.tid, signal) && filters(&its) == filters(&ours)
     }
 
     fn status(&self) -> Option<String> {

@@ -56,6 +56,16 @@ impl Action {
     /// The signal's default action.
     pub(crate) const DEFAULT: Action = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: Set(0) };
 
+    /// All of it, as words.
+    pub(crate) fn words(&self) -> [u64; 4] {
+        [self.handler as u64, self.flags, self.restorer as u64, self.mask.0]
+    }
+
+    /// From [`Action::words`].
+    pub(crate) fn from_words([handler, flags, restorer, mask]: [u64; 4]) -> Action {
+        Action { handler: handler as usize, flags, restorer: restorer as usize, mask: Set(mask) }
+    }
+
     /// Whether the signal's default action is in place.
     pub(crate) fn is_default(&self) -> bool {
         self.handler == libc::SIG_DFL

@@ -1,0 +1,46 @@
+//! Threads that run and block every signal that a program can block, or whose program has the others for itself: they have stacks all the same.
+
+use manhole_tests::victim::Host;
+use manhole_tests::{tasks, text, turn, victims};
+
+/// How often each is looked at.
+const TIMES: usize = 20;
+
+#[test]
+fn threads_that_block_all_signals_have_stacks() {
+    let _turn = turn::shared();
+    for (how, count) in [("threads", 2), ("both", 2), ("alone", 1), ("closed", 2)] {
+        let victim = Host::new(victims::c("deaf")).arg(how).ready();
+        let (mut client, greeting) = victim.text();
+        let function = if how == "closed" { "deaf_wait" } else { "deaf_work" };
+        let shown = |text: &str| {
+            let stacks = text::backtraces(text);
+            stacks.values().filter(|lines| lines.iter().any(|line| line == function)).count()
+        };
+        assert!(greeting.contains(&format!(", in {function}")) && !greeting.contains("(no stack"), "{how}: {greeting}");
+        for _ in 0..TIMES {
+            let answer = client.run("bt all");
+            assert_eq!(shown(&answer), count, "{how}: {answer}");
+        }
+        client.end();
+    }
+}
+
+/// The C library's own use of the signal by which they are asked.
+#[test]
+fn the_c_library_changes_the_user_of_all_threads_meanwhile() {
+    let _turn = turn::shared();
+    let mut victim = Host::new(victims::c("deaf")).arg("threads").ready();
+    let before = tasks::of(victim.pid()).iter().filter(|task| !task.is_ours()).count();
+    let (mut client, _) = victim.text();
+    victim.say("users");
+    for _ in 0..TIMES {
+        let answer = client.run("bt all");
+        assert!(answer.contains("deaf_work"), "{answer}");
+    }
+    assert_eq!(victim.line(), "users wrong=0", "{}", victim.log());
+    client.end();
+    assert_eq!(victim.ask("users"), "users wrong=0", "{}", victim.log());
+    assert_eq!(tasks::of(victim.pid()).iter().filter(|task| !task.is_ours()).count(), before);
+    assert!(victim.finish().1.success(), "{}", victim.log());
+}
