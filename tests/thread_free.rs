@@ -169,6 +169,27 @@ fn a_path_that_cannot_be_had_yet() {
     assert!(victim.finish().1.success());
 }
 
+/// The signal that was to activate it comes again, and the first client after that is served.
+#[test]
+fn an_activation_that_succeeds_the_second_time() {
+    let _turn = turn::shared();
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("later");
+    let options = format!("activate_on='USR2', verbose=True, socket_path='{}'", directory.join("{pid}").display());
+    let mut victim = Host::new(victims::c("moves")).options(options).ready();
+    let socket = directory.join(victim.pid().to_string());
+    victim.signal(Signal::SIGUSR2);
+    victim.log_with("Cannot listen at ");
+    std::fs::create_dir(&directory).unwrap();
+    victim.signal(Signal::SIGUSR2);
+    let mut client = TextClient::connect(&socket);
+    assert!(client.until_prompt().contains(&format!("ThreadID={}", victim.pid())));
+    assert!(client.run("print 6*7").contains("42"));
+    client.end();
+    assert_eq!(victim.log().matches("Manhole UDS path").count(), 1, "{}", victim.log());
+    assert!(victim.finish().1.success());
+}
+
 // ---- the wake-up disturbs nobody
 
 waits_are_undisturbed!("", |victim| {

@@ -201,12 +201,16 @@ pub(crate) fn has_client() -> bool {
     SOCKET.intact().is_some_and(|fd| socket::has_connection(fd).unwrap_or(true))
 }
 
+/// A thread of the host's is kept for no more.
+const MOST_TURNED_AWAY: usize = 16;
+
 /// Tells the clients that wait at the door why nobody comes, and lets them go.
 #[cold]
 pub(crate) fn turn_away(reason: core::fmt::Arguments<'_>) {
     let mut words = Text::<160>::new();
     words.push_fmt(reason);
-    while let Some(client) = SOCKET.intact().and_then(|fd| socket::accept(fd).ok()) {
+    for _ in 0..MOST_TURNED_AWAY {
+        let Some(client) = SOCKET.intact().and_then(|fd| socket::accept(fd).ok()) else { return };
         let _ = socket::send(&client, words.as_bytes());
     }
 }

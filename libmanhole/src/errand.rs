@@ -38,7 +38,12 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
     if state::is_on_here() {
         hand::come();
         let registers = interrupted.registers();
-        let is_fit = is_where_it_was_seen(&registers) || paused::come(&registers);
+        let is_fit = is_where_it_was_seen(&registers)
+            || paused::come(&registers).is_some_and(|is_fit| {
+                // It has waited here: a process that was stopped and continued meanwhile has forgotten what the kernel had kept.
+                interrupted.forget_rest();
+                is_fit
+            });
         if is_fit && has_room() {
             // What the C library's allocator does is not ours to know.
             interrupted.forget_rest();

@@ -19,8 +19,6 @@ pub(crate) use arch::NUMBER_FOLLOWS;
 /// The context that the kernel has saved.
 pub(crate) struct Interrupted<'c> {
     context: &'c mut libc::ucontext_t,
-    /// Whether another handler of ours was going back to it by hand, and has decided what becomes of it.
-    is_settled: bool,
     /// Whether the kernel may have forgotten what was left of the interrupted wait.
     is_forgotten: bool,
 }
@@ -33,12 +31,9 @@ impl<'c> Interrupted<'c> {
     pub(crate) unsafe fn from_kernel(context: *mut libc::c_void) -> Interrupted<'c> {
         held::handler_begins();
         // SAFETY: the caller says so; the kernel passes a valid structure (sigaction(2)).
-        let context = unsafe { &mut *context.cast() };
-        match arch::interrupted_meanwhile(context) {
-            None => Interrupted { context, is_settled: false, is_forgotten: false },
-            // SAFETY: it stands on this thread's stack until that handler has gone back, and nobody else has it any more.
-            Some(before) => Interrupted { context: unsafe { &mut *before }, is_settled: true, is_forgotten: false },
-        }
+        let context: &mut libc::ucontext_t = unsafe { &mut *context.cast() };
+        arch::finish(context);
+        Interrupted { context, is_forgotten: false }
     }
 
     /// The registers of the interrupted code.
@@ -67,11 +62,9 @@ impl<'c> Interrupted<'c> {
     /// The handler's end. Lets an interrupted system call go on, unless the host's own signal is about to interrupt it as well: that has come while this handler ran,
     /// and its handler runs before the call has begun anew. May not return: nothing in the handler's frames is to be cleaned up.
     pub(crate) fn go_on(mut self) {
-        if !self.is_settled {
-            self.fail_for_host();
-            let mask = self.mask();
-            arch::begin_anew(self.context, !self.is_forgotten, || host_is_to_handle(mask, |_| true));
-        }
+        self.fail_for_host();
+        let mask = self.mask();
+        arch::begin_anew(self.context, !self.is_forgotten, || host_is_to_handle(mask, |_| true));
         self.leave();
     }
 
@@ -88,9 +81,9 @@ impl<'c> Interrupted<'c> {
     }
 
     fn leave(self) {
-        if self.is_settled || !self.is_forgotten && arch::is_about_to_resume(self.context) {
+        if !self.is_forgotten && arch::keeps_rest(self.context) {
             signal::exchange_mask(signal::Set::ALL);
-            // SAFETY: the context is this handler's, or that of one below which it runs, and the callers keep nothing.
+            // SAFETY: the context is this handler's, and the callers keep nothing.
             unsafe { arch::leave(self.context) };
         }
     }

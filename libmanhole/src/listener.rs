@@ -97,24 +97,16 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Whether it is the path that is in the way, for a thread with a descriptor table of its own as well.
+    /// Whether it is the path that is in the way, for a thread with a descriptor table of its own as well. A socket that answers may be one that another
+    /// thread of this process has made at this moment.
     pub(crate) fn is_about_the_path(&self) -> bool {
         match self {
-            Failure::PathTooLong(_) | Failure::InUse | Failure::InTheWay(_) => true,
-            Failure::Exiting | Failure::Busy => false,
-            Failure::Kernel(_, Errno(error)) => matches!(
-                *error,
-                libc::EACCES
-                    | libc::EPERM
-                    | libc::EROFS
-                    | libc::ENOENT
-                    | libc::ENOTDIR
-                    | libc::ELOOP
-                    | libc::EADDRINUSE
-                    | libc::ENOSPC
-                    | libc::EDQUOT
-                    | libc::EOPNOTSUPP
-            ),
+            Failure::PathTooLong(_) | Failure::InTheWay(_) => true,
+            Failure::Exiting | Failure::Busy | Failure::InUse | Failure::Kernel("cannot stat", _) => false,
+            Failure::Kernel(_, Errno(error)) => {
+                matches!(*error, libc::EACCES | libc::EPERM | libc::EROFS | libc::ENOTDIR | libc::ELOOP)
+                    || self == &Failure::Kernel("cannot bind", Errno(libc::ENOENT))
+            }
         }
     }
 }

@@ -79,17 +79,17 @@ pub(crate) fn give_up(tid: i32) {
     }
 }
 
-/// On the thread, if it is the one that is wanted: waits, and says whether it may do what is wanted.
-pub(crate) fn come(interrupted: &Registers) -> bool {
+/// On the thread, if it is the one that is wanted: waits, and says whether it may do what is wanted. `None`: another one is wanted, or none.
+pub(crate) fn come(interrupted: &Registers) -> Option<bool> {
     let tid = process::tid();
     if !step(tid, WANTED, COMING) {
-        return false;
+        return None;
     }
     for (number, place) in PLACE.iter().enumerate() {
         place.store(interrupted.get(number as u16).unwrap_or(0), SeqCst);
     }
     if !step(tid, COMING, HERE) {
-        return false;
+        return Some(false);
     }
     let start = process::monotonic();
     loop {
@@ -102,7 +102,7 @@ pub(crate) fn come(interrupted: &Registers) -> bool {
     let _ = step(tid, HERE, UNFIT);
     let is_fit = STATE.load(SeqCst) == at(tid, FIT);
     let _ = step(tid, FIT, IDLE) || step(tid, UNFIT, IDLE);
-    is_fit
+    Some(is_fit)
 }
 
 /// In a freshly forked child.

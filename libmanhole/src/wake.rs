@@ -156,6 +156,7 @@ pub(crate) fn open(blocked: Set) {
     };
     match result {
         Ok(()) if delay.is_zero() => {
+            dormant::is_due();
             forget_failure();
             log::event(format_args!("Waiting for new connection (in pid:{}) ...", process::pid()));
             // A client may have come before the kernel was told to call.
@@ -178,6 +179,14 @@ pub(crate) fn open(blocked: Set) {
 fn try_later(failure: &Failure, blocked: Set) {
     if !has_failed() {
         late::called();
+        let path = listener::shown_path();
+        log::problem(format_args!("Cannot listen at {path}: {failure}. Will try again."));
+    } else {
+        late::say();
+    }
+    // Somebody came by, and the timer has yet to go off.
+    if dormant::is_pending() {
+        return;
     }
     let rest = match REST.fetch_add(1, Ordering::Relaxed).min(MOST) {
         // Then it is to be said that it is late.
@@ -185,13 +194,7 @@ fn try_later(failure: &Failure, blocked: Set) {
         number => Duration::from_secs(1 << number),
     };
     let at = process::monotonic().saturating_add(rest).as_nanos() as u64;
-    if TRIES_AGAIN.swap(at, Ordering::SeqCst) == 0 {
-        let path = listener::shown_path();
-        log::problem(format_args!("Cannot listen at {path}: {failure}. Will try again."));
-    } else {
-        late::say();
-    }
-    dormant::is_due();
+    TRIES_AGAIN.store(at, Ordering::SeqCst);
     // Without a signal it is tried by the way alone.
     let _ = dormant::listen_later(handlers::wake_entry, blocked, rest);
 }
@@ -242,7 +245,7 @@ fn visit() {
 
 /// The wake-up signal has come: a client, the time to open, or somebody who wants us to look whether all is well.
 pub(crate) fn rung(blocked: Set) {
-    if dormant::is_due() {
+    if dormant::is_due() && !is_awake() {
         state::open_after(Duration::ZERO);
         open(blocked);
     } else if is_awake() || dormant::has_client() {

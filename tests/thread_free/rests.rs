@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{PATIENCE, processes, text, turn, victims, wait_for};
+use manhole_tests::{PATIENCE, processes, tasks, text, turn, victims, wait_for};
 use nix::sys::signal::Signal;
 
 /// Rows of `victims/waits.c`: relative waits that restart_syscall(2) takes up, some whose time the kernel writes back, and some until a point of time.
@@ -136,4 +136,28 @@ fn the_opening_of_a_forked_childs_manhole_makes_no_wait_longer() {
     }
     let wrong = wrong(&mut all);
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Where the process may not take up what it was waiting for, the wait starts over, and is as right.
+#[test]
+fn a_filter_that_does_not_let_waits_be_taken_up() {
+    let _turn = turn::alone();
+    let mut all = waiting("", &["filtered"]);
+    for (kind, victim) in &mut all {
+        tasks::wait_until_blocked(victim.pid());
+        victim.text().0.end();
+        let line = victim.line();
+        assert_eq!(text::value(&line, "right"), Some(1), "{kind}: {line}");
+    }
+}
+
+/// A thread that is cancelled on the way back has its frames unwound.
+#[test]
+fn a_thread_that_is_cancelled_on_the_way_back() {
+    const COUNT: usize = 5000;
+    let _turn = turn::shared();
+    let host = Host::new(victims::c_with("cleaned", &["-O1", "-g", "-fexceptions"])).arg(COUNT.to_string());
+    let mut victim = host.options("dump_on='USR2', verbose_destination='/dev/null'").start();
+    assert_eq!(victim.line_within(PATIENCE * 4), format!("cancelled={COUNT} cleaned={COUNT}"));
+    assert!(victim.finish().1.success());
 }

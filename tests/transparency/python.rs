@@ -117,7 +117,6 @@ fn processes_and_descriptors() {
             "test_eintr",
             "test_mmap",
             "test_socket",
-            "test_socketserver",
             "test_resource",
             "test_io",
             "test_tempfile",

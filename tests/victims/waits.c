@@ -1,8 +1,8 @@
 // One blocking call in a process of one thread, timed, while somebody else interrupts it.
 //
-//   waits KIND MILLISECONDS [forked | closed]
+//   waits KIND MILLISECONDS [forked | closed | filtered]
 //                                KIND: a row of one of the tables below; `forked`: a child makes the call; `closed`: in a process
-//                                that is not dumpable
+//                                that is not dumpable; `filtered`: where restart_syscall(2) fails with EPERM
 //   waits list timed|fed|endless prints the names of the rows
 //
 // Prints `ready pid=N`. At a line of stdin it prints `in` and makes the call; when that returns, it prints
@@ -14,12 +14,15 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +183,17 @@ static int wait_once(const char *kind) {
     return 0;
 }
 
+static void filter(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_restart_syscall, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) _exit(3);
+}
+
 int main(int argc, char **argv) {
     if (argc < 3) return 2;
 #define NAME(name, needs, call, expected) puts(#name);
@@ -204,6 +218,7 @@ int main(int argc, char **argv) {
         if (*bytes == '\n') {
             int status = 0;
             if (argc > 3 && !strcmp(argv[3], "closed")) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+            if (argc > 3 && !strcmp(argv[3], "filtered")) filter();
             pid_t child = argc > 3 && !strcmp(argv[3], "forked") ? fork() : 0;
             if (child) {
                 waitpid(child, &status, 0);

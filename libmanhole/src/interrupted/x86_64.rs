@@ -49,16 +49,12 @@ pub(crate) fn registers(context: &libc::ucontext_t) -> Registers {
 /// signal is about to be handled: then the EINTR is the host's, and stays. Where the kernel has kept what is left of the wait, which `is_kept` says of one that it ever keeps, that is
 /// waited for.
 pub(crate) fn begin_anew(context: &mut libc::ucontext_t, is_kept: bool, host_signal_waits: impl FnOnce() -> bool) {
-    let can_go_back = is_kept && resume::can_go_back(context);
-    let gregs = &mut context.uc_mcontext.gregs;
-    if gregs.get(libc::REG_RAX as usize) != Some(&-i64::from(libc::EINTR)) {
-        return;
-    }
-    let Some(number) = number::of_call(gregs).filter(|&number| may_begin_anew(number)) else { return };
+    let Some(number) = failed_call(context).filter(|&number| may_begin_anew(number)) else { return };
     if host_signal_waits() {
         return;
     }
-    let resumes = can_go_back && resume::is_kept(number, gregs);
+    let resumes = is_kept && resume::is_kept(number, &context.uc_mcontext.gregs) && resume::can_leave(context);
+    let gregs = &mut context.uc_mcontext.gregs;
     if let Some(rax) = gregs.get_mut(libc::REG_RAX as usize) {
         *rax = if resumes { libc::SYS_restart_syscall } else { number };
     }
@@ -67,12 +63,20 @@ pub(crate) fn begin_anew(context: &mut libc::ucontext_t, is_kept: bool, host_sig
     }
 }
 
-/// Whether the interrupted code is about to take up a wait that the kernel has kept, and [`leave`] can bring it there.
-pub(crate) fn is_about_to_resume(context: &libc::ucontext_t) -> bool {
-    resume::is_about_to_resume(&context.uc_mcontext.gregs) && resume::can_go_back(context)
+/// The call that has failed with EINTR, if that is certain.
+fn failed_call(context: &libc::ucontext_t) -> Option<i64> {
+    if has_failed(context) { number::of_call(&context.uc_mcontext.gregs) } else { None }
 }
 
-pub(crate) use resume::{interrupted_meanwhile, leave};
+/// Whether the kernel keeps what is left of the interrupted wait still, be it about to be taken up or for another handler to do that; and [`leave`] does not make it forget that.
+pub(crate) fn keeps_rest(context: &libc::ucontext_t) -> bool {
+    let gregs = &context.uc_mcontext.gregs;
+    let keeps =
+        resume::is_about_to_resume(gregs) || failed_call(context).is_some_and(|number| resume::is_kept(number, gregs));
+    keeps && resume::can_leave(context)
+}
+
+pub(crate) use resume::{finish, leave};
 
 /// The call that a thread with these registers is in, or is about to begin anew, from the code that makes it: `None` where that does not tell.
 pub(crate) fn call_in(registers: &Registers) -> Option<Syscall> {

@@ -3,11 +3,11 @@
 //! Context: **signal handler** on a host thread. No allocation, lock, formatting or panic.
 //!
 //! The kernel keeps what is left of a sleep, a poll or a wait on a futex with a relative time (`restart_block` of include/linux/restart_block.h), and restart_syscall(2) takes it
-//! up. rt_sigreturn(2) forgets it (restore_sigcontext in arch/x86/kernel/signal_64.c), so that no handler that ends by it can come to that. [`go_back`] does by itself what
+//! up. rt_sigreturn(2) forgets it (restore_sigcontext in arch/x86/kernel/signal_64.c), so that no handler that ends by it can come to that. [`leave`] does by itself what
 //! that does. A handler of the host that runs before the call has begun again ends by rt_sigreturn, and the wait fails with EINTR then, as it would have done.
 
 use super::SYSCALL;
-use crate::sys::own_memory;
+use crate::sys::{own_memory, process};
 
 /// Whether the kernel has kept what is left of the call, where it has failed with EINTR.
 pub(super) fn is_kept(number: i64, gregs: &[i64]) -> bool {
@@ -20,7 +20,7 @@ pub(super) fn is_kept(number: i64, gregs: &[i64]) -> bool {
     }
 }
 
-/// Whether the code stands before the instruction that takes up a wait: [`go_back`] has gone there, or the kernel by itself, for a process that was stopped and continued.
+/// Whether the code stands before the instruction that takes up a wait: [`leave`] has gone there, or the kernel by itself, for a process that was stopped and continued.
 pub(super) fn is_about_to_resume(gregs: &[i64]) -> bool {
     if gregs.get(libc::REG_RAX as usize) != Some(&libc::SYS_restart_syscall) {
         return false;
@@ -36,10 +36,26 @@ const UC_FP_XSTATE: u64 = 1;
 /// `SS_AUTODISARM` (sigaltstack(2)): only rt_sigreturn puts such a stack back.
 const SS_AUTODISARM: u32 = 1 << 31;
 
-/// Whether [`go_back`] can do all that rt_sigreturn would.
-pub(super) fn can_go_back(context: &libc::ucontext_t) -> bool {
+/// Whether [`leave`] can do all that rt_sigreturn would, and the host's filters of system calls let it make that call: those that an ancestor has set are not known.
+pub(super) fn can_leave(context: &libc::ucontext_t) -> bool {
     let has_state = context.uc_flags & UC_FP_XSTATE != 0 && !context.uc_mcontext.fpregs.is_null();
-    has_state && context.uc_stack.ss_flags as u32 & SS_AUTODISARM == 0 && !has_shadow_stack()
+    has_state
+        && context.uc_stack.ss_flags as u32 & SS_AUTODISARM == 0
+        && !has_shadow_stack()
+        && !process::has_filters()
+        && own_memory::read(stash_of(context), &mut [0u8; STASH]) == Ok(STASH)
+}
+
+/// What the interrupted code may use below its stack pointer (System V ABI for x86_64, 3.2.2).
+const RED_ZONE: usize = 128;
+
+/// The room below that for what is loaded last.
+const STASH: usize = 64;
+
+/// Where that is.
+fn stash_of(context: &libc::ucontext_t) -> u64 {
+    let sp = context.uc_mcontext.gregs.get(libc::REG_RSP as usize).map_or(0, |&sp| sp as u64);
+    sp.wrapping_sub((RED_ZONE + STASH) as u64)
 }
 
 /// Whether return addresses are checked against a shadow stack, on which the kernel has noted the handler.
@@ -48,15 +64,6 @@ fn has_shadow_stack() -> bool {
     // SAFETY: changes one register, and nothing where there is no shadow stack (Intel's manual, RDSSPQ).
     unsafe { core::arch::asm!("rdsspq {0}", inout(reg) 0u64 => pointer, options(nomem, nostack, preserves_flags)) };
     pointer != 0
-}
-
-/// Where [`go_back`] can be interrupted.
-#[repr(C)]
-struct Interruptible {
-    /// From here on the stack pointer is the context's address.
-    from: u64,
-    /// From here on all registers are those of the context but rcx and the program counter, which is in r11.
-    nearly: u64,
 }
 
 /// The offset of a register in the context.
@@ -70,132 +77,153 @@ const SAVED_PARTS: usize = 464 + 8;
 /// The size of a kernel's set of signals.
 const SET: usize = 8;
 
-/// The bytes of the two instructions from [`Interruptible::nearly`] on.
-const END: u64 = 7;
+// What is below the function's end has a frame for unwinders: a thread that is cancelled there ends from there on (`_Unwind_ForcedUnwind` in glibc's nptl/unwind.c).
+core::arch::global_asm!(
+    ".pushsection .text.manhole_go_back, \"ax\", @progbits",
+    ".globl manhole_go_back",
+    ".hidden manhole_go_back",
+    ".type manhole_go_back, @function",
+    "manhole_go_back:",
+    ".cfi_startproc",
+    // Before the stash is filled: that may lie where the kernel has saved this, right below the red zone.
+    "mov r10, [rdi + {state}]",
+    "mov eax, [r10 + {parts}]",
+    "mov edx, [r10 + {parts} + 4]",
+    "xrstor64 [r10]",
+    // The stash: program counter, rdi, rsi, rdx, r10, rax, rcx, mask.
+    "mov rax, [rdi + {rip}]",
+    "mov [rsi], rax",
+    "mov rax, [rdi + {rcx}]",
+    "mov [rsi + 48], rax",
+    "mov rax, [rdi + {rdi}]",
+    "mov [rsi + 8], rax",
+    "mov rax, [rdi + {rsi}]",
+    "mov [rsi + 16], rax",
+    "mov rax, [rdi + {rdx}]",
+    "mov [rsi + 24], rax",
+    "mov rax, [rdi + {r10}]",
+    "mov [rsi + 32], rax",
+    "mov rax, [rdi + {rax}]",
+    "mov [rsi + 40], rax",
+    "mov rax, [rdi + {mask}]",
+    "mov [rsi + 56], rax",
+    "mov r8, [rdi + {r8}]",
+    "mov r9, [rdi + {r9}]",
+    "mov r12, [rdi + {r12}]",
+    "mov r13, [rdi + {r13}]",
+    "mov r14, [rdi + {r14}]",
+    "mov r15, [rdi + {r15}]",
+    "mov rbp, [rdi + {rbp}]",
+    "mov rbx, [rdi + {rbx}]",
+    "push qword ptr [rdi + {flags}]",
+    "popfq",
+    "mov rsp, rsi",
+    ".cfi_def_cfa rsp, {below}",
+    ".cfi_offset rip, -{below}",
+    ".cfi_signal_frame",
+    "lea rsi, [rsp + 56]",
+    "mov edi, {set_mask}",
+    "mov edx, 0",
+    "mov r10d, {set}",
+    "mov eax, {sigprocmask}",
+    "syscall",
+    ".globl manhole_goes_back",
+    ".hidden manhole_goes_back",
+    "manhole_goes_back:",
+    "mov rdi, [rsp + 8]",
+    "mov rsi, [rsp + 16]",
+    "mov rdx, [rsp + 24]",
+    "mov r10, [rsp + 32]",
+    "mov rax, [rsp + 40]",
+    "mov rcx, [rsp + 48]",
+    "ret {last}",
+    ".globl manhole_has_gone_back",
+    ".hidden manhole_has_gone_back",
+    "manhole_has_gone_back:",
+    "ud2",
+    ".cfi_endproc",
+    ".size manhole_go_back, . - manhole_go_back",
+    ".popsection",
+    state = const core::mem::offset_of!(libc::ucontext_t, uc_mcontext.fpregs),
+    parts = const SAVED_PARTS,
+    mask = const core::mem::offset_of!(libc::ucontext_t, uc_sigmask),
+    flags = const offset(libc::REG_EFL),
+    set_mask = const libc::SIG_SETMASK,
+    set = const SET,
+    sigprocmask = const libc::SYS_rt_sigprocmask,
+    below = const RED_ZONE + STASH,
+    last = const RED_ZONE + STASH - size_of::<u64>(),
+    r8 = const offset(libc::REG_R8),
+    r9 = const offset(libc::REG_R9),
+    r10 = const offset(libc::REG_R10),
+    r12 = const offset(libc::REG_R12),
+    r13 = const offset(libc::REG_R13),
+    r14 = const offset(libc::REG_R14),
+    r15 = const offset(libc::REG_R15),
+    rdi = const offset(libc::REG_RDI),
+    rsi = const offset(libc::REG_RSI),
+    rbp = const offset(libc::REG_RBP),
+    rbx = const offset(libc::REG_RBX),
+    rdx = const offset(libc::REG_RDX),
+    rax = const offset(libc::REG_RAX),
+    rip = const offset(libc::REG_RIP),
+    rcx = const offset(libc::REG_RCX),
+);
 
-/// Ends a handler by hand: what was interrupted goes on at the instruction of a system call, with all its registers but rcx and r11, which the call destroys. Without a context it
-/// only says where it can be interrupted.
-///
-/// # Safety
-/// The context is the one that the kernel has passed to the handler that runs, [`can_go_back`] holds for it, all signals are blocked, and nothing in the frames of the handler needs
-/// to be cleaned up.
-#[unsafe(naked)]
-unsafe extern "C" fn go_back(context: *mut libc::ucontext_t) -> Interruptible {
-    core::arch::naked_asm!(
-        "test rdi, rdi",
-        "jnz 2f",
-        "lea rax, [rip + 3f]",
-        "lea rdx, [rip + 4f]",
-        "ret",
-        "2:",
-        // Handlers that come from here on have their frames below the context.
-        "mov rsp, rdi",
-        "mov rsi, [rsp + {state}]",
-        "mov eax, [rsi + {parts}]",
-        "mov edx, [rsi + {parts} + 4]",
-        "xrstor64 [rsi]",
-        "mov edi, {set_mask}",
-        "lea rsi, [rsp + {mask}]",
-        "mov edx, 0",
-        "mov r10d, {set}",
-        "mov eax, {sigprocmask}",
-        "push qword ptr [rsp + {flags}]",
-        "popfq",
-        "syscall",
-        "3:",
-        "mov r8, [rsp + {r8}]",
-        "mov r9, [rsp + {r9}]",
-        "mov r10, [rsp + {r10}]",
-        "mov r12, [rsp + {r12}]",
-        "mov r13, [rsp + {r13}]",
-        "mov r14, [rsp + {r14}]",
-        "mov r15, [rsp + {r15}]",
-        "mov rdi, [rsp + {rdi}]",
-        "mov rsi, [rsp + {rsi}]",
-        "mov rbp, [rsp + {rbp}]",
-        "mov rbx, [rsp + {rbx}]",
-        "mov rdx, [rsp + {rdx}]",
-        "mov rax, [rsp + {rax}]",
-        "mov r11, [rsp + {rip}]",
-        "mov rsp, [rsp + {rsp}]",
-        "4:",
-        // As a system call leaves it that the kernel begins anew.
-        "lea rcx, [r11 + {instruction}]",
-        "jmp r11",
-        state = const core::mem::offset_of!(libc::ucontext_t, uc_mcontext.fpregs),
-        parts = const SAVED_PARTS,
-        mask = const core::mem::offset_of!(libc::ucontext_t, uc_sigmask),
-        flags = const offset(libc::REG_EFL),
-        set_mask = const libc::SIG_SETMASK,
-        set = const SET,
-        sigprocmask = const libc::SYS_rt_sigprocmask,
-        r8 = const offset(libc::REG_R8),
-        r9 = const offset(libc::REG_R9),
-        r10 = const offset(libc::REG_R10),
-        r12 = const offset(libc::REG_R12),
-        r13 = const offset(libc::REG_R13),
-        r14 = const offset(libc::REG_R14),
-        r15 = const offset(libc::REG_R15),
-        rdi = const offset(libc::REG_RDI),
-        rsi = const offset(libc::REG_RSI),
-        rbp = const offset(libc::REG_RBP),
-        rbx = const offset(libc::REG_RBX),
-        rdx = const offset(libc::REG_RDX),
-        rax = const offset(libc::REG_RAX),
-        rip = const offset(libc::REG_RIP),
-        rsp = const offset(libc::REG_RSP),
-        instruction = const SYSCALL.len(),
-    )
+unsafe extern "C" {
+    /// Ends a handler by hand: what was interrupted goes on at or behind the instruction of a system call, with all its registers but r11, which the call destroys. It first leaves the
+    /// handler's stack, so that what comes when the signals are let through finds the interrupted one, as after rt_sigreturn.
+    ///
+    /// # Safety
+    /// The context is the one that the kernel has passed to the handler that runs, [`can_leave`] holds for it, `stash` is [`stash_of`] it, all signals are blocked, and nothing in the frames
+    /// of the handler needs to be cleaned up.
+    #[link_name = "manhole_go_back"]
+    fn go_back(context: *mut libc::ucontext_t, stash: u64) -> !;
+    /// From here on [`go_back`] can be interrupted, and all registers are those of what it goes back to but those in the stash.
+    #[link_name = "manhole_goes_back"]
+    static GOES_BACK: u8;
+    /// Up to here.
+    #[link_name = "manhole_has_gone_back"]
+    static HAS_GONE_BACK: u8;
 }
 
-/// [`go_back`].
+/// Ends the handler whose context it is, without forgetting what is left of a wait.
 ///
 /// # Safety
-/// As there.
+/// As of [`go_back`].
 pub(crate) unsafe fn leave(context: &mut libc::ucontext_t) -> ! {
-    // SAFETY: the caller's word; it does not return with a context.
-    unsafe {
-        go_back(context);
-        core::hint::unreachable_unchecked()
-    }
+    let stash = stash_of(context);
+    // SAFETY: the caller's word; the room was readable, and is the stack below what its code may use.
+    unsafe { go_back(context, stash) }
 }
 
-/// What a signal has interrupted that came while [`go_back`] was at work: the context that it was going back to.
-pub(crate) fn interrupted_meanwhile(context: &mut libc::ucontext_t) -> Option<*mut libc::ucontext_t> {
-    // SAFETY: without a context it says where it can be interrupted.
-    let Interruptible { from, nearly } = unsafe { go_back(core::ptr::null_mut()) };
+/// A signal has come while [`leave`] was at its end: the context becomes that of what it goes back to.
+pub(crate) fn finish(context: &mut libc::ucontext_t) {
     let gregs = &mut context.uc_mcontext.gregs;
     let register = |name: i32| gregs.get(name as usize).map_or(0, |&value| value as u64);
-    let (pc, sp, next) = (register(libc::REG_RIP), register(libc::REG_RSP), register(libc::REG_R11));
-    if (from..nearly).contains(&pc) {
-        return Some(sp as *mut libc::ucontext_t);
+    let window = (&raw const GOES_BACK) as u64..(&raw const HAS_GONE_BACK) as u64;
+    if !window.contains(&register(libc::REG_RIP)) {
+        return;
     }
-    if !(nearly..nearly + END).contains(&pc) {
-        return None;
+    let sp = register(libc::REG_RSP);
+    let mut stash = [0u8; STASH];
+    if own_memory::read(sp, &mut stash) != Ok(STASH) {
+        return;
     }
-    for (name, value) in [(libc::REG_RIP, next), (libc::REG_RCX, next.wrapping_add(SYSCALL.len() as u64))] {
+    const ORDER: [i32; 7] =
+        [libc::REG_RIP, libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_RAX, libc::REG_RCX];
+    let (words, []) = stash.as_chunks::<8>() else { return };
+    let values = ORDER.into_iter().zip(words.iter().map(|word| i64::from_le_bytes(*word)));
+    for (name, value) in values.chain([(libc::REG_RSP, sp as i64 + (RED_ZONE + STASH) as i64)]) {
         if let Some(place) = gregs.get_mut(name as usize) {
-            *place = value as i64;
+            *place = value;
         }
     }
-    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn it_ends_with_a_jump() {
-        // SAFETY: without a context it says where it can be interrupted; the bytes are its code.
-        let end = unsafe {
-            let Interruptible { from, nearly } = go_back(core::ptr::null_mut());
-            assert!(from < nearly);
-            core::slice::from_raw_parts(nearly as *const u8, END as usize)
-        };
-        // lea 2(%r11),%rcx; jmp *%r11
-        assert_eq!(end, [0x49, 0x8d, 0x4b, 0x02, 0x41, 0xff, 0xe3]);
-    }
 
     #[test]
     fn only_relative_waits_are_kept() {

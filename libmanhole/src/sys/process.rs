@@ -18,6 +18,13 @@ pub(crate) fn tid() -> i32 {
     unsafe { call(libc::SYS_gettid, []) }.unwrap_or(0) as i32
 }
 
+/// Whether system calls of the calling thread are filtered (seccomp(2)), or whether that is not to be known.
+pub(crate) fn has_filters() -> bool {
+    // SAFETY: numbers only.
+    let mode = unsafe { call(libc::SYS_prctl, [libc::PR_GET_SECCOMP as usize, 0, 0, 0, 0]) };
+    mode != Ok(0)
+}
+
 /// The effective user id, as it is now.
 pub(crate) fn euid() -> u32 {
     // SAFETY: no arguments, cannot fail.
