@@ -1,7 +1,7 @@
 //! Threads that run and block every signal that a program can block, or whose program has the others for itself: they have stacks all the same.
 
-use manhole_tests::victim::Host;
-use manhole_tests::{tasks, text, turn, victims};
+use manhole_tests::victim::{Host, socket_of};
+use manhole_tests::{TextClient, tasks, text, turn, victims};
 
 /// How often each is looked at.
 const TIMES: usize = 20;
@@ -24,6 +24,27 @@ fn threads_that_block_all_signals_have_stacks() {
         }
         client.end();
     }
+}
+
+/// posix_spawn(3) leaves the signal by which they are asked ignored.
+#[test]
+fn a_program_that_was_spawned_has_stacks_too() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "
+import os, sys
+child = os.posix_spawn(sys.argv[1], [sys.argv[1], 'alone'], os.environ)
+sys.stdin.read()
+os.kill(child, 9)
+";
+    let mut victim = Host::new("python3").args(["-c", PROGRAM]).arg(victims::c("deaf")).options("").start();
+    let line = victim.line();
+    let pid: i32 = line.strip_prefix("ready pid=").and_then(|pid| pid.parse().ok()).expect("a pid");
+    let mut client = TextClient::connect(&socket_of(pid));
+    let greeting = client.until_prompt();
+    assert!(greeting.contains(", in deaf_work") && !greeting.contains("(no stack"), "{greeting}");
+    client.end();
+    assert!(victim.finish().1.success());
+    let _ = std::fs::remove_file(socket_of(pid));
 }
 
 /// The C library's own use of the signal by which they are asked.

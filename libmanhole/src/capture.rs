@@ -276,6 +276,11 @@ pub(crate) fn has_rested(thread: &Thread) -> bool {
     stamp.is_some() && Task::new(thread.tid).stamp() == stamp
 }
 
+/// When the manhole is taken out: no handler of captures is left that another one could be in the place of.
+pub(crate) fn retire() {
+    shots::retire();
+}
+
 /// In a forked child: a capture that was under way in the parent is none of its business.
 pub(crate) fn forget() {
     shots::forget();

@@ -82,6 +82,19 @@ pub(crate) fn is_due() -> bool {
     }
 }
 
+/// For the agent's thread, which leaves and has not got the socket that stands by now: a client that has called it waits still. A timer calls once more, when it has gone.
+pub(crate) fn call_once_more() {
+    const SOON: Duration = Duration::from_millis(5);
+    let signal = signal_in_use();
+    if descriptor() >= 0
+        && signal != 0
+        && !is_pending()
+        && let Ok(timer) = timer::signal_after(SOON, signal)
+    {
+        TIMER.set(timer);
+    }
+}
+
 /// Whether this process will listen later.
 pub(crate) fn is_pending() -> bool {
     TIMER.get() != -1

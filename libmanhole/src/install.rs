@@ -190,6 +190,7 @@ fn release() -> Result<(), Failure> {
     dormant::retire();
     wake::forget_failure();
     let ended = end_thread(TO_AN_END);
+    capture::retire();
     dormant::close();
     listener::unlink_own();
     ended

@@ -118,20 +118,24 @@ impl Loan {
         Err("the host uses both SIGWINCH and SIGURG, so it could not be asked".to_owned())
     }
 
-    /// Takes [`LIBRARY_S`]. While it is lent, the borrower's handler passes on what is the library's ([`pass_on`]).
+    /// Takes [`LIBRARY_S`]. The borrower's handler passes on what is the library's ([`pass_on`]), and stays ([`retire`]).
     pub(crate) fn take_library_s(entry: Entry) -> Result<Loan, String> {
         let refused = || "its signals are the host's, and the C library's own cannot be had".to_owned();
-        let now = signal::action(LIBRARY_S).map_err(|_| refused())?;
-        let is_library_s = now.handler > libc::SIG_IGN && !interrupted::is_of_agent(&now);
-        if is_library_s && now.flags & libc::SA_SIGINFO as u64 != 0 {
-            // Before anybody else can need it.
-            BEFORE.iter().zip(now.words()).for_each(|(place, word)| place.store(word, SeqCst));
-        } else if is_library_s || now.handler == libc::SIG_IGN {
-            return Err(refused());
-        }
+        // Default or ignored (as posix_spawn(3) leaves it), ours, or the library's.
+        let note = |action: &Action| {
+            let is_ours = interrupted::is_of_agent(action);
+            let is_fit = action.handler <= libc::SIG_IGN || action.flags & libc::SA_SIGINFO as u64 != 0;
+            if is_fit && !is_ours {
+                BEFORE.iter().zip(action.words()).for_each(|(place, word)| place.store(word, SeqCst));
+            }
+            is_fit || is_ours
+        };
+        // Before anybody else can need it.
+        let now = signal::action(LIBRARY_S).ok().filter(note).ok_or_else(refused)?;
         let before = signal::set_action(LIBRARY_S, &Action::handler(entry, Set::ALL)).map_err(|_| refused())?;
         if before != now {
             // The library was quicker, which does this once: with the first thread that it creates.
+            note(&before);
             let _ = signal::set_action(LIBRARY_S, &before);
             return Err(refused());
         }
@@ -147,18 +151,17 @@ impl Loan {
 /// Its handler is there from the first thread on that it creates, and takes no signal but one from this process by tgkill(2) (nptl/nptl_setxid.c).
 const LIBRARY_S: i32 = 33;
 
-/// The library's disposition of it, once it was seen.
+/// What was there before ours: the library's, or nobody's.
 static BEFORE: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
-fn of_library() -> Option<Action> {
-    let action = Action::from_words(core::array::from_fn(|word| BEFORE.get(word).map_or(0, |word| word.load(SeqCst))));
-    (action.handler > libc::SIG_IGN).then_some(action)
+fn before() -> Action {
+    Action::from_words(core::array::from_fn(|word| BEFORE.get(word).map_or(0, |word| word.load(SeqCst))))
 }
 
 /// In the handler of a loan: who gets this signal instead, which nobody has sent to ask a thread. In **signal handlers**.
 pub(crate) fn pass_on(number: i32, code: i32) -> Option<Action> {
     let is_library_s = number == LIBRARY_S && !matches!(code, libc::SI_QUEUE | libc::SI_TIMER);
-    if is_library_s { of_library() } else { None }
+    if is_library_s { Some(before()).filter(|before| before.handler > libc::SIG_IGN) } else { None }
 }
 
 /// Notes a loan, unless the host is changing the disposition at this moment.
@@ -187,11 +190,8 @@ impl Drop for Loan {
 
 impl Loan {
     fn give_back(&self) {
+        // One of ours may be on its way, and would interrupt for good what the library's handler does not let begin anew. By default it would end the process.
         if self.number == LIBRARY_S {
-            // By default it would end the process, and one of ours may be on its way: then the handler stays, which is nobody's.
-            if let Some(before) = of_library() {
-                give_back(LIBRARY_S, self.entry, &before);
-            }
             return;
         }
         let before = if is_entry(&self.before, self.entry) { Action::DEFAULT } else { self.before };
@@ -221,6 +221,20 @@ fn give_back(number: i32, entry: Entry, before: &Action) {
     }
 }
 
+/// When the manhole is taken out, and no question of ours is asked any more: the library's signal is given back.
+pub(crate) fn retire(entry: Entry) {
+    let before = before();
+    if before.is_default() && signal::action(LIBRARY_S).is_ok_and(|now| is_entry(&now, entry)) {
+        // One of ours that is on its way would end the process: who ignores a signal throws it away (kernel/signal.c, do_sigaction).
+        let ignored = Action::from_words([libc::SIG_IGN as u64, 0, 0, 0]);
+        if signal::set_action(LIBRARY_S, &ignored).is_ok_and(|was| is_entry(&was, entry)) {
+            let _ = signal::set_action(LIBRARY_S, &before);
+        }
+        return;
+    }
+    give_back(LIBRARY_S, entry, &before);
+}
+
 /// In a forked child: a loan of the parent's at the moment of the fork is given back here as well. The kernel copies the
 /// dispositions at another moment than the memory, so the dispositions themselves are asked.
 pub(crate) fn forget(entry: Entry) {
@@ -230,7 +244,5 @@ pub(crate) fn forget(entry: Entry) {
     for number in CANDIDATES {
         give_back(number, entry, &Action::DEFAULT);
     }
-    if let Some(before) = of_library() {
-        give_back(LIBRARY_S, entry, &before);
-    }
+    retire(entry);
 }

@@ -185,9 +185,10 @@ fn try_later(failure: &Failure, blocked: Set) {
         late::say();
     }
     // Somebody came by, and the timer has yet to go off.
-    if dormant::is_pending() {
+    if dormant::is_pending() && process::monotonic().as_nanos() < TRIES_AGAIN.load(Ordering::SeqCst).into() {
         return;
     }
+    dormant::is_due();
     let rest = match REST.fetch_add(1, Ordering::Relaxed).min(MOST) {
         // Then it is to be said that it is late.
         0 => late::left().unwrap_or_default().clamp(SHORTEST, Duration::from_secs(1)),
@@ -245,7 +246,8 @@ fn visit() {
 
 /// The wake-up signal has come: a client, the time to open, or somebody who wants us to look whether all is well.
 pub(crate) fn rung(blocked: Set) {
-    if dormant::is_due() && !is_awake() {
+    // Also where our thread is there for something else: it does not open by itself.
+    if dormant::is_due() && dormant::descriptor() < 0 {
         state::open_after(Duration::ZERO);
         open(blocked);
     } else if is_awake() || dormant::has_client() {
@@ -369,6 +371,9 @@ fn leave(listener: Option<Listener>) -> Option<Listener> {
     let silence = Silence::begin();
     if state::agent_leaves() {
         SETTLED.store(0, Ordering::SeqCst);
+        if listener.is_none() {
+            dormant::call_once_more();
+        }
         // Whoever has asked since the last look would wait for an answer.
         credentials::follow();
         thread::leave(&PHASE, LEAVING, ASLEEP);

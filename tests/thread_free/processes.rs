@@ -94,6 +94,27 @@ fn forked_children_that_live_have_manholes_without_threads() {
     }
 }
 
+/// Its time to open comes while it blocks all signals, and it lets them through again before our thread has given that up.
+#[test]
+fn a_forked_child_that_blocks_all_signals_for_a_while() {
+    let _turn = turn::shared();
+    const PROGRAM: &str = "
+import os, signal, sys, time
+if os.fork() == 0:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    time.sleep(0.3)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    print('child', os.getpid(), flush=True)
+sys.stdin.read()
+";
+    let mut victim = Host::new("python3").args(["-c", PROGRAM]).options("reinstall_delay=0.2").start();
+    let line = victim.line();
+    let pid: i32 = line.strip_prefix("child ").and_then(|pid| pid.parse().ok()).expect("a pid");
+    let mut client = TextClient::connect(&socket_of(pid));
+    assert!(client.until_prompt().contains(&format!("ProcessID={pid},")));
+    client.end();
+}
+
 #[test]
 fn forked_children_that_end_early_leave_nothing() {
     let _turn = turn::shared();

@@ -57,6 +57,11 @@ pub(super) fn forget() {
     handler::forget();
 }
 
+/// When the manhole is taken out.
+pub(super) fn retire() {
+    loan::retire(handler::capture_entry);
+}
+
 /// A running thread that is pursued.
 pub(super) struct Pursued {
     task: Task,

@@ -38,12 +38,20 @@ const SS_AUTODISARM: u32 = 1 << 31;
 
 /// Whether [`leave`] can do all that rt_sigreturn would, and the host's filters of system calls let it make that call: those that an ancestor has set are not known.
 pub(super) fn can_leave(context: &libc::ucontext_t) -> bool {
-    let has_state = context.uc_flags & UC_FP_XSTATE != 0 && !context.uc_mcontext.fpregs.is_null();
-    has_state
+    has_state(context)
         && context.uc_stack.ss_flags as u32 & SS_AUTODISARM == 0
         && !has_shadow_stack()
         && !process::has_filters()
         && own_memory::read(stash_of(context), &mut [0u8; STASH]) == Ok(STASH)
+}
+
+/// Whether the kernel has saved the floating-point state in the way that xrstor reads.
+fn has_state(context: &libc::ucontext_t) -> bool {
+    /// `FP_XSTATE_MAGIC1` (arch/x86/include/uapi/asm/sigcontext.h), before [`SAVED_PARTS`].
+    const MAGIC: [u8; 4] = 0x4650_5853_u32.to_le_bytes();
+    let mut magic = [0u8; MAGIC.len()];
+    let place = (context.uc_mcontext.fpregs as u64).wrapping_add(SAVED_PARTS as u64 - 8);
+    context.uc_flags & UC_FP_XSTATE != 0 && own_memory::read(place, &mut magic) == Ok(MAGIC.len()) && magic == MAGIC
 }
 
 /// What the interrupted code may use below its stack pointer (System V ABI for x86_64, 3.2.2).
