@@ -99,6 +99,20 @@ fn a_manhole_that_is_too_busy_to_stand_aside_stays() {
     }
 }
 
+#[test]
+fn threads_that_want_it_aside_at_once_have_it_back_once() {
+    let _turn = turn::shared();
+    for options in ["", "thread=True"] {
+        let mut victim = Host::new(victims::c("aside")).options(options).ready();
+        for _ in 0..4 {
+            assert_eq!(victim.ask("again"), "refused 480");
+            victim.answers();
+        }
+        // Of a socket that was made twice, the second is in the way of the first.
+        assert!(!victim.log().contains("Cannot listen"), "{}", victim.log());
+    }
+}
+
 // ---- signals for the program that hit the manhole's thread
 
 #[test]

@@ -15,7 +15,8 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::sys::{lock::Lock, mapping};
+use crate::sys::lock::Lock;
+use crate::sys::{Errno, mapping};
 
 /// Slabs have this size and alignment: the slab of a block is found by its address.
 const SLAB: usize = 32 * 1024;
@@ -207,9 +208,9 @@ pub(crate) struct Arena;
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         given(match class_of(layout.size(), layout.align()) {
-            Some(class) => SLABS.lock().take(class),
-            None if layout.align() > mapping::PAGE => ptr::null_mut(),
-            None => mapping::map(pages(layout.size())).unwrap_or(ptr::null_mut()),
+            Some(class) => Some(SLABS.lock().take(class)).filter(|block| !block.is_null()).ok_or(NO_MEMORY),
+            None if layout.align() > mapping::PAGE => Err(NO_MEMORY),
+            None => mapping::map(pages(layout.size())),
         })
     }
 
@@ -239,8 +240,7 @@ unsafe impl GlobalAlloc for Arena {
             (Some(old), Some(new)) if old == new => address,
             (None, None) if layout.align() <= mapping::PAGE => {
                 // SAFETY: the mapping is the block's alone, and the caller gives the block up.
-                let moved = unsafe { mapping::remap(address, pages(layout.size()), pages(size)) };
-                given(moved.unwrap_or(ptr::null_mut()))
+                given(unsafe { mapping::remap(address, pages(layout.size()), pages(size)) })
             }
             _ => {
                 // SAFETY: the alignment is that of a valid layout, and the caller says that the size fits one.
@@ -262,22 +262,26 @@ unsafe impl GlobalAlloc for Arena {
 ///
 /// [`when_exhausted`] says what is done on the agent's thread; the host runs on. A constructor or fork child allocates so
 /// little that the slab which [`reserve`] has made covers it.
-fn given(address: *mut u8) -> *mut u8 {
-    if address.is_null()
+fn given(address: Result<*mut u8, Errno>) -> *mut u8 {
+    if let Err(error) = address
         && let Some(end) = NonNull::new(EXHAUSTED.load(Ordering::Acquire))
     {
         // SAFETY: only `when_exhausted` writes there, and a function's address.
-        let end = unsafe { core::mem::transmute::<*mut (), fn()>(end.as_ptr()) };
-        end();
+        let end = unsafe { core::mem::transmute::<*mut (), fn(Errno)>(end.as_ptr()) };
+        end(error);
     }
-    address
+    address.unwrap_or(ptr::null_mut())
 }
+
+/// A slab cannot be had.
+const NO_MEMORY: Errno = Errno(libc::ENOMEM);
 
 /// The function of [`when_exhausted`].
 static EXHAUSTED: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
-/// Says what is called when there is no memory for an allocation. It does not return on a thread that has no other way out.
-pub(crate) fn when_exhausted(end: fn()) {
+/// Says what is called when there is no memory for an allocation, and with which error: EFAULT where the block that was to grow has been unmapped
+/// (mremap(2)). It does not return on a thread that has no other way out.
+pub(crate) fn when_exhausted(end: fn(Errno)) {
     EXHAUSTED.store(end as *mut (), Ordering::Release);
 }
 
@@ -374,5 +378,31 @@ mod tests {
             bytes.iter().all(|&byte| byte == 0)
         };
         assert!(!is_empty(&spare) && spare.iter().all(is_untouched), "a spare slab keeps its pages");
+    }
+
+    /// The errors that [`record`] was told of.
+    static RECORDED: Lock<Vec<Errno>> = Lock::new(Vec::new());
+
+    fn record(error: Errno) {
+        RECORDED.lock().push(error);
+    }
+
+    #[test]
+    fn a_block_that_was_unmapped_is_told_from_a_want_of_memory() {
+        const SIZE: usize = 1 << 20;
+        let layout = Layout::from_size_align(SIZE, 16).unwrap();
+        RECORDED.lock().reserve(8);
+        when_exhausted(record);
+        // SAFETY: the block is mapped for itself, used by nobody, and given up by `realloc` or by the loss of its pages.
+        unsafe {
+            let block = Arena.alloc(layout);
+            assert!(!block.is_null());
+            // As much as an address space has, less than where the kernel calls it nonsense (EINVAL).
+            assert!(Arena.realloc(block, layout, (1 << 47) - (1 << 30)).is_null());
+            mapping::unmap(block, SIZE).unwrap();
+            assert!(Arena.realloc(block, layout, 2 * SIZE).is_null());
+        }
+        EXHAUSTED.store(ptr::null_mut(), Ordering::Release);
+        assert_eq!(*RECORDED.lock(), [Errno(libc::ENOMEM), Errno(libc::EFAULT)]);
     }
 }

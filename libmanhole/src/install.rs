@@ -22,7 +22,7 @@ use crate::sys::signal::{self, Set};
 use crate::sys::{self, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
-    app, arena, capture, credentials, descendants, dormant, dump, filters, listener, loan, log, prompt, python,
+    app, arena, aside, capture, credentials, descendants, dormant, dump, filters, listener, loan, log, prompt, python,
     redirect, render, serve, snapshot, state, wake, worker,
 };
 
@@ -281,6 +281,7 @@ fn forget_parent() {
     log::forget();
     state::forget();
     INSTALLING.forget(());
+    aside::forget();
     arena::start_afresh();
     wake::forget();
     serve::forget();
@@ -405,60 +406,10 @@ pub(crate) fn groups_have_changed() {
     credentials_have_changed(libc::SYS_setgroups, [count, groups.as_ptr() as usize, 0]);
 }
 
-/// The host is about to do what only a process of one thread may: ours ends, unless a client is there. Whether it was there.
-pub(crate) fn stand_aside() -> bool {
-    if !wake::is_awake() || !state::is_on_here() || state::has_session() {
-        return false;
-    }
-    // One that has only just been called to listen would see both calls at once, and stay.
-    let was_called = state::withdraw_call(Call::Listen);
-    let has_gone = goes_aside();
-    if was_called && !has_gone {
-        wake::stay(format_args!(""));
-    }
-    has_gone
-}
-
-fn goes_aside() -> bool {
-    let tid = state::agent();
-    let _ = wake::call(Call::StandAside);
-    if wake::wait_until_asleep(tid, Duration::from_millis(200)) {
-        return true;
-    }
-    // It is busy. Nobody would call it back if it left later.
-    if state::withdraw_call(Call::StandAside) {
-        return false;
-    }
-    // It comes to its end now, unless it had a client.
-    wake::wait_until_asleep(tid, Duration::from_secs(1)) || !state::has_session()
-}
-
-/// The host was refused a thread or a process, for as many are there as may be: ours goes, unless a client is there, and from here on it comes for clients only.
-/// Whether it has gone.
-pub(crate) fn make_room() -> bool {
-    stand_aside() && {
-        wake::leave_room();
-        true
-    }
-}
-
 /// The host is about to do what no thread can begin after: ours begins, and stays.
 pub(crate) fn no_thread_can_begin() {
     if state::is_on_here() {
         wake::host_has_threads();
-    }
-}
-
-/// After [`stand_aside`].
-pub(crate) fn come_back() {
-    if !state::is_on_here() {
-        return;
-    }
-    if wake::is_awake() {
-        // It may have shut the door, and be called for something else; or it is on its way out.
-        wake::stay(format_args!(""));
-    } else {
-        wake::open(signal::mask());
     }
 }
 

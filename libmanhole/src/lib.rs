@@ -6,6 +6,8 @@
 mod abi;
 mod children;
 mod install;
+mod aside;
+mod rooted;
 mod wake;
 mod serve;
 mod dump;
@@ -24,7 +26,6 @@ mod worker;
 mod call;
 mod app;
 mod render;
-mod rooted;
 mod errand;
 mod capture;
 mod loan;

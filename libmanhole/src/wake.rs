@@ -392,7 +392,7 @@ fn leave(listener: Option<Listener>) -> Option<Listener> {
 static IS_EXHAUSTED: AtomicBool = AtomicBool::new(false);
 
 /// There is no memory: the agent's thread, which cannot go on without, stops.
-fn exhausted() {
+fn exhausted(error: sys::Errno) {
     if !state::on_agent_thread() {
         return;
     }
@@ -400,7 +400,12 @@ fn exhausted() {
     if IS_EXHAUSTED.swap(true, Ordering::Relaxed) {
         rest();
     }
-    log::problem(format_args!("out of memory: the manhole is off"));
+    if error == sys::Errno(libc::EFAULT) {
+        // One that unmaps all that it does not know has had its will.
+        log::event(format_args!("its memory has been unmapped: the manhole is off"));
+    } else {
+        log::problem(format_args!("out of memory: the manhole is off"));
+    }
     stop()
 }
 

@@ -5,21 +5,21 @@
 use core::ffi::c_int;
 
 use super::guarded;
-use crate::install;
 use crate::sys::fd;
 use crate::sys::next::function as next;
+use crate::{aside, install};
 
 /// Runs `act`, with our thread out of the way when `is_wanted`.
 fn alone(is_wanted: bool, act: impl FnOnce() -> c_int) -> c_int {
     let mut was_there = false;
     if is_wanted {
-        guarded("unshare", || was_there = install::stand_aside());
+        guarded("unshare", || was_there = aside::stand_aside());
     }
     let result = act();
     if was_there {
         // SAFETY: the calling thread's errno, which is the answer of the call.
         let errno = unsafe { *libc::__errno_location() };
-        guarded("unshare", install::come_back);
+        guarded("unshare", aside::come_back);
         // SAFETY: as above.
         unsafe { *libc::__errno_location() = errno };
     }

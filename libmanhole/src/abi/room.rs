@@ -5,7 +5,7 @@
 use core::ffi::c_int;
 
 use super::guarded;
-use crate::install;
+use crate::aside;
 
 /// Runs `act`, and once more if it `was_refused` for want of room and our thread has made some.
 pub(super) fn with_room<R>(act: impl Fn() -> R, was_refused: impl Fn(&R) -> bool) -> R {
@@ -16,12 +16,12 @@ pub(super) fn with_room<R>(act: impl Fn() -> R, was_refused: impl Fn(&R) -> bool
     // SAFETY: the calling thread's errno, which is the answer of the call.
     let errno = unsafe { *libc::__errno_location() };
     let mut is_there = false;
-    guarded("a call for want of room", || is_there = install::make_room());
+    guarded("a call for want of room", || is_there = aside::make_room());
     let result = if is_there { act() } else { result };
     // SAFETY: as above.
     let errno = if is_there { unsafe { *libc::__errno_location() } } else { errno };
     if is_there {
-        guarded("a call for want of room", install::come_back);
+        guarded("a call for want of room", aside::come_back);
     }
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
