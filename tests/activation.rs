@@ -97,6 +97,21 @@ fn a_process_that_is_alone_stays_alone_until_the_signal() {
     }
 }
 
+/// Our thread is there for a dump alone, and out of the way of what only a process of one thread may do: it does not come back to listen.
+#[test]
+fn what_nobody_has_activated_stays_shut_when_the_thread_has_stood_aside() {
+    let _turn = turn::shared();
+    for options in ["activate_on='USR1', dump_on='USR2'", "thread=False, dump_on='USR2'"] {
+        let mut victim = Host::new(victims::c("alone")).options(options).ready();
+        for _ in 0..50 {
+            victim.signal(Signal::SIGUSR2);
+            assert_eq!(victim.ask("setns"), "setns result=-1 errno=9");
+        }
+        tasks::wait_until_there_are(1, victim.pid());
+        assert!(!victim.socket().exists(), "{options}");
+    }
+}
+
 /// Activates a process that waits, uses its manhole, and sends the signal again.
 fn activate(victim: &Victim) {
     victim.signal(Signal::SIGUSR2);

@@ -1,98 +1,148 @@
 //! Out of the host's way: what only a process of one thread may do, and what there is no room for beside our thread.
 //!
-//! Context: host threads, signal handlers included; nothing is allocated, and what is waited for is our own thread, for at most 1.2 s.
+//! Context: host threads, signal handlers included; nothing is allocated, and what is waited for is our own thread, for at most 1.2 s, with the
+//! calling thread's signals blocked: a handler that leaves by a jump would never come back here.
 //!
-//! Several threads may want that at once. The manhole comes back when the last of them is through, by that one alone.
+//! Several threads may want that at once. While one waits for ours to go, no other brings it back; then the first that is through does.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
 
 use crate::state::{self, Call};
 use crate::sys::lock::Lock;
-use crate::sys::signal;
+use crate::sys::process;
+use crate::sys::signal::{self, Set, Silence};
 use crate::{dormant, wake};
 
-/// How many threads of the host want ours away, or have it away.
-static WANTED: AtomicU32 = AtomicU32::new(0);
+/// How many threads of the host wait for ours to go.
+static WAITING: AtomicU32 = AtomicU32::new(0);
 
-/// Whether it has gone for one of them, and is to come back.
+/// Whether ours has gone for one of them, and is to come back.
 static HAS_GONE: AtomicBool = AtomicBool::new(false);
+
+/// Whether one that was through has left it to those who wait to bring it back.
+static IS_LEFT_TO_OTHERS: AtomicBool = AtomicBool::new(false);
 
 /// Who brings it back.
 static RETURN: Lock<()> = Lock::new(());
 
-/// The host is about to do what only a process of one thread may: ours ends, unless a client is there. Whether it has gone, and [`come_back`]
-/// is to be called.
-pub(crate) fn stand_aside() -> bool {
-    if !wake::is_awake() || !state::is_on_here() || state::has_session() {
-        return false;
-    }
-    WANTED.fetch_add(1, Ordering::SeqCst);
-    // One that has only just been called to listen would see both calls at once, and stay.
-    let was_called = state::withdraw_call(Call::Listen);
-    if goes() {
-        return true;
-    }
-    if was_called {
-        wake::stay(format_args!(""));
-    }
-    one_is_through();
-    false
+/// How long one that has gone by itself may be seen by the kernel.
+const LAST_MOMENT: Duration = Duration::from_millis(20);
+
+/// What became of our thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It was not there.
+    Absent,
+    /// It was on its way out, and is not there any more.
+    Ended,
+    /// It has gone for the caller.
+    Gone,
+    /// It is there.
+    Stays,
 }
 
-fn goes() -> bool {
-    let tid = state::agent();
-    let _ = wake::call(Call::StandAside);
-    if wake::wait_until_asleep(tid, Duration::from_millis(200)) {
-        return true;
-    }
-    // It is busy. Nobody would call it back if it left later.
-    if state::withdraw_call(Call::StandAside) {
-        return false;
-    }
-    // It comes to its end now, unless it had a client.
-    wake::wait_until_asleep(tid, Duration::from_secs(1)) || !state::has_session()
+/// The host is about to do what only a process of one thread may: ours ends, unless a client is there. Whether [`come_back`] is to be called.
+pub(crate) fn stand_aside() -> bool {
+    leave() == Outcome::Gone
 }
 
 /// The host was refused a thread or a process, for as many are there as may be: ours goes, unless a client is there, and from here on it comes for clients only.
-/// Whether it has gone, and [`come_back`] is to be called.
+/// Whether there is room now that was not there before; [`come_back`] is to be called then.
 pub(crate) fn make_room() -> bool {
-    stand_aside() && {
+    let outcome = leave();
+    if outcome == Outcome::Gone {
         wake::leave_room();
-        true
+        // The call may last as long as what it starts, and whether it comes back is not certain (system(3) is where a thread can be cancelled).
+        if dormant::has_signal(signal::mask()) {
+            come_back();
+        }
     }
+    matches!(outcome, Outcome::Gone | Outcome::Ended)
+}
+
+fn leave() -> Outcome {
+    if !state::is_on_here() || state::has_session() {
+        return Outcome::Absent;
+    }
+    let silence = Silence::begin();
+    WAITING.fetch_add(1, SeqCst);
+    let outcome = if wake::is_awake() { go() } else { end_of_last() };
+    WAITING.fetch_sub(1, SeqCst);
+    drop(silence);
+    if outcome != Outcome::Gone && IS_LEFT_TO_OTHERS.load(SeqCst) {
+        come_back();
+    }
+    outcome
+}
+
+/// The thread may have left a moment ago, and still be counted.
+fn end_of_last() -> Outcome {
+    let last = state::last_agent();
+    if last == 0 || !process::has_thread(last) {
+        return Outcome::Absent;
+    }
+    if wake::wait_until_asleep(last, LAST_MOMENT) { Outcome::Ended } else { Outcome::Stays }
+}
+
+fn go() -> Outcome {
+    // One that has only just been called to listen would see both calls at once, and stay.
+    let was_called = state::withdraw_call(Call::Listen);
+    let tid = state::agent();
+    let _ = wake::call(Call::StandAside);
+    let mut has_gone = wake::wait_until_asleep(tid, Duration::from_millis(200));
+    // It is busy. Nobody would call it back if it left later.
+    let is_withdrawn = !has_gone && WAITING.load(SeqCst) == 1 && state::withdraw_call(Call::StandAside);
+    if !has_gone && !is_withdrawn {
+        // It comes to its end now, unless it had a client.
+        has_gone = wake::wait_until_asleep(tid, Duration::from_secs(1)) || !state::has_session();
+    }
+    if has_gone || was_called {
+        HAS_GONE.store(true, SeqCst);
+    }
+    if has_gone {
+        return Outcome::Gone;
+    }
+    if was_called {
+        IS_LEFT_TO_OTHERS.store(true, SeqCst);
+    }
+    Outcome::Stays
 }
 
 /// After [`stand_aside`] or [`make_room`].
 pub(crate) fn come_back() {
-    HAS_GONE.store(true, Ordering::SeqCst);
-    one_is_through();
-}
-
-/// The last one brings it back. In a child that was forked in between nobody is counted, and its own manhole opens by itself.
-fn one_is_through() {
-    let is_last = WANTED.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)) == Ok(1);
-    // One that came and went while another brought it back has found it gone or sent it away: who brings it back looks again.
-    while is_last && HAS_GONE.load(Ordering::SeqCst) {
+    let blocked = signal::mask();
+    let _silence = Silence::begin();
+    while HAS_GONE.load(SeqCst) {
+        if WAITING.load(SeqCst) > 0 {
+            IS_LEFT_TO_OTHERS.store(true, SeqCst);
+            // One that has looked for that just before has looked too early.
+            if WAITING.load(SeqCst) > 0 {
+                return;
+            }
+        }
+        // Who holds it looks again afterwards.
         let Some(_one) = RETURN.try_lock() else { return };
-        if HAS_GONE.swap(false, Ordering::SeqCst) && state::is_on_here() {
-            bring_back();
+        IS_LEFT_TO_OTHERS.store(false, SeqCst);
+        if WAITING.load(SeqCst) == 0 && HAS_GONE.swap(false, SeqCst) && state::is_on_here() && wake::is_to_listen() {
+            bring_back(blocked);
         }
     }
 }
 
-fn bring_back() {
+fn bring_back(blocked: Set) {
     if wake::is_awake() {
         // It may have shut the door, and be called for something else; or it is on its way out.
         wake::stay(format_args!(""));
     } else if !dormant::is_intact() {
-        wake::open(signal::mask());
+        wake::open(blocked);
     }
 }
 
-/// In a freshly forked child, where no other thread is.
+/// In a freshly forked child, where no other thread is, and what opens there opens by itself.
 pub(crate) fn forget() {
-    WANTED.store(0, Ordering::SeqCst);
-    HAS_GONE.store(false, Ordering::SeqCst);
+    WAITING.store(0, SeqCst);
+    HAS_GONE.store(false, SeqCst);
+    IS_LEFT_TO_OTHERS.store(false, SeqCst);
     RETURN.forget(());
 }

@@ -5,8 +5,8 @@
 //! A thread that is off the processor is read from outside, and the copy counts only when the kernel's own count proves
 //! that the thread did not run meanwhile. A thread that is running is looked at again, and is asked by a signal of its own
 //! processor-time timer: such a timer only fires while its thread runs, so no system call is ever interrupted by it. Whoever
-//! is quicker, wins. Only in a process that may not look at itself (not dumpable) are blocked threads asked by an ordinary
-//! signal, whose handler lets the interrupted call go on.
+//! is quicker, wins. Only in a process that may not look at itself (not dumpable) are blocked threads asked as well, by
+//! a timer that signals at once; the handler lets the interrupted call go on.
 //!
 //! What cannot be taken has a reason instead of a stack. The whole look is bounded in time.
 

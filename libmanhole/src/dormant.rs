@@ -125,6 +125,12 @@ fn take_signal(entry: Entry, blocked: Set) -> Result<i32, Obstacle> {
     Err(Obstacle::NoSignal)
 }
 
+/// Whether there is a signal that the host leaves at its default and does not block.
+pub(crate) fn has_signal(blocked: Set) -> bool {
+    let is_to_be_had = |number: &i32| signal::action(*number).is_ok_and(|action| is_free(&action));
+    CANDIDATES.iter().any(|number| !blocked.contains(*number) && is_to_be_had(number))
+}
+
 /// Whether the host leaves the signal alone: its default, or a handler of ours that stands for it.
 fn is_free(action: &Action) -> bool {
     action.is_default() || interrupted::is_of_agent(action)

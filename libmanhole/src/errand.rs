@@ -20,7 +20,7 @@ use crate::interrupted::{Interrupted, channels, entry};
 use crate::loan::{self, Loan};
 use crate::snapshot::{Registers, Syscall, is_fate};
 use crate::sys::libc_thread::Kept;
-use crate::sys::timer::CpuTimer;
+use crate::sys::timer::ThreadTimer;
 use crate::sys::{directory, own_image, process, signal, thread};
 use crate::{hand, held, paused, state, worker};
 
@@ -178,7 +178,7 @@ pub(crate) fn fetch_worker(place_of: &mut dyn FnMut(i32, At) -> Option<Place>) -
             if !worker::want(tid) {
                 return Err(NoWorker::TooMany);
             }
-            let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
+            let is_sent = process::queue_to_thread(tid, loan.number()).is_ok();
             let start = process::monotonic();
             while is_sent && may_still_come(start) {
                 match worker::has_come() {
@@ -226,7 +226,7 @@ fn fetch_from_who_runs(
             return Some(Err(NoWorker::TooMany));
         }
         paused::want(tid);
-        let timer = CpuTimer::start(tid, loan.number(), 0);
+        let timer = ThreadTimer::while_running(tid, loan.number(), 0);
         let start = process::monotonic();
         while timer.is_ok() && !paused::is_here(tid) && may_still_come(start) {
             process::sleep(Duration::from_micros(20));
@@ -269,7 +269,7 @@ pub(crate) fn loan() -> Result<Loan, String> {
 pub(crate) fn begin_anew(tid: i32, loan: &Loan) -> bool {
     const PATIENCE: Duration = Duration::from_millis(100);
     BEGINS_ANEW.store(tid, SeqCst);
-    let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
+    let is_sent = process::queue_to_thread(tid, loan.number()).is_ok();
     let start = process::monotonic();
     // The kernel has given up the call before it runs the handler.
     while is_sent && BEGINS_ANEW.load(SeqCst) == tid && process::monotonic().saturating_sub(start) < PATIENCE {
@@ -282,7 +282,7 @@ fn send() -> Result<(), String> {
     let loan = loan()?;
     let start = process::monotonic();
     // Kept until the end: a timer goes off when its thread runs.
-    let mut timers: Vec<(i32, CpuTimer)> = Vec::new();
+    let mut timers: Vec<(i32, ThreadTimer)> = Vec::new();
     let mut asked: Vec<i32> = Vec::new();
     loop {
         let past = process::monotonic().saturating_sub(start);
@@ -295,7 +295,7 @@ fn send() -> Result<(), String> {
             match harm_of(&task) {
                 Harm::Runs if !timers.iter().any(|(known, _)| *known == tid) => {
                     if task.may_be_asked(loan.number())
-                        && let Ok(timer) = CpuTimer::start(tid, loan.number(), 0)
+                        && let Ok(timer) = ThreadTimer::while_running(tid, loan.number(), 0)
                     {
                         timers.push((tid, timer));
                     }
@@ -304,7 +304,7 @@ fn send() -> Result<(), String> {
                     if harm_of(&task) <= bearable && task.may_be_asked(loan.number()) && rests(&task) =>
                 {
                     asked.push(tid);
-                    if process::queue_to_thread(tid, loan.number(), 0).is_ok()
+                    if process::queue_to_thread(tid, loan.number()).is_ok()
                         && let Some(result) = wait(Duration::from_millis(100))
                     {
                         return result;

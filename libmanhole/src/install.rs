@@ -188,7 +188,7 @@ fn release() -> Result<(), Failure> {
     state::turn_off();
     handlers::give_all_back(state::settings());
     dormant::retire();
-    wake::forget_failure();
+    wake::end();
     let ended = end_thread(TO_AN_END);
     capture::retire();
     dormant::close();

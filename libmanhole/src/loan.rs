@@ -160,7 +160,7 @@ fn before() -> Action {
 
 /// In the handler of a loan: who gets this signal instead, which nobody has sent to ask a thread. In **signal handlers**.
 pub(crate) fn pass_on(number: i32, code: i32) -> Option<Action> {
-    let is_library_s = number == LIBRARY_S && !matches!(code, libc::SI_QUEUE | libc::SI_TIMER);
+    let is_library_s = number == LIBRARY_S && code != libc::SI_TIMER;
     if is_library_s { Some(before()).filter(|before| before.handler > libc::SIG_IGN) } else { None }
 }
 

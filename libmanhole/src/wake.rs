@@ -18,8 +18,9 @@ use crate::dormant::Obstacle;
 use crate::listener::{Failure, Listener};
 use crate::serve::Server;
 use crate::state::{self, Call};
+use crate::sys::lock::{self, Lock};
 use crate::sys::signal::{Set, Silence};
-use crate::sys::{self, fd, lock, proc_root, process, signal, thread};
+use crate::sys::{self, fd, proc_root, process, signal, thread};
 use crate::{arena, credentials, dormant, hand, held, late, listener, log};
 
 /// There is no thread.
@@ -38,6 +39,15 @@ static SETTLED: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the process has met the limit of its threads: then ours is there only for clients.
 static IS_TIGHT: AtomicBool = AtomicBool::new(false);
+
+/// Whether the manhole is to listen: what has asked for that, an option, a signal or a fork, has come.
+static IS_TO_LISTEN: AtomicBool = AtomicBool::new(false);
+
+/// Who opens it. Held with all signals blocked, so that no handler can find its own thread holding it, and for a moment.
+static OPENING: Lock<()> = Lock::new(());
+
+/// How long one waits for another who opens it.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// When a socket that could not be made without a thread may be tried again, on the monotonic clock in nanoseconds; 0 where that is not so.
 static TRIES_AGAIN: AtomicU64 = AtomicU64::new(0);
@@ -108,9 +118,22 @@ pub(crate) fn forget() {
     IS_EXHAUSTED.store(false, Ordering::Relaxed);
     IS_TIGHT.store(false, Ordering::Relaxed);
     IS_MENDING.store(false, Ordering::Relaxed);
+    IS_TO_LISTEN.store(false, Ordering::Relaxed);
+    OPENING.forget(());
     forget_failure();
     proc_root::forget();
     held::forget();
+}
+
+/// Whether the manhole is to listen.
+pub(crate) fn is_to_listen() -> bool {
+    IS_TO_LISTEN.load(Ordering::SeqCst)
+}
+
+/// It is taken out.
+pub(crate) fn end() {
+    IS_TO_LISTEN.store(false, Ordering::SeqCst);
+    forget_failure();
 }
 
 /// Waits until the thread has a descriptor table of its own: what it leaves behind in the host's can be closed then. For host
@@ -145,8 +168,21 @@ pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
 /// of [`state::open_after`]. `blocked` is what the calling thread blocks, or, in a handler, the code that it has interrupted.
 #[cold]
 pub(crate) fn open(blocked: Set) {
-    if state::settings().thread == Thread::Always && !IS_TIGHT.load(Ordering::Relaxed) {
-        return stay(format_args!(""));
+    IS_TO_LISTEN.store(true, Ordering::SeqCst);
+    let _silence = Silence::begin();
+    // Otherwise somebody does this very thing.
+    if let Some(_one) = OPENING.lock_within(MOMENT) {
+        open_alone(blocked);
+    }
+}
+
+fn open_alone(blocked: Set) {
+    let listens_always = state::settings().thread == Thread::Always;
+    if listens_always && !IS_TIGHT.load(Ordering::Relaxed) {
+        match stay_alone(format_args!("")) {
+            Err(sys::Errno(libc::EAGAIN)) => leave_room(),
+            _ => return,
+        }
     }
     let delay = state::time_to_opening();
     let result = if delay.is_zero() {
@@ -154,7 +190,14 @@ pub(crate) fn open(blocked: Set) {
     } else {
         dormant::listen_later(handlers::wake_entry, blocked, delay)
     };
+    let stay = |why| stay_alone(why).unwrap_or_else(no_thread);
     match result {
+        // It was taken out meanwhile.
+        Ok(()) if !state::is_on() => {
+            dormant::retire();
+            dormant::close();
+            listener::unlink_own();
+        }
         Ok(()) if delay.is_zero() => {
             dormant::is_due();
             forget_failure();
@@ -213,8 +256,24 @@ pub(crate) fn forget_failure() {
 
 /// The thread listens from now on, and stays.
 pub(crate) fn stay(why: core::fmt::Arguments<'_>) {
+    IS_TO_LISTEN.store(true, Ordering::SeqCst);
+    let _silence = Silence::begin();
+    if let Some(_one) = OPENING.lock_within(MOMENT) {
+        stay_alone(why).unwrap_or_else(no_thread);
+    }
+}
+
+fn no_thread(error: sys::Errno) {
+    log::problem(format_args!("cannot start the manhole's thread ({error})"));
+}
+
+fn stay_alone(why: core::fmt::Arguments<'_>) -> sys::Result<()> {
     if why.as_str() != Some("") {
         log::event(format_args!("{why}the manhole listens in a thread."));
+    }
+    // One that is there has its own copy of the socket, or has come for something else and makes another.
+    if SETTLED.load(Ordering::SeqCst) == 1 {
+        dormant::close();
     }
     match call(Call::Listen) {
         Ok(()) => {
@@ -224,13 +283,15 @@ pub(crate) fn stay(why: core::fmt::Arguments<'_>) {
         }
         // A process whose children are to be in another namespace of process ids cannot have threads any more (clone(2)): that is its own will.
         Err(sys::Errno(libc::EINVAL)) => {
-            return log::event(format_args!("this process cannot have threads: no manhole"));
+            log::event(format_args!("this process cannot have threads: no manhole"));
+            return Ok(());
         }
-        Err(error) => return log::problem(format_args!("cannot start the manhole's thread ({error})")),
+        Err(error) => return Err(error),
     }
     if dormant::descriptor() >= 0 && wait_until_settled() {
         dormant::close();
     }
+    Ok(())
 }
 
 /// Lets the thread look whether a client is there.

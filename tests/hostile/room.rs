@@ -8,7 +8,7 @@ use manhole_tests::victim::Host;
 use manhole_tests::{PATIENCE, TextClient, turn, victims, wait_for};
 
 /// Nobody else's, and each test has its own: the limit counts all that a user runs.
-const USERS: [&str; 3] = ["61917", "61918", "61919"];
+const USERS: [&str; 4] = ["61917", "61918", "61919", "61920"];
 
 const WAYS: [&str; 9] = ["pthread", "thrd", "fork", "_Fork", "forkpty", "spawn", "spawnp", "system", "popen"];
 
@@ -71,5 +71,19 @@ fn a_client_for_whom_there_is_no_thread_is_told() {
         let expected = format!("The manhole of process {} cannot start its thread (EAGAIN", victim.pid());
         assert!(heard.starts_with(&expected), "{heard:?}: {}", victim.log());
     }
+    assert!(victim.finish().1.success());
+}
+
+/// What needs the room may last, and a client may come meanwhile.
+#[test]
+fn the_manhole_stands_while_what_it_has_made_room_for_runs() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else { return };
+    let program = all.program(&victims::c_with("room", &["-O1", "-g", "-std=gnu11"]));
+    let mut victim = host(Some("thread=True"), &program, &all, "2", USERS[3]).ready();
+    victim.log_with("Waiting for new connection");
+    let looks = format!("shell test -S {}", victim.socket().display());
+    assert_eq!(victim.ask(&looks), format!("{looks} result=0"), "{}", victim.log());
+    victim.answers();
     assert!(victim.finish().1.success());
 }

@@ -41,7 +41,9 @@ pub extern "C" fn unshare(flags: c_int) -> c_int {
 /// After one of process ids no thread can begin.
 #[unsafe(no_mangle)]
 pub extern "C" fn setns(number: c_int, kind: c_int) -> c_int {
-    if kind == libc::CLONE_NEWPID || (kind == 0 && fd::namespace_of(number) == Ok(libc::CLONE_NEWPID)) {
+    // By a descriptor of a process several at once; the first of these two needs a process of one thread.
+    let is_of_pids = kind & libc::CLONE_NEWPID != 0 && kind & (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) == 0;
+    if is_of_pids || (kind == 0 && fd::namespace_of(number) == Ok(libc::CLONE_NEWPID)) {
         guarded("setns", install::no_thread_can_begin);
         // SAFETY: numbers.
         return unsafe { next::setns(number, kind) };

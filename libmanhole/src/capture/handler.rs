@@ -33,6 +33,10 @@ const ARMED: u64 = 1;
 const FILLING: u64 = 2;
 const DONE: u64 = 3;
 
+// The value that comes with the signal: the number of the shot, whether the thread may be blocked in a call, and in the rest the shot's generation.
+const INDEX: u64 = 0x7f;
+const FOR_BLOCKED: u64 = 0x80;
+
 /// Where one handler puts what it has seen.
 struct Shot {
     state: AtomicU64,
@@ -96,14 +100,16 @@ pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, con
         let handler = unsafe { core::mem::transmute::<usize, Handler>(other.handler) };
         return handler(number, info, context);
     }
-    if matches!(info.si_code, libc::SI_QUEUE | libc::SI_TIMER) {
-        // SAFETY: signals with these codes carry a value (sigaction(2)).
-        fill(unsafe { info.si_value() }.sival_ptr as u64, &interrupted);
+    let mut interrupts_nothing = false;
+    if info.si_code == libc::SI_TIMER {
+        // SAFETY: signals with this code carry a value (sigaction(2)).
+        let value = unsafe { info.si_value() }.sival_ptr as u64;
+        fill(value, &interrupted);
+        interrupts_nothing = value & FOR_BLOCKED == 0 && TIMER_INTERRUPTS_NOTHING.load(Ordering::Relaxed);
     }
-    // The timer's signal is made on the way back to user space and interrupts nothing: an EINTR that stands here is the
+    // The signal of a timer on processor time is made on the way back to user space and interrupts nothing: an EINTR that stands here is the
     // host's, unless the host had the signal blocked and lets it in for the length of one call (ppoll and its kin).
-    let by_timer = info.si_code == libc::SI_TIMER && TIMER_INTERRUPTS_NOTHING.load(Ordering::Relaxed);
-    if by_timer && !interrupted.mask().contains(number) {
+    if interrupts_nothing && !interrupted.mask().contains(number) {
         interrupted.heed_host();
     } else {
         interrupted.go_on();
@@ -111,8 +117,9 @@ pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, con
 }
 
 fn fill(value: u64, interrupted: &Interrupted<'_>) {
-    let Some(shot) = TABLE.get((value & 0xff) as usize) else { return };
-    let generation = value & !0xff;
+    let index = (value & INDEX) as usize;
+    let Some(shot) = TABLE.get(index) else { return };
+    let generation = value & !(INDEX | FOR_BLOCKED);
     let claimed =
         shot.state.compare_exchange(generation | ARMED, generation | FILLING, Ordering::AcqRel, Ordering::Acquire);
     if claimed.is_err() {
@@ -120,14 +127,14 @@ fn fill(value: u64, interrupted: &Interrupted<'_>) {
     }
     let registers = interrupted.registers();
     let start = registers.get(RSP).unwrap_or(0).saturating_sub(RED_ZONE);
-    let place = STACKS.load(Ordering::Acquire) + (value & 0xff) as usize * ROOM;
+    let place = STACKS.load(Ordering::Acquire) + index * ROOM;
     let room = shot.room.load(Ordering::Acquire);
     // SAFETY: the room of this shot in the mapping of `STACKS`, which this handler has claimed.
     let bytes = unsafe { core::slice::from_raw_parts_mut(place as *mut u8, room) };
     let copied = own_memory::read(start, bytes).unwrap_or(0);
     // SAFETY: this handler has claimed the shot, which the collector does not touch meanwhile.
     let chain = unsafe { *shot.chain.get() };
-    let links = if chain.size == 0 { None } else { copy_links(&chain, links_of((value & 0xff) as usize)) };
+    let links = if chain.size == 0 { None } else { copy_links(&chain, links_of(index)) };
     // SAFETY: this handler has claimed the shot.
     unsafe { *shot.content.get() = Content { registers, start, copied, links } };
     shot.state.store(generation | DONE, Ordering::Release);
@@ -245,6 +252,11 @@ impl Armed {
     /// What the signal has to carry.
     pub(super) fn value(&self) -> u64 {
         self.generation | self.index as u64
+    }
+
+    /// The same where the signal may interrupt a call, which is to go on then.
+    pub(super) fn value_for_blocked(&self) -> u64 {
+        self.value() | FOR_BLOCKED
     }
 
     /// What the handler has seen, once it has.

@@ -13,7 +13,7 @@ use crate::loan::{self, Loan};
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Chain, Method, RSP, StackCopy, State, Thread};
 use crate::sys::process;
-use crate::sys::timer::CpuTimer;
+use crate::sys::timer::ThreadTimer;
 
 /// The signals by which threads are asked, taken when they are needed.
 #[derive(Default)]
@@ -69,7 +69,7 @@ pub(super) struct Pursued {
     place: usize,
     /// The signal that asks it, once that is known; `Err` where there is none.
     signal: Option<Result<i32, ()>>,
-    shot: Option<(Armed, CpuTimer)>,
+    shot: Option<(Armed, ThreadTimer)>,
 }
 
 impl Pursued {
@@ -153,7 +153,7 @@ fn aim(hunted: &mut Pursued, index: usize, loans: &mut Loans, threads: &mut [Thr
     };
     let free = (0..SHOTS).cycle().skip(index).take(SHOTS).find_map(|index| handler::arm(index, ROOM, thread.chain));
     let Some(armed) = free else { return };
-    match CpuTimer::start(hunted.task.tid(), number, armed.value()) {
+    match ThreadTimer::while_running(hunted.task.tid(), number, armed.value()) {
         Ok(timer) => hunted.shot = Some((armed, timer)),
         Err(error) => {
             thread.capture = Err(format!("it kept running, and no timer could be had to ask it ({error})"));
@@ -182,7 +182,7 @@ pub(super) fn again(thread: &mut Thread, task: Task, modules: &Modules, size: u6
     let number = loans.number_for(&task)?;
     let room = (size as usize).min(ALL_ROOM);
     let armed = handler::arm(0, room, thread.chain).ok_or("an earlier question to it is still open")?;
-    let timer = CpuTimer::start(task.tid(), number, armed.value());
+    let timer = ThreadTimer::while_running(task.tid(), number, armed.value());
     let _timer = timer.map_err(|error| format!("no timer could be had to ask it again ({error})"))?;
     let start = process::monotonic();
     while process::monotonic().saturating_sub(start) < Duration::from_millis(100) {
@@ -236,7 +236,8 @@ fn ask(tid: i32, chain: Option<Chain>, task: &Task, modules: &Modules) -> Result
     let mut loans = Loans::default();
     let number = loans.number_for(task)?;
     let armed = handler::arm(0, ROOM, chain).ok_or("an earlier question to it is still open")?;
-    process::queue_to_thread(tid, number, armed.value()).map_err(|error| format!("it could not be asked ({error})"))?;
+    let timer = ThreadTimer::at_once(tid, number, armed.value_for_blocked());
+    let _timer = timer.map_err(|error| format!("it could not be asked ({error})"))?;
     let start = process::monotonic();
     while process::monotonic().saturating_sub(start) < Duration::from_millis(100) {
         if let Some(seen) = armed.seen() {

@@ -59,7 +59,7 @@ pub(crate) fn ask(wish: Wish) -> Result<usize, (Box<Call>, Unfit)> {
         return Err((wish.call, Unfit::Moves));
     }
     let number = visits::want(wish).map_err(|call| (call, Unfit::TooMany))?;
-    let is_sent = process::queue_to_thread(tid, loan.number(), 0).is_ok();
+    let is_sent = process::queue_to_thread(tid, loan.number()).is_ok();
     let start = process::monotonic();
     while is_sent && visits::is_awaited(number) && process::monotonic().saturating_sub(start) < COMING {
         process::sleep(core::time::Duration::from_micros(20));

@@ -123,8 +123,8 @@ pub(crate) fn signal_thread(tid: i32, signal: i32) -> Result<()> {
     unsafe { call(libc::SYS_tgkill, [pid() as usize, tid as usize, signal as usize]) }.map(drop)
 }
 
-/// Sends signal `signal` to thread `tid` of this process, with a value that its handler sees as `si_value`.
-pub(crate) fn queue_to_thread(tid: i32, signal: i32, value: u64) -> Result<()> {
+/// Sends signal `signal` to thread `tid` of this process, as sigqueue(3) does: its handler can tell it from one that others send by kill(2).
+pub(crate) fn queue_to_thread(tid: i32, signal: i32) -> Result<()> {
     /// siginfo_t as the kernel reads it for SI_QUEUE: signo, errno, code, padding, pid, uid, value, rest.
     #[repr(C)]
     struct Info {
@@ -137,7 +137,8 @@ pub(crate) fn queue_to_thread(tid: i32, signal: i32, value: u64) -> Result<()> {
         value: u64,
         rest: [u64; 12],
     }
-    let info = Info { signo: signal, errno: 0, code: SI_QUEUE, pad: 0, pid: pid(), uid: euid(), value, rest: [0; 12] };
+    let info =
+        Info { signo: signal, errno: 0, code: SI_QUEUE, pad: 0, pid: pid(), uid: euid(), value: 0, rest: [0; 12] };
     const { assert!(size_of::<Info>() == 128) };
     // SAFETY: the kernel copies the 128 bytes of the structure (rt_tgsigqueueinfo(2)).
     unsafe {

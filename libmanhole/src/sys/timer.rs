@@ -1,4 +1,4 @@
-//! Timers: on the processor time of another thread, and one that calls the process after a while.
+//! Timers: those that signal one thread, by its processor time or at once, and one that calls the process after a while.
 //!
 //! Context: the agent's thread; [`signal_after`] in a forked child. A timer on processor time runs while its thread runs, and
 //! its signal is made by the thread's own clock tick: it cannot reach a thread that is blocked in a system call, so it interrupts none (timer_create(2),
@@ -21,17 +21,27 @@ pub(crate) fn delete(id: i32) {
     let _ = unsafe { call(libc::SYS_timer_delete, [id as usize]) };
 }
 
-/// A timer, deleted when dropped.
-pub(crate) struct CpuTimer(i32);
+/// A timer that signals one thread, deleted when dropped. What it has sent and the thread has not taken goes with an exec, other than what is
+/// queued (fs/exec.c, flush_itimer_signals).
+pub(crate) struct ThreadTimer(i32);
 
-impl CpuTimer {
+impl ThreadTimer {
     /// Sends `signal` with `value` to thread `tid` as soon as a clock tick finds it running.
-    pub(crate) fn start(tid: i32, signal: i32, value: u64) -> Result<CpuTimer> {
+    pub(crate) fn while_running(tid: i32, signal: i32, value: u64) -> Result<ThreadTimer> {
         // The clock of one thread's scheduled time, in the kernel's encoding (include/linux/posix-timers_types.h).
         const PER_THREAD: i32 = 4;
         const SCHEDULED: i32 = 2;
         let clock = !tid << 3 | PER_THREAD | SCHEDULED;
-        let timer = CpuTimer(create(clock, libc::SIGEV_THREAD_ID, tid, signal, value)?);
+        ThreadTimer::soon(clock, tid, signal, value)
+    }
+
+    /// Sends `signal` with `value` to thread `tid`, which may be blocked in a call.
+    pub(crate) fn at_once(tid: i32, signal: i32, value: u64) -> Result<ThreadTimer> {
+        ThreadTimer::soon(libc::CLOCK_MONOTONIC, tid, signal, value)
+    }
+
+    fn soon(clock: i32, tid: i32, signal: i32, value: u64) -> Result<ThreadTimer> {
+        let timer = ThreadTimer(create(clock, libc::SIGEV_THREAD_ID, tid, signal, value)?);
         let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let soon = libc::timespec { tv_sec: 0, tv_nsec: 1 };
         set(timer.0, &libc::itimerspec { it_interval: zero, it_value: soon })?;
@@ -68,7 +78,7 @@ fn set(id: i32, when: &libc::itimerspec) -> Result<()> {
     unsafe { call(libc::SYS_timer_settime, [id as usize, 0, core::ptr::from_ref(when) as usize, 0]) }.map(drop)
 }
 
-impl Drop for CpuTimer {
+impl Drop for ThreadTimer {
     fn drop(&mut self) {
         delete(self.0);
     }
