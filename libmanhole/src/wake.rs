@@ -180,8 +180,9 @@ fn open_alone(blocked: Set) {
     let listens_always = state::settings().thread == Thread::Always;
     if listens_always && !IS_TIGHT.load(Ordering::Relaxed) {
         match stay_alone(format_args!("")) {
+            Ok(()) => return,
             Err(sys::Errno(libc::EAGAIN)) => leave_room(),
-            _ => return,
+            Err(error) => return no_thread(error),
         }
     }
     let delay = state::time_to_opening();
