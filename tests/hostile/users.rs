@@ -90,7 +90,8 @@ fn the_user_changes_as_the_agents_thread_begins() {
             "/bin/sh",
             "-c",
             // The shell's own thread has to be scheduled first.
-            "n=0; until [ -S /tmp/manhole-$$ ] || [ $((n += 1)) -gt 1000 ]; do sleep 0.01; done; stat -c %u /tmp/manhole-$$",
+            // One that is just being replaced is not there for a moment.
+            "n=0; until stat -c %u /tmp/manhole-$$ 2>/dev/null || [ $((n += 1)) -gt 1000 ]; do sleep 0.01; done",
         ]);
         command.env("LD_PRELOAD", &all.library).env("MANHOLE", "thread=True");
         let output = command.output().unwrap();
