@@ -5,7 +5,7 @@ use std::path::Path;
 use manhole_tests::other_user::ForAll;
 use manhole_tests::text::value;
 use manhole_tests::victim::Host;
-use manhole_tests::{PATIENCE, TextClient, turn, victims, wait_for};
+use manhole_tests::{PATIENCE, TextClient, tasks, turn, victims, wait_for};
 
 /// Nobody else's, and each test has its own: the limit counts all that a user runs.
 const USERS: [&str; 4] = ["61917", "61918", "61919", "61920"];
@@ -64,14 +64,19 @@ fn a_client_for_whom_there_is_no_thread_is_told() {
     let _turn = turn::shared();
     let Some(all) = ForAll::new() else { return };
     let program = all.program(&victims::c_with("room", &["-O1", "-g", "-std=gnu11"]));
-    let mut victim = host(Some(""), &program, &all, "1", USERS[2]).ready();
-    for _ in 0..2 {
-        let mut client = TextClient::connect(&victim.socket());
-        let heard = client.until_end();
-        let expected = format!("The manhole of process {} cannot start its thread (EAGAIN", victim.pid());
-        assert!(heard.starts_with(&expected), "{heard:?}: {}", victim.log());
+    for options in ["", "thread=True"] {
+        let mut victim = host(Some(options), &program, &all, "1", USERS[2]).ready();
+        // The thread that was there before the limit leaves, and cannot come back: the manhole stands without one.
+        assert_eq!(victim.ask("setns"), format!("setns result={}", libc::EBADF));
+        tasks::wait_until_there_are(1, victim.pid());
+        for _ in 0..2 {
+            let mut client = TextClient::connect(&victim.socket());
+            let heard = client.until_end();
+            let expected = format!("The manhole of process {} cannot start its thread (EAGAIN", victim.pid());
+            assert!(heard.starts_with(&expected), "{options}, {heard:?}: {}", victim.log());
+        }
+        assert!(victim.finish().1.success());
     }
-    assert!(victim.finish().1.success());
 }
 
 /// What needs the room may last, and a client may come meanwhile.
