@@ -32,10 +32,8 @@ const LAST_MOMENT: Duration = Duration::from_millis(20);
 /// What became of our thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// It was not there.
+    /// It was not there, or on its way out.
     Absent,
-    /// It was on its way out, and is not there any more.
-    Ended,
     /// It has gone for the caller.
     Gone,
     /// It is there.
@@ -44,30 +42,41 @@ enum Outcome {
 
 /// The host is about to do what only a process of one thread may: ours ends, unless a client is there. Whether [`come_back`] is to be called.
 pub(crate) fn stand_aside() -> bool {
-    leave() == Outcome::Gone
+    leave(false) == Outcome::Gone
 }
 
 /// The host was refused a thread or a process, for as many are there as may be: ours goes, unless a client is there, and from here on it comes for clients only.
 /// Whether there is room now that was not there before; [`come_back`] is to be called then.
 pub(crate) fn make_room() -> bool {
-    let outcome = leave();
+    let outcome = leave(true);
     if outcome == Outcome::Gone {
-        wake::leave_room();
         // The call may last as long as what it starts, and whether it comes back is not certain (system(3) is where a thread can be cancelled).
         if dormant::has_signal(signal::mask()) {
             come_back();
         }
     }
-    matches!(outcome, Outcome::Gone | Outcome::Ended)
+    makes_room(outcome)
 }
 
-fn leave() -> Outcome {
-    if !state::is_on_here() || state::has_session() {
+/// One that was there when a call was refused may have gone meanwhile.
+fn makes_room(outcome: Outcome) -> bool {
+    outcome != Outcome::Stays && state::last_agent() != 0
+}
+
+fn leave(is_for_room: bool) -> Outcome {
+    if !state::is_on_here() {
         return Outcome::Absent;
     }
-    let silence = Silence::begin();
+    if state::has_session() {
+        return Outcome::Stays;
+    }
+    let silence = Silence::but_for_faults();
     WAITING.fetch_add(1, SeqCst);
     let outcome = if wake::is_awake() { go() } else { end_of_last() };
+    // Before anybody can bring it back.
+    if is_for_room && makes_room(outcome) {
+        wake::leave_room();
+    }
     WAITING.fetch_sub(1, SeqCst);
     drop(silence);
     if outcome != Outcome::Gone && IS_LEFT_TO_OTHERS.load(SeqCst) {
@@ -82,7 +91,7 @@ fn end_of_last() -> Outcome {
     if last == 0 || !process::has_thread(last) {
         return Outcome::Absent;
     }
-    if wake::wait_until_asleep(last, LAST_MOMENT) { Outcome::Ended } else { Outcome::Stays }
+    if wake::wait_until_asleep(last, LAST_MOMENT) { Outcome::Absent } else { Outcome::Stays }
 }
 
 fn go() -> Outcome {
@@ -93,6 +102,10 @@ fn go() -> Outcome {
     let mut has_gone = wake::wait_until_asleep(tid, Duration::from_millis(200));
     // It is busy. Nobody would call it back if it left later.
     let is_withdrawn = !has_gone && WAITING.load(SeqCst) == 1 && state::withdraw_call(Call::StandAside);
+    // It was another one's as well.
+    if is_withdrawn && WAITING.load(SeqCst) > 1 {
+        let _ = wake::call(Call::StandAside);
+    }
     if !has_gone && !is_withdrawn {
         // It comes to its end now, unless it had a client.
         has_gone = wake::wait_until_asleep(tid, Duration::from_secs(1)) || !state::has_session();
@@ -112,7 +125,7 @@ fn go() -> Outcome {
 /// After [`stand_aside`] or [`make_room`].
 pub(crate) fn come_back() {
     let blocked = signal::mask();
-    let _silence = Silence::begin();
+    let _silence = Silence::but_for_faults();
     while HAS_GONE.load(SeqCst) {
         if WAITING.load(SeqCst) > 0 {
             IS_LEFT_TO_OTHERS.store(true, SeqCst);

@@ -82,15 +82,17 @@ pub(crate) fn is_due() -> bool {
     }
 }
 
-/// For the agent's thread, which leaves and has not got the socket that stands by now: a client that has called it waits still. A timer calls once more, when it has gone.
+/// For the agent's thread, which leaves and has not got the socket that stands by now: a client that has called it waits still. Or the time to open has come in the handler of one who
+/// had the signal on loan. A timer calls once more, when it has gone.
 pub(crate) fn call_once_more() {
     const SOON: Duration = Duration::from_millis(5);
     let signal = signal_in_use();
-    if descriptor() >= 0
+    let is_missed = if is_pending() { state::time_to_opening().is_zero() } else { descriptor() >= 0 };
+    if is_missed
         && signal != 0
-        && !is_pending()
         && let Ok(timer) = timer::signal_after(SOON, signal)
     {
+        is_due();
         TIMER.set(timer);
     }
 }

@@ -20,7 +20,7 @@ use crate::interrupted::{Interrupted, channels, entry};
 use crate::loan::{self, Loan};
 use crate::snapshot::{Registers, Syscall, is_fate};
 use crate::sys::libc_thread::Kept;
-use crate::sys::timer::ThreadTimer;
+use crate::sys::timer::{BY_CLOCK, ThreadTimer};
 use crate::sys::{directory, own_image, process, signal, thread};
 use crate::{hand, held, paused, state, worker};
 
@@ -34,7 +34,7 @@ static BEGINS_ANEW: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes valid structures to a handler with SA_SIGINFO, and nobody else has them.
-    let (code, mut interrupted) = unsafe { ((*info).si_code, Interrupted::from_kernel(context)) };
+    let (info, mut interrupted) = unsafe { (&*info, Interrupted::from_kernel(context)) };
     if state::is_on_here() {
         hand::come();
         let registers = interrupted.registers();
@@ -54,9 +54,11 @@ extern "C" fn on_errand(number: i32, info: *mut libc::siginfo_t, context: *mut l
         let _ = BEGINS_ANEW.compare_exchange(process::tid(), 0, SeqCst, SeqCst);
         worker::visits::come(&mut interrupted);
     }
-    // As in capture's handler: from Linux 5.10 on the timer's signal interrupts nothing, and an EINTR here is the host's.
-    let by_timer = code == libc::SI_TIMER && process::kernel() >= (5, 10);
-    if by_timer && !interrupted.mask().contains(number) {
+    // As in capture's handler: from Linux 5.10 on the clock's signal interrupts nothing, and an EINTR here is the host's.
+    // SAFETY: signals with this code carry a value (sigaction(2)).
+    let is_clock_s = || unsafe { info.si_value() }.sival_ptr as u64 & BY_CLOCK != 0;
+    let by_clock = info.si_code == libc::SI_TIMER && is_clock_s() && process::kernel() >= (5, 10);
+    if by_clock && !interrupted.mask().contains(number) {
         interrupted.heed_host();
     } else {
         interrupted.go_on();

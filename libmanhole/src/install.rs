@@ -137,6 +137,7 @@ fn install_by(text: &[u8], parse: Option<Parse>, blocked: Set) -> Result<(), Fai
         refuse(text, &format_args!("the kernel does not give the signal: {error}"));
         return Err(Failure::Kernel(error));
     }
+    wake::end();
     state::turn_on();
     if settings.patch_fork {
         log::event(format_args!("Patched fork, forkpty and daemon."));

@@ -95,6 +95,8 @@ pub(crate) struct Loan {
     entry: Entry,
     /// What was there: the default, or the handler of ours that wakes the manhole.
     before: Action,
+    /// Whether the handler stays when the loan ends.
+    keeps: bool,
 }
 
 impl Loan {
@@ -108,7 +110,7 @@ impl Loan {
                 continue;
             }
             match signal::set_action(number, &ours) {
-                Ok(before) if is_free(&before) => return Ok(Loan { number, entry, before }),
+                Ok(before) if is_free(&before) => return Ok(Loan { number, entry, before, keeps: false }),
                 // The host was quicker: it keeps what it has just set.
                 Ok(before) => drop(signal::set_action(number, &before)),
                 Err(_) => {}
@@ -139,11 +141,17 @@ impl Loan {
             let _ = signal::set_action(LIBRARY_S, &before);
             return Err(refused());
         }
-        Ok(Loan { number: LIBRARY_S, entry, before })
+        Ok(Loan { number: LIBRARY_S, entry, before, keeps: false })
     }
 
     pub(crate) fn number(&self) -> i32 {
         self.number
+    }
+
+    /// A signal of ours has not been taken yet: the handler stays, and stands for the default as `sigaction` shows it, for the way back to the default would throw that signal away, and
+    /// leave the call that it has interrupted at its end (kernel/signal.c, do_sigaction).
+    pub(crate) fn keep_handler(&mut self) {
+        self.keeps = true;
     }
 }
 
@@ -191,7 +199,7 @@ impl Drop for Loan {
 impl Loan {
     fn give_back(&self) {
         // One of ours may be on its way, and would interrupt for good what the library's handler does not let begin anew. By default it would end the process.
-        if self.number == LIBRARY_S {
+        if self.number == LIBRARY_S || self.keeps {
             return;
         }
         let before = if is_entry(&self.before, self.entry) { Action::DEFAULT } else { self.before };

@@ -26,7 +26,8 @@ const QUEUE: usize = 16;
 /// How long a client may leave its answer unread while others wait.
 const STALL: Duration = Duration::from_secs(60);
 
-/// The longest time between two tries of something that does not work.
+/// The shortest and the longest time between two tries of something that does not work.
+const SOON: Duration = Duration::from_millis(20);
 const LONGEST_REST: Duration = Duration::from_secs(300);
 
 /// When the thread looks again at a host that blocks the signal which wakes the manhole: hosts do so for moments.
@@ -306,9 +307,11 @@ impl Server {
             }
             Err(failure) => {
                 self.listener = None;
-                self.retry = (self.retry * 2).min(LONGEST_REST);
                 let complaint = failure.to_string();
-                if complaint != self.complaint && failure != Failure::Exiting {
+                // A thread of the host closes the one that it has in its table.
+                let is_own = failure == Failure::InUse && dormant::descriptor() >= 0 && complaint != self.complaint;
+                self.retry = if is_own { SOON } else { (self.retry * 2).min(LONGEST_REST) };
+                if complaint != self.complaint && !is_own && failure != Failure::Exiting {
                     let path = crate::listener::shown_path();
                     log::problem(format_args!("Cannot listen at {path}: {complaint}. Will try again."));
                 }

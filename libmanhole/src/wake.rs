@@ -43,7 +43,7 @@ static IS_TIGHT: AtomicBool = AtomicBool::new(false);
 /// Whether the manhole is to listen: what has asked for that, an option, a signal or a fork, has come.
 static IS_TO_LISTEN: AtomicBool = AtomicBool::new(false);
 
-/// Who opens it. Held with all signals blocked, so that no handler can find its own thread holding it, and for a moment.
+/// Who opens it. Held for a moment, and with signals blocked, so that no handler finds its own thread holding it.
 static OPENING: Lock<()> = Lock::new(());
 
 /// How long one waits for another who opens it.
@@ -62,7 +62,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// Calls the agent's thread, and creates it where there is none. After an error nobody comes, and no thread is held.
 pub(crate) fn call(what: Call) -> sys::Result<()> {
     // Who has moved the phase owes the others a thread: no handler may hold this one before it is there.
-    let _silence = Silence::begin();
+    let _silence = Silence::but_for_faults();
     state::note_call(what);
     loop {
         match move_phase(ASLEEP, AWAKE) {
@@ -169,13 +169,19 @@ pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
 #[cold]
 pub(crate) fn open(blocked: Set) {
     IS_TO_LISTEN.store(true, Ordering::SeqCst);
-    let _silence = Silence::begin();
-    // Otherwise somebody does this very thing.
-    if let Some(_one) = OPENING.lock_within(MOMENT) {
+    let _silence = Silence::but_for_faults();
+    if let Some(_one) = OPENING.try_lock() {
+        return open_alone(blocked);
+    }
+    // Somebody does this very thing, or has it listen in a thread.
+    if let Some(_one) = OPENING.lock_within(MOMENT)
+        && !is_awake()
+    {
         open_alone(blocked);
     }
 }
 
+/// A socket that stands stays: a client may have come to it by now.
 fn open_alone(blocked: Set) {
     let listens_always = state::settings().thread == Thread::Always;
     if listens_always && !IS_TIGHT.load(Ordering::Relaxed) {
@@ -186,19 +192,15 @@ fn open_alone(blocked: Set) {
         }
     }
     let delay = state::time_to_opening();
-    let result = if delay.is_zero() {
+    let result = if dormant::is_intact() {
+        Ok(())
+    } else if delay.is_zero() {
         dormant::listen(handlers::wake_entry, blocked)
     } else {
         dormant::listen_later(handlers::wake_entry, blocked, delay)
     };
     let stay = |why| stay_alone(why).unwrap_or_else(no_thread);
     match result {
-        // It was taken out meanwhile.
-        Ok(()) if !state::is_on() => {
-            dormant::retire();
-            dormant::close();
-            listener::unlink_own();
-        }
         Ok(()) if delay.is_zero() => {
             dormant::is_due();
             forget_failure();
@@ -214,6 +216,13 @@ fn open_alone(blocked: Set) {
         // The thread has a descriptor table of its own.
         Err(Obstacle::NoSocket(_)) => stay(format_args!("")),
         Err(Obstacle::Kernel(error)) => stay(format_args!("No wake-up ({error}): ")),
+    }
+    // It was taken out meanwhile.
+    if !state::is_on() {
+        dormant::retire();
+        end();
+        dormant::close();
+        listener::unlink_own();
     }
 }
 
@@ -258,7 +267,7 @@ pub(crate) fn forget_failure() {
 /// The thread listens from now on, and stays.
 pub(crate) fn stay(why: core::fmt::Arguments<'_>) {
     IS_TO_LISTEN.store(true, Ordering::SeqCst);
-    let _silence = Silence::begin();
+    let _silence = Silence::but_for_faults();
     if let Some(_one) = OPENING.lock_within(MOMENT) {
         stay_alone(why).unwrap_or_else(no_thread);
     }
@@ -271,10 +280,6 @@ fn no_thread(error: sys::Errno) {
 fn stay_alone(why: core::fmt::Arguments<'_>) -> sys::Result<()> {
     if why.as_str() != Some("") {
         log::event(format_args!("{why}the manhole listens in a thread."));
-    }
-    // One that is there has its own copy of the socket, or has come for something else and makes another.
-    if SETTLED.load(Ordering::SeqCst) == 1 {
-        dormant::close();
     }
     match call(Call::Listen) {
         Ok(()) => {
@@ -316,7 +321,6 @@ pub(crate) fn rung(blocked: Set) {
         // A thread that is about to leave has looked for clients before: it must not only be poked.
         visit();
     } else if dormant::descriptor() >= 0 && !dormant::is_intact() {
-        dormant::close();
         open(blocked);
     }
 }
@@ -336,7 +340,6 @@ pub(crate) fn mend() {
     if blocked.contains(dormant::signal_in_use()) || IS_MENDING.swap(true, Ordering::SeqCst) {
         return;
     }
-    dormant::close();
     open(blocked);
     IS_MENDING.store(false, Ordering::SeqCst);
 }

@@ -16,6 +16,7 @@ use super::passive::RED_ZONE;
 use crate::interrupted::{Interrupted, entry};
 use crate::loan;
 use crate::snapshot::{Chain, Links, RSP, Registers};
+use crate::sys::timer::BY_CLOCK;
 use crate::sys::{self, mapping, own_memory};
 
 /// Threads that are shot at the same time.
@@ -33,9 +34,8 @@ const ARMED: u64 = 1;
 const FILLING: u64 = 2;
 const DONE: u64 = 3;
 
-// The value that comes with the signal: the number of the shot, whether the thread may be blocked in a call, and in the rest the shot's generation.
+/// In the value that comes with the signal the number of the shot; beside it is [`BY_CLOCK`], and in the rest the shot's generation.
 const INDEX: u64 = 0x7f;
-const FOR_BLOCKED: u64 = 0x80;
 
 /// Where one handler puts what it has seen.
 struct Shot {
@@ -105,7 +105,7 @@ pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, con
         // SAFETY: signals with this code carry a value (sigaction(2)).
         let value = unsafe { info.si_value() }.sival_ptr as u64;
         fill(value, &interrupted);
-        interrupts_nothing = value & FOR_BLOCKED == 0 && TIMER_INTERRUPTS_NOTHING.load(Ordering::Relaxed);
+        interrupts_nothing = value & BY_CLOCK != 0 && TIMER_INTERRUPTS_NOTHING.load(Ordering::Relaxed);
     }
     // The signal of a timer on processor time is made on the way back to user space and interrupts nothing: an EINTR that stands here is the
     // host's, unless the host had the signal blocked and lets it in for the length of one call (ppoll and its kin).
@@ -119,7 +119,7 @@ pub(super) extern "C" fn on_capture(number: i32, info: *mut libc::siginfo_t, con
 fn fill(value: u64, interrupted: &Interrupted<'_>) {
     let index = (value & INDEX) as usize;
     let Some(shot) = TABLE.get(index) else { return };
-    let generation = value & !(INDEX | FOR_BLOCKED);
+    let generation = value & !(INDEX | BY_CLOCK);
     let claimed =
         shot.state.compare_exchange(generation | ARMED, generation | FILLING, Ordering::AcqRel, Ordering::Acquire);
     if claimed.is_err() {
@@ -252,11 +252,6 @@ impl Armed {
     /// What the signal has to carry.
     pub(super) fn value(&self) -> u64 {
         self.generation | self.index as u64
-    }
-
-    /// The same where the signal may interrupt a call, which is to go on then.
-    pub(super) fn value_for_blocked(&self) -> u64 {
-        self.value() | FOR_BLOCKED
     }
 
     /// What the handler has seen, once it has.

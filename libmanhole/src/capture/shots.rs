@@ -5,6 +5,7 @@
 use core::time::Duration;
 
 use super::handler::{self, ALL_ROOM, Armed, ROOM, SHOTS, Seen};
+use super::late;
 use super::passive::{self, Try};
 use super::task::Task;
 use super::{settle, state_of};
@@ -44,6 +45,14 @@ impl Loans {
         }
         let reason = first.as_ref().err().cloned();
         Err(reason.unwrap_or_else(|| "it blocks the signals that would ask it, or filters its system calls".to_owned()))
+    }
+}
+
+impl Loans {
+    /// The signal's handler stays where it is: one of ours has still to come.
+    fn keep_handler(&mut self, number: i32) {
+        let loans = [&mut self.first, &mut self.second].into_iter().filter_map(|loan| loan.as_mut()?.as_mut().ok());
+        loans.filter(|loan| loan.number() == number).for_each(Loan::keep_handler);
     }
 }
 
@@ -236,14 +245,29 @@ fn ask(tid: i32, chain: Option<Chain>, task: &Task, modules: &Modules) -> Result
     let mut loans = Loans::default();
     let number = loans.number_for(task)?;
     let armed = handler::arm(0, ROOM, chain).ok_or("an earlier question to it is still open")?;
-    let timer = ThreadTimer::at_once(tid, number, armed.value_for_blocked());
-    let _timer = timer.map_err(|error| format!("it could not be asked ({error})"))?;
+    if !late::is_free(tid) {
+        return Err("an earlier question to it is still open".to_owned());
+    }
+    let timer = ThreadTimer::at_once(tid, number, armed.value());
+    let timer = timer.map_err(|error| format!("it could not be asked ({error})"))?;
     let start = process::monotonic();
-    while process::monotonic().saturating_sub(start) < Duration::from_millis(100) {
+    loop {
         if let Some(seen) = armed.seen() {
             return Ok(capture_of(seen, modules));
         }
-        process::sleep(Duration::from_micros(50));
+        let past = process::monotonic().saturating_sub(start);
+        let is_on_its_way = past >= PATIENCE && task.has_pending(number);
+        if past >= if is_on_its_way { MOST_PATIENCE } else { PATIENCE } {
+            if is_on_its_way {
+                late::keep(tid, number, timer);
+                loans.keep_handler(number);
+            }
+            return Err("it did not answer: it has no processor".to_owned());
+        }
+        process::sleep(if past < PATIENCE { Duration::from_micros(50) } else { Duration::from_millis(1) });
     }
-    Err("it did not answer within 100 ms".to_owned())
 }
+
+/// How long a blocked thread has to answer; and where the signal is on its way still, on a busy machine.
+const PATIENCE: Duration = Duration::from_millis(100);
+const MOST_PATIENCE: Duration = Duration::from_millis(600);

@@ -106,6 +106,15 @@ impl Task {
         !blocks && !loan::is_waiter(self.tid, signal) && filters(&its) == filters(&ours)
     }
 
+    /// Whether this signal was sent to the thread and has not been taken by it yet.
+    pub(crate) fn has_pending(&self, signal: i32) -> bool {
+        let pending = |status: String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("SigPnd:"))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        };
+        self.status().and_then(pending).is_some_and(|set| sys::signal::Set(set).contains(signal))
+    }
+
     fn status(&self) -> Option<String> {
         let mut text = [0u8; 4096];
         let n = self.open(c"status").ok()?.read(&mut text).ok()?;

@@ -21,18 +21,21 @@ pub(crate) fn delete(id: i32) {
     let _ = unsafe { call(libc::SYS_timer_delete, [id as usize]) };
 }
 
+/// In the value of what a thread's processor time has sent: such a signal interrupts nothing (from Linux 5.10 on).
+pub(crate) const BY_CLOCK: u64 = 0x80;
+
 /// A timer that signals one thread, deleted when dropped. What it has sent and the thread has not taken goes with an exec, other than what is
 /// queued (fs/exec.c, flush_itimer_signals).
 pub(crate) struct ThreadTimer(i32);
 
 impl ThreadTimer {
-    /// Sends `signal` with `value` to thread `tid` as soon as a clock tick finds it running.
+    /// Sends `signal` with `value` and [`BY_CLOCK`] to thread `tid` as soon as a clock tick finds it running.
     pub(crate) fn while_running(tid: i32, signal: i32, value: u64) -> Result<ThreadTimer> {
         // The clock of one thread's scheduled time, in the kernel's encoding (include/linux/posix-timers_types.h).
         const PER_THREAD: i32 = 4;
         const SCHEDULED: i32 = 2;
         let clock = !tid << 3 | PER_THREAD | SCHEDULED;
-        ThreadTimer::soon(clock, tid, signal, value)
+        ThreadTimer::soon(clock, tid, signal, value | BY_CLOCK)
     }
 
     /// Sends `signal` with `value` to thread `tid`, which may be blocked in a call.
