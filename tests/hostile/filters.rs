@@ -111,6 +111,21 @@ fn a_filter_that_spares_us_leaves_the_manhole_open() {
     }
 }
 
+/// A filter that we do not see, and that leaves it to the host what becomes of a call: the host's handler runs for ours as well.
+#[test]
+fn a_call_that_the_host_answers_itself() {
+    let _turn = turn::shared();
+    for options in ["reinstall_delay=0", "reinstall_delay=0, thread=True"] {
+        let mut victim = host(options).ready();
+        victim.answers();
+        assert_eq!(victim.ask("bare traps"), "set=0 errno=0");
+        // The child's manhole cannot be bound.
+        assert_eq!(victim.ask("fork"), "child");
+        assert_eq!(victim.line(), "forked status=0");
+        assert!(victim.finish().1.success(), "{}", victim.log());
+    }
+}
+
 #[test]
 fn a_filter_that_the_kernel_does_not_take() {
     let _turn = turn::shared();

@@ -4,6 +4,7 @@
 //   prctl HOW            a filter HOW, by prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER)
 //   seccomp HOW          the same by syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER)
 //   number HOW           the same by syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER)
+//   bare HOW             the same by the bare instruction
 //   all HOW              by syscall(SYS_seccomp) with SECCOMP_FILTER_FLAG_TSYNC: every thread
 //
 //     exact    kills for all calls but those that the rest of this program makes
@@ -11,6 +12,7 @@
 //     errors   gives EPERM for process_vm_readv(2) and ptrace(2), and lets all else through
 //     waits    gives EPERM for ppoll(2), nanosleep(2) and clock_gettime(2), and lets all else through
 //     later    kills for process_vm_readv(2) and rt_sigprocmask(2), and lets all else through
+//     traps    raises SIGSYS for bind(2), whose handler answers EPERM, and lets all else through
 //     argument kills for a clone(2) whose first argument is 12345
 //     broken   a program that the kernel does not take: it ends without an answer
 //     nothing  a null pointer for the program
@@ -38,6 +40,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define NUMBER BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
@@ -58,6 +61,7 @@ static struct sock_filter errors[] = {
     FOR(SYS_process_vm_readv, SECCOMP_RET_ERRNO | EPERM), FOR(SYS_ptrace, SECCOMP_RET_ERRNO | EPERM),
     ANSWER(SECCOMP_RET_ALLOW),
 };
+static struct sock_filter traps[] = {NUMBER, FOR(SYS_bind, SECCOMP_RET_TRAP), ANSWER(SECCOMP_RET_ALLOW)};
 static struct sock_filter argument[] = {
     NUMBER,
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
@@ -83,7 +87,20 @@ static struct sock_filter later[] = {
 static struct { const char *name; struct sock_fprog program; } programs[] = {
     {"exact", PROGRAM(exact)}, {"spares", PROGRAM(spares)}, {"errors", PROGRAM(errors)},
     {"argument", PROGRAM(argument)}, {"broken", PROGRAM(broken)}, {"waits", PROGRAM(waits)}, {"later", PROGRAM(later)},
+    {"traps", PROGRAM(traps)},
 };
+
+static void refuse(int signal, siginfo_t *info, void *context) {
+    (void)signal;
+    (void)info;
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX] = -EPERM;
+}
+
+static long bare(long number, long first, long second, void *third) {
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(first), "S"(second), "d"(third) : "rcx", "r11", "memory");
+    return result;
+}
 
 static void set(const char *way, const char *how) {
     struct sock_fprog *program = NULL;
@@ -96,6 +113,7 @@ static void set(const char *way, const char *how) {
     if (!strcmp(way, "prctl")) result = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program);
     if (!strcmp(way, "seccomp")) result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program);
     if (!strcmp(way, "number")) result = syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0);
+    if (!strcmp(way, "bare")) result = bare(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program);
     if (!strcmp(way, "all")) result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, program);
     char line[64];
     int length = snprintf(line, sizeof line, "set=%ld errno=%d\n", result, errno);
@@ -124,6 +142,8 @@ static void ignore(int signal) { (void)signal; }
 
 int main(int count, char **arguments) {
     setvbuf(stdout, NULL, _IONBF, 0);
+    struct sigaction trap = {.sa_sigaction = refuse, .sa_flags = SA_SIGINFO};
+    sigaction(SIGSYS, &trap, NULL);
     pthread_t thread;
     if (count > 1 && !strcmp(arguments[1], "threads")) pthread_create(&thread, NULL, rests, NULL);
     printf("ready pid=%d\n", getpid());
