@@ -151,9 +151,15 @@ fn the_socket_of_a_child_that_was_killed_goes_with_the_parents_next_client() {
 #[test]
 fn the_socket_of_a_child_that_was_killed_goes_with_its_parent() {
     let _turn = turn::shared();
-    let (mut victim, pid) = with_killed_child();
-    assert!(victim.finish().1.success());
-    assert!(!socket_of(pid).exists());
+    for owner in [None, Some(65534)] {
+        let (mut victim, pid) = with_killed_child();
+        // As a child's that has become another user. Only root may do that, and remove it afterwards.
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(socket_of(pid), owner, None).unwrap();
+        }
+        assert!(victim.finish().1.success());
+        assert!(!socket_of(pid).exists(), "{owner:?}");
+    }
 }
 
 /// The child has nothing of what the parent was about to do.

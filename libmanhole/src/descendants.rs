@@ -36,7 +36,8 @@ pub(crate) fn clean_up(at_last: bool) {
 fn remove_if_dead(slot: &AtomicI32, pid: i32, at_last: bool) {
     let Ok(path) = listener::path_of(state::settings(), pid) else { return };
     let path = path.as_c_str();
-    let is_own = |stat: fd::Stat| stat.is_socket() && stat.uid == process::euid();
+    // One that has changed its user has given its socket to the new one.
+    let is_own = |stat: fd::Stat| stat.is_socket() && [stat.uid, 0].contains(&process::euid());
     let is_there = fd::stat_link(path).is_ok_and(is_own);
     // Most have left nothing: at the end that costs one look. Before, one that lives may get its socket later.
     if at_last && !is_there || lives(pid) || slot.swap(0, Ordering::Relaxed) != pid {

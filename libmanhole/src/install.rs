@@ -483,6 +483,7 @@ pub(crate) fn process_leaves() {
         state::exit_begins();
         redirect::process_ends(false, false);
         listener::unlink_for_good();
+        descendants::clean_up(true);
     }
 }
 

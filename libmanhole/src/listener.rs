@@ -45,8 +45,15 @@ impl Bound {
     /// Removes the name, in the process that has made it.
     #[cold]
     fn unlink(&self) {
-        if self.pid == process::pid() && self.is_there() {
-            let _ = fd::unlink(self.path.as_c_str());
+        if self.pid != process::pid() || !self.is_there() {
+            return;
+        }
+        let path = self.path.as_c_str();
+        if let Err(Errno(libc::EPERM | libc::EACCES)) = fd::unlink(path)
+            && let Ok(file) = fd::stat_link(path)
+        {
+            // The process has another effective user now, and the one that the file belongs to in reserve.
+            let _ = process::with_files_of(file.uid, || fd::unlink(path));
         }
     }
 }

@@ -303,7 +303,9 @@ fn stay_alone(why: core::fmt::Arguments<'_>) -> sys::Result<()> {
 /// Lets the thread look whether a client is there.
 fn visit() {
     if let Err(error) = call(Call::Visit) {
-        log::problem(format_args!("A client cannot be served, for there is no thread to be had ({error})."));
+        // As in `stay_alone`.
+        let say = if error == sys::Errno(libc::EINVAL) { log::event } else { log::problem };
+        say(format_args!("A client cannot be served, for there is no thread to be had ({error})."));
         dormant::turn_away(format_args!(
             "The manhole of process {} cannot start its thread ({error}): connect again later.\n",
             process::pid()

@@ -62,6 +62,22 @@ fn a_change_of_some_users_leaves_the_socket_to_its_owner() {
     }
 }
 
+/// In a directory where nobody else may remove it.
+#[test]
+fn who_acts_for_another_user_removes_its_socket() {
+    let _turn = turn::shared();
+    let Some(all) = ForAll::new() else {
+        return;
+    };
+    let program = all.program(&victims::c("users"));
+    for how in ["effective", "partly"] {
+        let mut victim = Host::new(&program).library(&all.library).ready();
+        assert_eq!(victim.ask(how), "user result=0", "{how}");
+        assert!(victim.finish().1.success(), "{how}");
+        assert!(!victim.socket().exists(), "{how}");
+    }
+}
+
 /// Where the old owner may rename, it must not be able to choose the file that changes hands.
 #[test]
 fn only_the_socket_itself_is_given_to_the_new_user() {

@@ -13,6 +13,7 @@
 //   locked            mlockall(2) of all that is and comes, under the limit of argv[2] bytes; then maps 64 KiB   `locked result=R mapped=R`
 //   daemon            daemon(3), and again; the last child goes on               `daemon pid=N`
 //   child DIR         a child goes to the root DIR at once, and stays              `child pid=N result=R`
+//   leave             the last such child is killed, and the process ends by _exit(2), status 0
 //   spawn PROGRAM     fork and exec, with PATH and environment as they are       `spawn status=S`
 //
 // The end of the input ends it by exit(3), status 0.
@@ -118,6 +119,7 @@ static void rights(void) {
 
 int main(int count, char **arguments) {
     char line[4096];
+    pid_t child = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("ready pid=%d\n", getpid());
     while (fgets(line, sizeof line, stdin)) {
@@ -128,13 +130,17 @@ int main(int count, char **arguments) {
             int result = chroot(what) || chdir("/");
             printf("root result=%d\n", result);
         } else if (!strcmp(line, "child")) {
-            pid_t child = fork();
+            child = fork();
             if (child == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
                 int result = chroot(what) || chdir("/");
                 printf("child pid=%d result=%d\n", getpid(), result);
                 for (;;) pause();
             }
+        } else if (!strcmp(line, "leave")) {
+            kill(child, SIGKILL);
+            waitpid(child, NULL, 0);
+            _exit(0);
         } else if (!strcmp(line, "jail")) {
             jail(what);
         } else if (!strcmp(line, "unmount")) {

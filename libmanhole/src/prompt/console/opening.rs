@@ -41,9 +41,11 @@ impl Prompt<'_> {
         match (started, self.pending.take()) {
             (Ok(_), Some(next)) => Followed::Again(next.work, Vec::new()),
             // There is nothing that could be tried again before an interpreter begins.
-            (Err(reason), _) if self.console.api.is_none() => {
-                Followed::Answered(Answer { error: Some(reason), ..Answer::default() })
-            }
+            (Err(reason), _) if self.console.api.is_none() => Followed::Answered(Answer {
+                text: dump_stacktraces::banner(),
+                error: Some(reason),
+                ..Answer::default()
+            }),
             (started, _) => {
                 let reason = started.err().unwrap_or_default();
                 let banner = dump_stacktraces::banner();
