@@ -1,5 +1,9 @@
 //! Threads that run and block every signal that a program can block, or whose program has the others for itself: they have stacks all the same.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use manhole_tests::other_user::ForAll;
 use manhole_tests::victim::{Host, socket_of};
 use manhole_tests::{TextClient, tasks, text, turn, victims};
 
@@ -64,4 +68,37 @@ fn the_c_library_changes_the_user_of_all_threads_meanwhile() {
     assert_eq!(victim.ask("users"), "users wrong=0", "{}", victim.log());
     assert_eq!(tasks::of(victim.pid()).iter().filter(|task| !task.is_ours()).count(), before);
     assert!(victim.finish().1.success(), "{}", victim.log());
+}
+
+/// The kernel ends the call of a thread that is asked, which gets no processor for longer than the manhole waits: the handler that has the call go on runs
+/// all the same, when it has one.
+#[test]
+fn a_thread_that_gets_no_processor_goes_on_with_its_call() {
+    let _turn = turn::alone();
+    let Some(all) = ForAll::new() else { return };
+    let program = all.program(&victims::c("starved"));
+    let cpu = (std::thread::available_parallelism().unwrap().get() - 1).to_string();
+    // It looks at the clock by itself: nobody else would get to run there to end it.
+    const HOG: &str = "import sys, time\nend = time.monotonic() + float(sys.argv[1])\nprint('begun', flush=True)\nwhile time.monotonic() < end: pass";
+    // Within the manhole's patience, and longer.
+    for seconds in ["0.3", "0.9"] {
+        let mut victim = Host::new(&program).library(&all.library).args([&cpu, "65534"]).ready();
+        let mut hog = Command::new("chrt")
+            .args(["-f", "10", "taskset", "-c", &cpu, "python3", "-c", HOG, seconds])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        BufReader::new(hog.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+        let (mut client, greeting) = victim.text();
+        client.end();
+        hog.wait().unwrap();
+        println!("{seconds}: {greeting}");
+        for _ in 0..2 {
+            assert_eq!(victim.ask("send"), "received result=1 errno=0", "{seconds}: {greeting}");
+        }
+        let (mut client, greeting) = victim.text();
+        assert!(greeting.contains(", in starved_wait"), "{seconds}: {greeting}");
+        client.end();
+        assert!(victim.finish().1.success());
+    }
 }

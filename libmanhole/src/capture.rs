@@ -11,7 +11,7 @@
 //! What cannot be taken has a reason instead of a stack. The whole look is bounded in time.
 
 mod handler;
-mod late;
+mod unanswered;
 mod passive;
 mod shots;
 pub(crate) mod task;
@@ -285,7 +285,7 @@ pub(crate) fn retire() {
 /// In a forked child: a capture that was under way in the parent is none of its business.
 pub(crate) fn forget() {
     shots::forget();
-    late::forget();
+    unanswered::forget();
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 use core::time::Duration;
 
 use super::handler::{self, ALL_ROOM, Armed, ROOM, SHOTS, Seen};
-use super::late;
 use super::passive::{self, Try};
 use super::task::Task;
+use super::unanswered;
 use super::{settle, state_of};
 use crate::interrupted::{self, channels};
 use crate::loan::{self, Loan};
@@ -245,7 +245,7 @@ fn ask(tid: i32, chain: Option<Chain>, task: &Task, modules: &Modules) -> Result
     let mut loans = Loans::default();
     let number = loans.number_for(task)?;
     let armed = handler::arm(0, ROOM, chain).ok_or("an earlier question to it is still open")?;
-    if !late::is_free(tid) {
+    if !unanswered::is_free(tid) {
         return Err("an earlier question to it is still open".to_owned());
     }
     let timer = ThreadTimer::at_once(tid, number, armed.value());
@@ -259,7 +259,7 @@ fn ask(tid: i32, chain: Option<Chain>, task: &Task, modules: &Modules) -> Result
         let is_on_its_way = past >= PATIENCE && task.has_pending(number);
         if past >= if is_on_its_way { MOST_PATIENCE } else { PATIENCE } {
             if is_on_its_way {
-                late::keep(tid, number, timer);
+                unanswered::keep(tid, number, timer);
                 loans.keep_handler(number);
             }
             return Err("it did not answer: it has no processor".to_owned());

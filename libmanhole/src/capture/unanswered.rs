@@ -8,34 +8,34 @@ use crate::sys::lock::Lock;
 use crate::sys::timer::ThreadTimer;
 
 /// The thread, the signal, and the timer that has sent it.
-type Late = (i32, i32, ThreadTimer);
+type Open = (i32, i32, ThreadTimer);
 
 /// So many at most; of more the oldest is given up.
 const MOST: usize = 8;
 
-static LATE: Lock<[Option<Late>; MOST]> = Lock::new([const { None }; MOST]);
+static OPEN: Lock<[Option<Open>; MOST]> = Lock::new([const { None }; MOST]);
 
 /// Keeps the timer until its signal has been taken.
 pub(super) fn keep(tid: i32, signal: i32, timer: ThreadTimer) {
-    let mut late = LATE.lock();
-    late.rotate_right(1);
-    if let Some(first) = late.first_mut() {
+    let mut open = OPEN.lock();
+    open.rotate_right(1);
+    if let Some(first) = open.first_mut() {
         *first = Some((tid, signal, timer));
     }
 }
 
 /// Whether no question to this thread is open. Deletes the timers of those that are not any more.
 pub(super) fn is_free(tid: i32) -> bool {
-    let mut late = LATE.lock();
-    for place in late.iter_mut() {
+    let mut open = OPEN.lock();
+    for place in open.iter_mut() {
         if place.as_ref().is_some_and(|(tid, signal, _)| !Task::new(*tid).has_pending(*signal)) {
             *place = None;
         }
     }
-    !late.iter().flatten().any(|(known, ..)| *known == tid)
+    !open.iter().flatten().any(|(known, ..)| *known == tid)
 }
 
 /// A forked child has no timers of its parent's.
 pub(super) fn forget() {
-    LATE.forget([const { None }; MOST]);
+    OPEN.forget([const { None }; MOST]);
 }
