@@ -81,8 +81,8 @@ fn a_thread_that_gets_no_processor_goes_on_with_its_call() {
     // It looks at the clock by itself: nobody else would get to run there to end it.
     const HOG: &str = "import sys, time\nend = time.monotonic() + float(sys.argv[1])\nprint('begun', flush=True)\nwhile time.monotonic() < end: pass";
     // Within the manhole's patience, and longer.
-    for seconds in ["0.3", "0.9"] {
-        let mut victim = Host::new(&program).library(&all.library).args([&cpu, "65534"]).ready();
+    for (signals, seconds) in [("all", "0.05"), ("all", "0.5"), ("none", "0.05"), ("none", "0.5")] {
+        let mut victim = Host::new(&program).library(&all.library).args([&cpu, "65534", signals]).ready();
         let mut hog = Command::new("chrt")
             .args(["-f", "10", "taskset", "-c", &cpu, "python3", "-c", HOG, seconds])
             .stdout(Stdio::piped())
@@ -92,12 +92,12 @@ fn a_thread_that_gets_no_processor_goes_on_with_its_call() {
         let (mut client, greeting) = victim.text();
         client.end();
         hog.wait().unwrap();
-        println!("{seconds}: {greeting}");
+        println!("{signals}, {seconds}: {greeting}");
         for _ in 0..2 {
-            assert_eq!(victim.ask("send"), "received result=1 errno=0", "{seconds}: {greeting}");
+            assert_eq!(victim.ask("send"), "received result=1 errno=0", "{signals}, {seconds}: {greeting}");
         }
         let (mut client, greeting) = victim.text();
-        assert!(greeting.contains(", in starved_wait"), "{seconds}: {greeting}");
+        assert!(greeting.contains(", in starved_wait"), "{signals}, {seconds}: {greeting}");
         client.end();
         assert!(victim.finish().1.success());
     }

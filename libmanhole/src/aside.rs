@@ -60,7 +60,7 @@ pub(crate) fn make_room() -> bool {
 
 /// One that was there when a call was refused may have gone meanwhile.
 fn makes_room(outcome: Outcome) -> bool {
-    outcome != Outcome::Stays && state::last_agent() != 0
+    outcome == Outcome::Gone || outcome == Outcome::Absent && wake::has_just_left()
 }
 
 fn leave(is_for_room: bool) -> Outcome {
@@ -70,7 +70,7 @@ fn leave(is_for_room: bool) -> Outcome {
     if state::has_session() {
         return Outcome::Stays;
     }
-    let silence = Silence::but_for_faults();
+    let silence = Silence::but_for_traps();
     WAITING.fetch_add(1, SeqCst);
     let outcome = if wake::is_awake() { go() } else { end_of_last() };
     // Before anybody can bring it back.
@@ -125,7 +125,7 @@ fn go() -> Outcome {
 /// After [`stand_aside`] or [`make_room`].
 pub(crate) fn come_back() {
     let blocked = signal::mask();
-    let _silence = Silence::but_for_faults();
+    let _silence = Silence::but_for_traps();
     while HAS_GONE.load(SeqCst) {
         if WAITING.load(SeqCst) > 0 {
             IS_LEFT_TO_OTHERS.store(true, SeqCst);

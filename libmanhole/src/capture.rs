@@ -73,6 +73,7 @@ pub(crate) fn snapshot(modules: &Modules, wanted: Wanted, insist: bool, chains: 
     }
     shots::pursue(&mut snapshot.threads, pursued, modules, PURSUIT);
     handler::give_back();
+    unanswered::look();
     snapshot
 }
 

@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
-use crate::sys::{Errno, fd, process, socket};
+use crate::sys::{Errno, fd, process};
 use crate::text::Text;
 use crate::{listener, state};
 
@@ -37,14 +37,15 @@ fn remove_if_dead(slot: &AtomicI32, pid: i32, at_last: bool) {
     let Ok(path) = listener::path_of(state::settings(), pid) else { return };
     let path = path.as_c_str();
     // One that has changed its user has given its socket to the new one.
-    let is_own = |stat: fd::Stat| stat.is_socket() && [stat.uid, 0].contains(&process::euid());
-    let is_there = fd::stat_link(path).is_ok_and(is_own);
+    let is_own = |stat: &fd::Stat| stat.is_socket() && [stat.uid, 0].contains(&process::euid());
+    let found = fd::stat_link(path).ok().filter(is_own);
+    let is_there = found.is_some();
     // Most have left nothing: at the end that costs one look. Before, one that lives may get its socket later.
     if at_last && !is_there || lives(pid) || slot.swap(0, Ordering::Relaxed) != pid {
         return;
     }
-    if is_there && socket::answers(path) == Err(Errno(libc::ECONNREFUSED)) {
-        let _ = fd::unlink(path);
+    if let Some(before) = found {
+        let _ = listener::remove_refusing(path, before.identity);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::sys::fd::Fd;
 use crate::sys::signal::{self, Action, Set, Silence};
 use crate::sys::{host_fd, socket, timer};
 use crate::text::Text;
-use crate::{interrupted, state};
+use crate::{interrupted, loan, state};
 use kept::{Kept, Number};
 
 /// The listening socket.
@@ -65,7 +65,7 @@ pub(crate) type Entry = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_vo
 pub(crate) fn listen_later(entry: Entry, blocked: Set, delay: Duration) -> Result<(), Obstacle> {
     let signal = take_signal(entry, blocked)?;
     // However short the delay: the handler finds out by the number that it has come.
-    let _silence = Silence::begin();
+    let _silence = Silence::but_for_traps();
     let timer = timer::signal_after(delay, signal).map_err(Obstacle::Kernel)?;
     TIMER.set(timer);
     Ok(())
@@ -147,7 +147,8 @@ pub(crate) fn signal_in_use() -> i32 {
 /// the default would throw away the host's own that wait (kernel/signal.c, do_sigaction), and `sigaction` hides it.
 fn give_signal_back() {
     let number = SIGNAL.swap(0, Ordering::AcqRel);
-    let is_blocked = BLOCKED.load(Ordering::Acquire) || signal::pending().contains(number);
+    let is_blocked =
+        BLOCKED.load(Ordering::Acquire) || signal::pending().contains(number) || loan::is_under_way(number);
     if number != 0 && !is_blocked && signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
         let _ = signal::set_action(number, &Action::DEFAULT);
     }

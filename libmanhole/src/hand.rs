@@ -16,6 +16,7 @@ use core::time::Duration;
 
 use crate::state;
 use crate::sys::fd::{self, Fd};
+use crate::sys::signal::{self, Set};
 use crate::sys::{self, Errno, host_fd, lock, process, thread};
 
 /// There is no hand.
@@ -207,6 +208,8 @@ pub(crate) fn come() {
 }
 
 extern "C" fn run() -> ! {
+    // Its creator leaves SIGSYS open.
+    signal::exchange_mask(Set::ALL);
     thread::set_hand(process::tid());
     thread::set_name(c"Manhole hand");
     thread::leave_real_time();

@@ -48,12 +48,28 @@ impl Bound {
         if self.pid != process::pid() || !self.is_there() {
             return;
         }
+        let _ = fd::unlink(self.path.as_c_str());
+    }
+
+    /// As [`Bound::unlink`], in a process that ends: it may have another effective user by now, and the one that the file belongs to in reserve. What that one may do is
+    /// done in a directory of root's alone, where no other user can have the name lead elsewhere.
+    #[cold]
+    fn unlink_at_last(&self) {
+        self.unlink();
+        if self.pid != process::pid() || process::has_filters() {
+            return;
+        }
         let path = self.path.as_c_str();
-        if let Err(Errno(libc::EPERM | libc::EACCES)) = fd::unlink(path)
-            && let Ok(file) = fd::stat_link(path)
+        let directory = self.path.as_bytes().rsplitn(2, |&byte| byte == b'/').nth(1).unwrap_or_default();
+        let mut parent = Text::<PATH>::new();
+        parent.push(directory);
+        if let Ok(file) = fd::stat_link(path)
+            && file.identity == self.identity
+            && fd::stat_target(parent.as_c_str()).is_ok_and(|parent| parent.uid == 0)
         {
-            // The process has another effective user now, and the one that the file belongs to in reserve.
-            let _ = process::with_files_of(file.uid, || fd::unlink(path));
+            process::with_files_of(file.uid, || {
+                let _ = fd::unlink(path);
+            });
         }
     }
 }
@@ -273,20 +289,30 @@ fn remove_stale(path: &Text<PATH>) -> Result<(), Failure> {
         Ok(()) => return Err(Failure::InUse),
         Err(error) => return Err(Failure::Kernel("cannot tell whether the socket there is stale", error)),
     }
-    // Asked again right before: inode numbers are used again, and somebody else may have been quicker.
-    let is_the_same = fd::stat_link(c_path).is_ok_and(|now| now.identity == before.identity);
-    if is_the_same && socket::answers(c_path) == Err(Errno(libc::ECONNREFUSED)) {
-        fd::unlink(c_path).map_err(|error| Failure::Kernel("cannot remove the stale socket there", error))?;
-    }
-    Ok(())
+    remove_refusing(c_path, before.identity)
+        .map_err(|error| Failure::Kernel("cannot remove the stale socket there", error))
+}
+
+/// Removes the socket file with this identity, if nobody listens there. Asked right before: inode numbers are used again, and somebody else may have been
+/// quicker.
+pub(crate) fn remove_refusing(path: &core::ffi::CStr, identity: (u64, u64)) -> crate::sys::Result<()> {
+    let refuses = || socket::answers(path) == Err(Errno(libc::ECONNREFUSED));
+    let is_the_same = || fd::stat_link(path).is_ok_and(|now| now.identity == identity);
+    if refuses() && is_the_same() && refuses() { fd::unlink(path) } else { Ok(()) }
 }
 
 /// Removes the socket's name, if process and file are the ones that made it.
 #[cold]
 pub(crate) fn unlink_own() {
-    let Some(bound) = BOUND.lock_within(MOMENT).and_then(|mut bound| bound.take()) else { return };
+    if let Some(bound) = take_bound() {
+        bound.unlink();
+    }
+}
+
+fn take_bound() -> Option<Bound> {
+    let bound = BOUND.lock_within(MOMENT).and_then(|mut bound| bound.take())?;
     STANDS.store(0, Ordering::Release);
-    bound.unlink();
+    Some(bound)
 }
 
 /// As [`unlink_own`], in a process that ends, once [`state::exit_begins`] has been said: who is just making the socket would be ended between the file and
@@ -298,7 +324,10 @@ pub(crate) fn unlink_for_good() {
         let making = MAKING.load(Ordering::SeqCst);
         let left = MOMENT.saturating_sub(process::monotonic().saturating_sub(start));
         if making == 0 || left.is_zero() {
-            return unlink_own();
+            if let Some(bound) = take_bound() {
+                bound.unlink_at_last();
+            }
+            return;
         }
         lock::wait(&MAKING, making, Some(left));
     }

@@ -52,6 +52,29 @@ pub(crate) fn is_waiter(tid: i32, number: i32) -> bool {
 static LENT: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
 static CHANGING: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
 
+/// For each signal how many of ours threads have still to take.
+static UNDER_WAY: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+/// A thread has not taken this signal, which we have sent to it: its handler stays, and stands for the default as `sigaction` shows it. The way back to the default would throw the signal
+/// away, and leave the call that it has interrupted at its end (kernel/signal.c, do_sigaction).
+pub(crate) fn is_left_under_way(number: i32) {
+    if let Some(count) = count(&UNDER_WAY, number) {
+        count.fetch_add(1, SeqCst);
+    }
+}
+
+/// It has, or is no more.
+pub(crate) fn has_arrived(number: i32) {
+    if let Some(count) = count(&UNDER_WAY, number) {
+        count.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Whether a signal of ours has still to be taken by some thread.
+pub(crate) fn is_under_way(number: i32) -> bool {
+    count(&UNDER_WAY, number).is_some_and(|count| count.load(SeqCst) > 0)
+}
+
 /// How long the host waits for what is lent: a signal that is on its way would be its own handler's.
 const RETURN: Duration = Duration::from_millis(200);
 
@@ -95,8 +118,6 @@ pub(crate) struct Loan {
     entry: Entry,
     /// What was there: the default, or the handler of ours that wakes the manhole.
     before: Action,
-    /// Whether the handler stays when the loan ends.
-    keeps: bool,
 }
 
 impl Loan {
@@ -110,7 +131,7 @@ impl Loan {
                 continue;
             }
             match signal::set_action(number, &ours) {
-                Ok(before) if is_free(&before) => return Ok(Loan { number, entry, before, keeps: false }),
+                Ok(before) if is_free(&before) => return Ok(Loan { number, entry, before }),
                 // The host was quicker: it keeps what it has just set.
                 Ok(before) => drop(signal::set_action(number, &before)),
                 Err(_) => {}
@@ -141,17 +162,11 @@ impl Loan {
             let _ = signal::set_action(LIBRARY_S, &before);
             return Err(refused());
         }
-        Ok(Loan { number: LIBRARY_S, entry, before, keeps: false })
+        Ok(Loan { number: LIBRARY_S, entry, before })
     }
 
     pub(crate) fn number(&self) -> i32 {
         self.number
-    }
-
-    /// A signal of ours has not been taken yet: the handler stays, and stands for the default as `sigaction` shows it, for the way back to the default would throw that signal away, and
-    /// leave the call that it has interrupted at its end (kernel/signal.c, do_sigaction).
-    pub(crate) fn keep_handler(&mut self) {
-        self.keeps = true;
     }
 }
 
@@ -199,13 +214,13 @@ impl Drop for Loan {
 impl Loan {
     fn give_back(&self) {
         // One of ours may be on its way, and would interrupt for good what the library's handler does not let begin anew. By default it would end the process.
-        if self.number == LIBRARY_S || self.keeps {
+        if self.number == LIBRARY_S {
             return;
         }
         let before = if is_entry(&self.before, self.entry) { Action::DEFAULT } else { self.before };
         // Going back to the default would throw away one of the host's that waits because the host blocks it (kernel/signal.c,
         // do_sigaction). The handler stays then, and stands for the default as `sigaction` shows it.
-        if before.is_default() && signal::pending().contains(self.number) {
+        if before.is_default() && (signal::pending().contains(self.number) || is_under_way(self.number)) {
             return;
         }
         give_back(self.number, self.entry, &before);
@@ -248,7 +263,7 @@ pub(crate) fn retire(entry: Entry) {
 pub(crate) fn forget(entry: Entry) {
     WAITERS.iter().for_each(|place| place.store(0, SeqCst));
     ARE_MORE.store(false, SeqCst);
-    LENT.iter().chain(&CHANGING).for_each(|count| count.store(0, SeqCst));
+    LENT.iter().chain(&CHANGING).chain(&UNDER_WAY).for_each(|count| count.store(0, SeqCst));
     for number in CANDIDATES {
         give_back(number, entry, &Action::DEFAULT);
     }

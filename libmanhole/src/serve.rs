@@ -26,8 +26,9 @@ const QUEUE: usize = 16;
 /// How long a client may leave its answer unread while others wait.
 const STALL: Duration = Duration::from_secs(60);
 
-/// The shortest and the longest time between two tries of something that does not work.
+/// Between two tries of something that does not work: the shortest time, the first as a rule, and the longest.
 const SOON: Duration = Duration::from_millis(20);
+const FIRST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(300);
 
 /// When the thread looks again at a host that blocks the signal which wakes the manhole: hosts do so for moments.
@@ -118,7 +119,7 @@ impl Server {
             is_dismissed: false,
             shot: None,
             queue: VecDeque::new(),
-            retry: Duration::from_secs(1),
+            retry: FIRST,
             complaint: String::new(),
             rest: Duration::ZERO,
             is_deaf: false,
@@ -302,16 +303,19 @@ impl Server {
             Ok(listener) => {
                 late::arrived();
                 self.listener = Some(listener);
-                self.retry = Duration::from_secs(1);
+                self.retry = FIRST;
                 self.complaint.clear();
             }
             Err(failure) => {
                 self.listener = None;
                 let complaint = failure.to_string();
-                // A thread of the host closes the one that it has in its table.
-                let is_own = failure == Failure::InUse && dormant::descriptor() >= 0 && complaint != self.complaint;
+                // At first: a thread of the host closes the one that it has in its table.
+                let is_own = failure == Failure::InUse && dormant::descriptor() >= 0 && self.retry == FIRST;
                 self.retry = if is_own { SOON } else { (self.retry * 2).min(LONGEST_REST) };
-                if complaint != self.complaint && !is_own && failure != Failure::Exiting {
+                if is_own {
+                    return;
+                }
+                if complaint != self.complaint && failure != Failure::Exiting {
                     let path = crate::listener::shown_path();
                     log::problem(format_args!("Cannot listen at {path}: {complaint}. Will try again."));
                 }

@@ -37,6 +37,9 @@ static PHASE: AtomicU32 = AtomicU32::new(ASLEEP);
 /// 1 while there is a thread that has a descriptor table of its own.
 static SETTLED: AtomicU32 = AtomicU32::new(0);
 
+/// When a thread of ours has left last, on the monotonic clock in nanoseconds.
+static LEFT_AT: AtomicU64 = AtomicU64::new(0);
+
 /// Whether the process has met the limit of its threads: then ours is there only for clients.
 static IS_TIGHT: AtomicBool = AtomicBool::new(false);
 
@@ -62,7 +65,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// Calls the agent's thread, and creates it where there is none. After an error nobody comes, and no thread is held.
 pub(crate) fn call(what: Call) -> sys::Result<()> {
     // Who has moved the phase owes the others a thread: no handler may hold this one before it is there.
-    let _silence = Silence::but_for_faults();
+    let _silence = Silence::but_for_traps();
     state::note_call(what);
     loop {
         match move_phase(ASLEEP, AWAKE) {
@@ -125,6 +128,13 @@ pub(crate) fn forget() {
     held::forget();
 }
 
+/// Whether a thread of ours was there a moment ago.
+pub(crate) fn has_just_left() -> bool {
+    const MOMENT: Duration = Duration::from_millis(100);
+    let left = LEFT_AT.load(Ordering::SeqCst);
+    left != 0 && process::monotonic().saturating_sub(Duration::from_nanos(left)) < MOMENT
+}
+
 /// Whether the manhole is to listen.
 pub(crate) fn is_to_listen() -> bool {
     IS_TO_LISTEN.load(Ordering::SeqCst)
@@ -169,7 +179,7 @@ pub(crate) fn wait_until_asleep(tid: i32, limit: Duration) -> bool {
 #[cold]
 pub(crate) fn open(blocked: Set) {
     IS_TO_LISTEN.store(true, Ordering::SeqCst);
-    let _silence = Silence::but_for_faults();
+    let _silence = Silence::but_for_traps();
     if let Some(_one) = OPENING.try_lock() {
         return open_alone(blocked);
     }
@@ -183,6 +193,8 @@ pub(crate) fn open(blocked: Set) {
 
 /// A socket that stands stays: a client may have come to it by now.
 fn open_alone(blocked: Set) {
+    // Who has taken it out meanwhile, and has it in again, is told as well.
+    IS_TO_LISTEN.store(true, Ordering::SeqCst);
     let listens_always = state::settings().thread == Thread::Always;
     if listens_always && !IS_TIGHT.load(Ordering::Relaxed) {
         match stay_alone(format_args!("")) {
@@ -267,7 +279,7 @@ pub(crate) fn forget_failure() {
 /// The thread listens from now on, and stays.
 pub(crate) fn stay(why: core::fmt::Arguments<'_>) {
     IS_TO_LISTEN.store(true, Ordering::SeqCst);
-    let _silence = Silence::but_for_faults();
+    let _silence = Silence::but_for_traps();
     if let Some(_one) = OPENING.lock_within(MOMENT) {
         stay_alone(why).unwrap_or_else(no_thread);
     }
@@ -278,6 +290,7 @@ fn no_thread(error: sys::Errno) {
 }
 
 fn stay_alone(why: core::fmt::Arguments<'_>) -> sys::Result<()> {
+    IS_TO_LISTEN.store(true, Ordering::SeqCst);
     if why.as_str() != Some("") {
         log::event(format_args!("{why}the manhole listens in a thread."));
     }
@@ -438,9 +451,10 @@ fn leave(listener: Option<Listener>) -> Option<Listener> {
     let silence = Silence::begin();
     if state::agent_leaves() {
         SETTLED.store(0, Ordering::SeqCst);
-        if listener.is_none() {
+        if listener.is_none() && !has_failed() {
             dormant::call_once_more();
         }
+        LEFT_AT.store(process::monotonic().as_nanos() as u64, Ordering::SeqCst);
         // Whoever has asked since the last look would wait for an answer.
         credentials::follow();
         thread::leave(&PHASE, LEAVING, ASLEEP);

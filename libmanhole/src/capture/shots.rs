@@ -48,14 +48,6 @@ impl Loans {
     }
 }
 
-impl Loans {
-    /// The signal's handler stays where it is: one of ours has still to come.
-    fn keep_handler(&mut self, number: i32) {
-        let loans = [&mut self.first, &mut self.second].into_iter().filter_map(|loan| loan.as_mut()?.as_mut().ok());
-        loans.filter(|loan| loan.number() == number).for_each(Loan::keep_handler);
-    }
-}
-
 fn prepare() -> Result<(), String> {
     handler::prepare().map_err(|error| format!("no memory to ask it ({error})"))
 }
@@ -255,19 +247,18 @@ fn ask(tid: i32, chain: Option<Chain>, task: &Task, modules: &Modules) -> Result
         if let Some(seen) = armed.seen() {
             return Ok(capture_of(seen, modules));
         }
-        let past = process::monotonic().saturating_sub(start);
-        let is_on_its_way = past >= PATIENCE && task.has_pending(number);
-        if past >= if is_on_its_way { MOST_PATIENCE } else { PATIENCE } {
-            if is_on_its_way {
-                unanswered::keep(tid, number, timer);
-                loans.keep_handler(number);
-            }
-            return Err("it did not answer: it has no processor".to_owned());
+        if process::monotonic().saturating_sub(start) >= PATIENCE {
+            break;
         }
-        process::sleep(if past < PATIENCE { Duration::from_micros(50) } else { Duration::from_millis(1) });
+        process::sleep(Duration::from_micros(50));
     }
+    // Who takes the signal back leaves the call that it has interrupted at its end.
+    if task.has_pending(number) {
+        unanswered::keep(tid, number, timer);
+        return Err("it did not answer within 100 ms: it has no processor".to_owned());
+    }
+    Err("it did not answer within 100 ms".to_owned())
 }
 
-/// How long a blocked thread has to answer; and where the signal is on its way still, on a busy machine.
+/// How long a blocked thread has to answer.
 const PATIENCE: Duration = Duration::from_millis(100);
-const MOST_PATIENCE: Duration = Duration::from_millis(600);

@@ -32,18 +32,15 @@ pub(crate) fn euid() -> u32 {
 }
 
 /// Runs `act` with the files of user `uid`, where the calling thread may have that: as its real or its saved user (setfsuid(2)). Not where system calls are
-/// filtered: that one is not among those that a filter is asked about.
+/// filtered: that one is not among those that a filter is asked about. The kernel forgets PR_SET_PDEATHSIG by it, so it is for a process that ends.
 #[cold]
-pub(crate) fn with_files_of<R>(uid: u32, act: impl FnOnce() -> R) -> Option<R> {
-    if has_filters() {
-        return None;
-    }
+pub(crate) fn with_files_of(uid: u32, act: impl FnOnce()) {
     // SAFETY: a number; the calling thread's alone changes.
     let set = |uid: u32| unsafe { call(libc::SYS_setfsuid, [uid as usize]) };
-    let before = set(uid).ok()?;
-    let result = act();
-    let _ = set(before as u32);
-    Some(result)
+    if let Ok(before) = set(uid) {
+        act();
+        let _ = set(before as u32);
+    }
 }
 
 /// Time since an arbitrary point that never goes back.

@@ -52,7 +52,7 @@ const CONTROL: usize = mapping::PAGE;
 /// Where in that room the storage begins: behind glibc's struct pthread, which has about 2,300 bytes.
 const STORAGE: usize = 3072;
 
-/// Starts the thread with every signal blocked. The caller sees to it that no other one exists.
+/// Starts the thread with every signal blocked but SIGSYS, which it blocks by itself. The caller sees to it that no other one exists.
 ///
 /// `opens_signals` says that handlers of the host may run on it: then it gets a copy of the caller's static thread-local
 /// storage, so that `errno` and its like work there.
@@ -66,7 +66,7 @@ pub(crate) fn start(kind: &Kind, entry: extern "C" fn() -> !, opens_signals: boo
         | libc::CLONE_THREAD
         | libc::CLONE_SYSVSEM
         | libc::CLONE_SETTLS;
-    let _silence = signal::Silence::begin();
+    let _silence = signal::Silence::but_for_traps();
     // SAFETY: the stack ends below the block and is used by no other thread; the entry never returns.
     let result = unsafe { arch::clone_thread(flags as usize, kind.stack_top(control), control, entry as usize) };
     super::checked(result).map(|tid| tid as i32)
