@@ -34,12 +34,10 @@ const LONGEST_REST: Duration = Duration::from_secs(300);
 /// When the thread looks again at a host that blocks the signal which wakes the manhole: hosts do so for moments.
 const BLOCKED: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(1050)];
 
-/// How often it is looked, as long as a client is there, whether the host has threads still: one that ends by the bare instruction tells
-/// nobody.
+/// How often it is looked, as long as a client is there, whether the host has threads still: one that ends by the bare instruction tells nobody.
 const COMPANY: Duration = Duration::from_secs(1);
 
-/// How long the thread stays after its last client when nothing else needs it: each time that it has to be called, a wait of the
-/// host may start over.
+/// How long the thread stays after its last client when nothing else needs it: each time that it has to be called, a wait of the host may start over.
 const LINGER: Duration = Duration::from_secs(4);
 
 /// A wait without a client for so long, or for ever, costs no memory.
@@ -521,8 +519,7 @@ impl Server {
             if state::is_rung() || signal::pending_for_thread().contains(state::bell()) {
                 bell.take_one();
             }
-            // After the signal is taken: one that is sent from now on is another. Who has found the bell rung has noted before
-            // what is to be done.
+            // After the signal is taken: one that is sent from now on is another. Who has found the bell rung has noted before what is to be done.
             state::forget_ring();
         }
         if !state::is_exiting() && self.listener.as_ref().is_some_and(|listener| !listener.is_intact()) {
