@@ -408,9 +408,8 @@ impl Server {
         let nothing_came = match polled {
             Ok(count) => count == 0 && !only_look,
             Err(Errno(libc::EINTR)) => return,
-            // More descriptors than the limit allows, which the host has lowered: not a reason to spin.
+            // More descriptors than the limit allows, which the host has lowered: not a reason to spin. Or one that unmaps all memory that it does not know (munmap(2)) has had its will.
             Err(error) => {
-                // One that takes away all memory that it does not know (munmap(2)) has had its will.
                 let say = if error == Errno(libc::EFAULT) { log::event } else { log::problem };
                 say(format_args!("cannot wait for clients, and tries again later ({error})"));
                 self.retry = (self.retry * 2).min(LONGEST_REST);
