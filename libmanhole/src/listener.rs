@@ -45,10 +45,9 @@ impl Bound {
     /// Removes the name, in the process that has made it.
     #[cold]
     fn unlink(&self) {
-        if self.pid != process::pid() || !self.is_there() {
-            return;
+        if self.pid == process::pid() && self.is_there() {
+            let _ = fd::unlink(self.path.as_c_str());
         }
-        let _ = fd::unlink(self.path.as_c_str());
     }
 
     /// As [`Bound::unlink`], in a process that ends: it may have another effective user by now, and the one that the file belongs to in reserve. What that one may do is
@@ -56,7 +55,7 @@ impl Bound {
     #[cold]
     fn unlink_at_last(&self) {
         self.unlink();
-        if self.pid != process::pid() || process::has_filters() {
+        if self.pid != process::pid() || !self.is_there() || process::has_filters() {
             return;
         }
         let path = self.path.as_c_str();

@@ -408,7 +408,7 @@ impl Server {
         let nothing_came = match polled {
             Ok(count) => count == 0 && !only_look,
             Err(Errno(libc::EINTR)) => return,
-            // More descriptors than the limit allows, which the host has lowered: not a reason to spin. Or one that unmaps all memory that it does not know (munmap(2)) has had its will.
+            // More descriptors than the limit allows, which the host has lowered: not a reason to spin. EFAULT: one that unmaps all memory that it does not know has had its will.
             Err(error) => {
                 let say = if error == Errno(libc::EFAULT) { log::event } else { log::problem };
                 say(format_args!("cannot wait for clients, and tries again later ({error})"));
