@@ -299,3 +299,27 @@ fn the_programs_signals_are_its_own() {
         client.end();
     }
 }
+
+/// The program's threads take turns all the time: one comes by while the console still tells the interpreter where to look for it.
+#[test]
+fn a_thread_that_comes_by_while_it_is_looked_for() {
+    const BUSY: &str = r#"exec("def busy(depth):\n  while depth == 0:\n    pass\n  busy(depth - 1)", sys.modules["__main__"].__dict__)"#;
+    const START: &str = "main = sys.modules['__main__']; main.threading.Thread(target=main.busy, args=(50,), daemon=True, name='busy').start()";
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        for line in ["sys.setswitchinterval(1e-6)", BUSY, START] {
+            assert_eq!(client.run(line), "", "{what}");
+        }
+        assert!(client.run("%info threads").contains("busy"), "{what}");
+        for _ in 0..50 {
+            assert!(pdb(&mut client, "%pdb busy").contains("busy()"), "{what}");
+            assert_eq!(client.run("detach"), "", "{what}");
+        }
+        assert!(client.run("%info threads").contains("busy"), "{what}");
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}

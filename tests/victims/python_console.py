@@ -31,9 +31,12 @@ while True:
         last = [name for name in ("last_type", "last_value", "last_traceback", "last_exc") if hasattr(sys, name)]
         print("streams", same, threading.active_count(), last, flush=True)
     elif word == "stuck":
-        print("stuck", flush=True)
-        # A call by PyDLL keeps the interpreter's lock: until a byte comes.
-        ctypes.PyDLL(None).read(0, ctypes.create_string_buffer(1), 1)
+        # A call by PyDLL keeps the interpreter's lock: until a byte comes. Nobody has it between the calls either.
+        library, byte, interval = ctypes.PyDLL(None), ctypes.create_string_buffer(1), sys.getswitchinterval()
+        sys.setswitchinterval(1000)
+        library.write(1, b"stuck\n", 6)
+        library.read(0, byte, 1)
+        sys.setswitchinterval(interval)
         print("free", flush=True)
     elif word == "fork":
         child = os.fork()

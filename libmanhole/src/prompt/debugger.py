@@ -95,6 +95,7 @@ def _debugger(wire, state, ident):
                 super().__init__(**options)
             self.has_begun = False
             self.tool = None
+            self.is_watched = False
             self.watched = []
             # What traces the program itself (a coverage, another debugger) is back afterwards: of the thread, and of each frame.
             self.tracer = [None]
@@ -131,6 +132,8 @@ def _debugger(wire, state, ident):
                 # A loop in one line begins no other.
                 monitoring.set_local_events(self.tool, frame.f_code, events.LINE | events.JUMP)
             monitoring.set_events(self.tool, events.PY_START | events.PY_RESUME)
+            # From here on the thread takes all of this away again.
+            self.is_watched = True
             return True
 
         def unwatch(self):
@@ -157,7 +160,7 @@ def _debugger(wire, state, ident):
             return self.trace_dispatch(frame, event, argument)
 
         def comes_by(self, code, *places):
-            if get_ident() == ident and not self.has_begun and not wire.is_over and self.tool is not None:
+            if get_ident() == ident and self.is_watched and not self.has_begun and not wire.is_over:
                 frame = sys._getframe(1)
                 self.unwatch()
                 self.begin(frame)
@@ -167,6 +170,8 @@ def _debugger(wire, state, ident):
                 if not wire.is_over:
                     # Nothing that is called here may come behind this: it would be stopped in itself.
                     sys.settrace(self.trace_dispatch)
+                elif self.tracers is not None:
+                    self.let_go(frame)
 
         def begin(self, frame):
             self.has_begun = True
@@ -271,11 +276,16 @@ def _pdb(state, ident, name):
         debugger = _debugger(wire, state, ident)
     except ImportError as error:
         return b"3pdb is not there: " + str(error).encode()
-    if not debugger.watch(frame):
-        debugger.unwatch()
-        return b"3the thread cannot be traced: it has ended, or other tools have taken every place"
     _session.debugger = debugger
-    return _debugged(name.decode())
+    try:
+        if debugger.watch(frame):
+            return _debugged(name.decode())
+    except BaseException:
+        # Nobody is to stand still where no prompt says so.
+        _let_go()
+        raise
+    _let_go()
+    return b"3the thread cannot be traced: it has ended, or other tools have taken every place"
 
 
 def _pdb_line(data):
