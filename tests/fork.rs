@@ -128,6 +128,34 @@ fn a_storm_of_forks_under_dumps() {
     assert!(victim.finish().1.success());
 }
 
+/// What is made once in a process, when somebody first needs it, is not left half made in a child that is forked meanwhile.
+#[test]
+fn children_that_are_forked_while_the_first_client_is_answered() {
+    let _turn = turn::shared();
+    for _ in 0..2 {
+        let mut victim = forker("busy");
+        let socket = victim.socket();
+        let client = std::thread::spawn(move || {
+            let mut client = TextClient::connect(&socket);
+            client.until_prompt();
+            assert!(client.run("x/2i $pc").starts_with("=> "));
+        });
+        let mut children = Vec::new();
+        while !client.is_finished() {
+            children.push(child(&victim.ask("fork")));
+        }
+        client.join().unwrap();
+        for pid in children {
+            let mut client = TextClient::connect(&socket_of(pid));
+            assert!(client.until_prompt().contains(&format!("ProcessID={pid},")), "{pid}");
+            let code = client.run("x/2i $pc");
+            assert!(code.starts_with("=> "), "{pid}: {code}");
+            client.end();
+        }
+        assert!(victim.finish().1.success());
+    }
+}
+
 /// A process, and its forked child that was killed, whose socket is still there.
 fn with_killed_child() -> (Victim, i32) {
     let mut victim = forker("busy");

@@ -130,11 +130,15 @@ fn the_interpreter_ends_while_its_client_is_greeted() {
     for python in pythons() {
         let what = python.display();
         let (mut is_told, mut soonest) = (false, Duration::MAX);
-        // Whoever comes at the last moment may find nobody, or the interpreter still.
-        for _ in 0..8 {
+        // Whoever comes at the last moment may find nobody, or the interpreter still; and the processor may be another's just then.
+        for attempt in 0..80 {
+            if attempt >= 8 && is_told && soonest < AT_ONCE {
+                break;
+            }
             let (mut victim, mut client) = ending_with_client(&python);
             let greeting = client.until_end_or_prompt();
-            assert!(!greeting.contains("cannot be called now"), "{what}: {greeting}");
+            let is_without = greeting.contains("cannot be called now");
+            assert!(!is_without || greeting.contains("now: the process is exiting"), "{what}: {greeting}");
             is_told |= greeting.contains("the interpreter has not begun yet, or has ended");
             client.end();
             assert!(victim.ended().success(), "{what}");

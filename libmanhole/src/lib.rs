@@ -35,6 +35,7 @@ mod python;
 mod debug;
 mod symbols;
 mod loader;
+mod decoding;
 mod modules;
 mod memory;
 mod snapshot;

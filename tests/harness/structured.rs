@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, socket};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, socket};
 use serde_json::{Value, json};
 
-use crate::{PATIENCE, wait_for};
+use crate::{PATIENCE, tasks, wait_for};
 
 /// One frame of a stack, as the wire gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +161,10 @@ impl StructuredClient {
     /// When none comes in time or it is not JSON.
     pub fn line(&mut self) -> Value {
         let mut line = String::new();
-        let count = self.reader.read_line(&mut line).expect("a line of the structured mode");
+        let count = self.reader.read_line(&mut line).unwrap_or_else(|error| {
+            let process = getsockopt(&self.writer, PeerCredentials).map(|peer| peer.pid());
+            panic!("no line of the structured mode: {error}{}", tasks::describe(process.unwrap_or_default()))
+        });
         assert!(count > 0, "the connection has ended");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
     }

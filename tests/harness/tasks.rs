@@ -60,6 +60,18 @@ pub fn of(pid: i32) -> Vec<Task> {
     found
 }
 
+/// What the threads of a process do and wait for, for a message of failure.
+#[must_use]
+pub fn describe(pid: i32) -> String {
+    let tell = |task: &Task| {
+        let [state, own, all, blocked] = ["State", "SigPnd", "ShdPnd", "SigBlk"].map(|name| task.field(name));
+        let read = |name| std::fs::read_to_string(format!("/proc/{pid}/task/{}/{name}", task.tid)).unwrap_or_default();
+        let (name, call, place) = (task.field("Name"), read("syscall"), read("wchan"));
+        format!("\n{} {name}: {state}, pending {own} {all}, blocked {blocked}, {place}, {}", task.tid, call.trim())
+    };
+    of(pid).iter().map(tell).collect()
+}
+
 /// The main thread.
 ///
 /// # Panics

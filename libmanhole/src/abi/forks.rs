@@ -8,20 +8,27 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::{guarded, room};
 use crate::sys::signal::{self, Set};
 use crate::sys::{next, process};
-use crate::{install, worker};
+use crate::{decoding, install, worker};
 
 /// Whether the C library has told this child of its fork. Another library's `fork`, which the host finds before ours, may go on to ours.
 static NOTICED: AtomicBool = AtomicBool::new(false);
 
 /// Where the host's fork is not ours, because the library was dlopened or another one comes before it: the C library tells of forks.
 pub(super) fn follow_without_interposition() {
+    extern "C" fn prepare() {
+        decoding::fork_begins();
+    }
+    extern "C" fn parent() {
+        decoding::fork_has_ended();
+    }
     extern "C" fn child() {
+        decoding::forget();
         guarded("fork", install::notice_fork_and_go_on);
         NOTICED.store(true, Ordering::Release);
     }
     if !next::takes_place_of_fork() {
         // SAFETY: the library stays (-z nodelete), and with it the function.
-        let _ = unsafe { libc::pthread_atfork(None, None, Some(child)) };
+        let _ = unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     }
 }
 
@@ -29,6 +36,14 @@ pub(super) fn follow_without_interposition() {
 fn followed(name: &str, fork: impl Fn() -> libc::pid_t) -> libc::pid_t {
     let mask = worker::masks::host_mask().inspect(|_| worker::note_start());
     NOTICED.store(false, Ordering::Release);
+    let fork = || {
+        decoding::fork_begins();
+        let pid = fork();
+        if pid != 0 {
+            decoding::fork_has_ended();
+        }
+        pid
+    };
     let pid = room::with_room(fork, |pid| room::by_errno(*pid < 0));
     match pid {
         0 => guarded(name, || born(mask)),
@@ -40,6 +55,7 @@ fn followed(name: &str, fork: impl Fn() -> libc::pid_t) -> libc::pid_t {
 
 /// In a child of a thread that has blocked all signals for us if there is a `mask`, which is the host's.
 fn born(mask: Option<Set>) {
+    decoding::forget();
     if let Some(mask) = mask {
         signal::exchange_mask(mask);
         worker::masks::note_child();
@@ -82,11 +98,13 @@ pub unsafe extern "C" fn forkpty(
 pub extern "C" fn daemon(keep_directory: c_int, keep_descriptors: c_int) -> c_int {
     let (before, mask) = (process::pid(), worker::masks::host_mask());
     NOTICED.store(false, Ordering::Release);
+    decoding::fork_begins();
     // This process ends inside the C library, where nobody is told, unless the call fails.
     guarded("daemon", install::socket_goes);
     // SAFETY: numbers only.
     let result = unsafe { next::function::daemon(keep_directory, keep_descriptors) };
     if process::pid() == before {
+        decoding::fork_has_ended();
         // SAFETY: the calling thread's errno, which is the answer of the call.
         let errno = unsafe { *libc::__errno_location() };
         guarded("daemon", install::socket_comes_back);

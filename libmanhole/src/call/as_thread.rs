@@ -7,7 +7,6 @@
 use core::ffi::{c_char, c_int, c_long, c_void};
 use core::mem::transmute;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::OnceLock;
 
 use super::emit::{Method, ONE_ARGUMENT};
 use crate::memory::Memory;
@@ -28,8 +27,6 @@ static INTERRUPT_METHOD: Method = Method {
     documentation: core::ptr::null(),
 };
 
-static API: OnceLock<Api> = OnceLock::new();
-
 /// The caller's own state while it is in another one's place.
 static OWN: AtomicU64 = AtomicU64::new(0);
 
@@ -40,19 +37,19 @@ pub(super) fn own() -> Option<u64> {
 
 /// The address of the method's description, for an interpreter with these functions.
 pub(super) fn method(api: &Api) -> u64 {
-    API.get_or_init(|| *api);
+    api.note();
     &raw const METHOD as u64
 }
 
 /// The address of the other one's, the same.
 pub(super) fn interrupt_method(api: &Api) -> u64 {
-    API.get_or_init(|| *api);
+    api.note();
     &raw const INTERRUPT_METHOD as u64
 }
 
 /// `_interrupt(ident) -> int`: has the thread that the interpreter knows by this number raise KeyboardInterrupt. How many there are, 1 or 0.
 extern "C-unwind" fn interrupt(_: *mut c_void, ident: *mut c_void) -> *mut c_void {
-    let Some(api) = API.get() else { return core::ptr::null_mut() };
+    let Some(api) = Api::noted() else { return core::ptr::null_mut() };
     // SAFETY: these are the interpreter's functions, with the prototypes of its reference.
     let (number, raise, long) = unsafe {
         (
@@ -72,7 +69,7 @@ extern "C-unwind" fn interrupt(_: *mut c_void, ident: *mut c_void) -> *mut c_voi
 ///
 /// Only up to CPython 3.11 does PyThreadState_Swap keep the lock all the while; later ones are not asked.
 extern "C-unwind" fn as_thread(_: *mut c_void, arguments: *mut c_void) -> *mut c_void {
-    let Some(api) = API.get() else { return core::ptr::null_mut() };
+    let Some(api) = Api::noted() else { return core::ptr::null_mut() };
     // SAFETY: these are the interpreter's functions, with the prototypes of its reference.
     let (item, number, long) = unsafe {
         (

@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::arch::Gate;
 use super::{as_thread, emit, guard, stop};
@@ -396,9 +396,6 @@ fn is_of_another_life(slot: usize) -> bool {
     has_kept && OF_LIFE.get(slot).is_none_or(|life| life.load(SeqCst) != LIFE.load(SeqCst))
 }
 
-/// The functions of the interpreter whose they are.
-static API: OnceLock<Api> = OnceLock::new();
-
 /// `PyGILState_LOCKED` and `PyGILState_UNLOCKED` of Include/pystate.h.
 const LOCKED: u64 = 0;
 const UNLOCKED: u64 = 1;
@@ -415,7 +412,7 @@ pub(crate) fn end_thread(slot: usize) {
     if KEPT.get(slot).is_none_or(|kept| kept.load(SeqCst) == 0) {
         return;
     }
-    if let Some(api) = API.get() {
+    if let Some(api) = Api::noted() {
         // SAFETY: these are the functions of an interpreter that is there, or has been: it is asked first.
         unsafe { Script::new(*api, Act::Nothing).run(slot) };
     }
@@ -437,7 +434,7 @@ unsafe fn leave(slot: usize, api: &Api, state: u64, is_kept: bool, stays: bool) 
             call(slot, api.ensure, &[])?;
             call(slot, api.release, &[LOCKED])?;
         }
-        API.get_or_init(|| *api);
+        api.note();
         let own = call(slot, api.thread_state, &[])?;
         if let Some(kept) = KEPT.get(slot) {
             kept.store(if stays { own } else { 0 }, SeqCst);

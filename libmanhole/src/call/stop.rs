@@ -10,7 +10,6 @@ use core::ffi::{c_char, c_int, c_void};
 use core::mem::transmute;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use core::time::Duration;
-use std::sync::OnceLock;
 
 use super::arch;
 use super::script::{Faulted, call};
@@ -22,8 +21,6 @@ use crate::{held, interrupted};
 
 /// How long the thread has to come by.
 const LIMIT: Duration = Duration::from_millis(500);
-
-static API: OnceLock<Api> = OnceLock::new();
 
 /// Whether the interpreter has the pending call to make still.
 static IS_QUEUED: AtomicBool = AtomicBool::new(false);
@@ -54,7 +51,7 @@ pub(super) unsafe fn stop_again(slot: usize, api: &Api) -> Result<(), Faulted> {
     let (Some(add_pending), Some(restore), true) = (api.add_pending, api.restore, held::moving().is_some()) else {
         return Ok(());
     };
-    API.get_or_init(|| *api);
+    api.note();
     // One is enough, and the interpreter has room for few. Who did not come at first is not waited for again.
     if IS_QUEUED.swap(true, SeqCst) {
         return Ok(());
@@ -80,7 +77,7 @@ extern "C-unwind" fn stop(_: *mut c_void) -> c_int {
     IS_QUEUED.store(false, SeqCst);
     let is_here =
         held::moving().inspect(|tid| IS_ANOTHER.store(*tid != process::tid(), SeqCst)) == Some(process::tid());
-    if let Some(api) = API.get()
+    if let Some(api) = Api::noted()
         && let Some(restore) = api.restore
         && is_here
     {

@@ -94,7 +94,7 @@ fn dump(
     raw: bool,
 ) -> Result<Vec<Value>, String> {
     let current = context.selected_pc();
-    let mut disassembler = Disassembler::new();
+    let mut disassembler = Disassembler::new()?;
     let mut names = Names::default();
     let mut data = Vec::new();
     let mut address = start;

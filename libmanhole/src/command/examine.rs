@@ -298,7 +298,7 @@ fn show_instructions(
     count: u64,
 ) -> Result<(), String> {
     let current = context.selected_pc();
-    let mut disassembler = Disassembler::new();
+    let mut disassembler = Disassembler::new()?;
     let mut names = Names::default();
     let mut at = address;
     for _ in 0..count {

@@ -4,6 +4,8 @@
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Formatter, GasFormatter, Instruction, OpKind};
 
+use crate::decoding;
+
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Disassembled {
@@ -32,7 +34,11 @@ pub(super) struct Disassembler {
 }
 
 impl Disassembler {
-    pub(super) fn new() -> Disassembler {
+    /// In a process where nothing can be decoded an error says so.
+    pub(super) fn new() -> Result<Disassembler, String> {
+        if !decoding::is_possible_as_text() {
+            return Err(decoding::LOST.to_owned());
+        }
         let mut formatter = GasFormatter::new();
         let options = formatter.options_mut();
         options.set_uppercase_hex(false);
@@ -41,7 +47,7 @@ impl Disassembler {
         options.set_branch_leading_zeros(false);
         options.set_rip_relative_addresses(true);
         options.set_show_branch_size(false);
-        Disassembler { formatter }
+        Ok(Disassembler { formatter })
     }
 
     /// The instruction at the start of `code`, which stands at `address`; `None` where the bytes end inside it.
@@ -96,7 +102,7 @@ mod tests {
             (&[0x48, 0x8b, 0x45, 0xf8], "mov    -0x8(%rbp),%rax", None),
             (&[0x0f, 0x05], "syscall", None),
         ] {
-            let decoded = Disassembler::new().one(bytes, 0x1000).unwrap();
+            let decoded = Disassembler::new().unwrap().one(bytes, 0x1000).unwrap();
             assert_eq!((decoded.text.as_str(), decoded.target), (text, target));
             assert_eq!(decoded.bytes, bytes);
         }
@@ -104,9 +110,9 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_instruction() {
-        assert_eq!(Disassembler::new().one(&[0x48], 0x1000), None);
-        assert_eq!(Disassembler::new().one(&[], 0x1000), None);
-        let bad = Disassembler::new().one(&[0x06; 16], 0x1000).unwrap();
+        assert_eq!(Disassembler::new().unwrap().one(&[0x48], 0x1000), None);
+        assert_eq!(Disassembler::new().unwrap().one(&[], 0x1000), None);
+        let bad = Disassembler::new().unwrap().one(&[0x06; 16], 0x1000).unwrap();
         assert_eq!((bad.text.as_str(), bad.bytes.len()), ("(bad)", 1));
     }
 }

@@ -66,7 +66,12 @@ impl Session<'_> {
             }
         };
         let shown = || quote::short(word.unwrap_or("the main thread"), 40);
-        let found = look.stacks.iter().find(|stack| is_meant(stack));
+        let found = look.stacks.iter().find(|stack| is_meant(stack)).cloned();
+        // It may have begun since. What the selected frame shows stays.
+        let found = found.or_else(|| {
+            let look = self.look_apart(crate::capture::Wanted::All, &|| false);
+            look.stacks.into_iter().find(|stack| is_meant(stack))
+        });
         let stack = found.ok_or_else(|| format!("no thread {}; %info threads lists them", shown()))?;
         let tid = stack.thread.tid;
         let (_, world) = self.parts();
@@ -83,7 +88,7 @@ impl Session<'_> {
         }
         let identity = interpreter.threads(Some(tid)).and_then(|threads| threads.identity(tid));
         let (state, ident) = identity.ok_or_else(|| format!("thread {tid} is none of Python's"))?;
-        Ok((state, ident, format!("thread {tid} {}", names(stack))))
+        Ok((state, ident, format!("thread {tid} {}", names(&stack))))
     }
 
     /// Whether thread `tid` is seen to hold the interpreter's lock, or waits for a condition as one does that wants it. Where there is none, whoever needs all

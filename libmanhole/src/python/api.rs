@@ -2,6 +2,8 @@
 //!
 //! Context: the agent's thread. They are looked up in the mapped ELF, never by the loader; who calls them is the call gate.
 
+use once_cell::race::OnceBox;
+
 use crate::memory::Memory;
 use crate::modules::Modules;
 use crate::symbols::exported;
@@ -75,7 +77,20 @@ pub(crate) struct Api {
     pub(crate) keyboard_interrupt: u64,
 }
 
+/// What [`Api::note`] was told first. Not behind a lock: a child may be forked at any moment.
+static NOTED: OnceBox<Api> = OnceBox::new();
+
 impl Api {
+    /// From here on [`Api::noted`] knows it, in whatever the interpreter calls of ours.
+    pub(crate) fn note(&self) {
+        NOTED.get_or_init(|| Box::new(*self));
+    }
+
+    /// The one that was noted.
+    pub(crate) fn noted() -> Option<&'static Api> {
+        NOTED.get()
+    }
+
     /// The interpreter's, if there is one.
     pub(crate) fn find(modules: &Modules, memory: &Memory) -> Option<Api> {
         modules.modules.iter().find_map(|module| {

@@ -4,6 +4,7 @@
 
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction};
 
+use crate::decoding;
 use crate::memory::{self, Memory};
 
 /// The call instruction that pushed a return address.
@@ -36,6 +37,9 @@ pub(super) fn call_before(memory: &Memory, address: u64) -> Option<Call> {
 /// Where a jump stub (an entry of a procedure linkage table) at `address` leads; `address` itself if it is none.
 pub(super) fn through_stub(memory: &Memory, address: u64) -> u64 {
     let Ok(code) = memory.bytes(address, 24) else { return address };
+    if !decoding::is_possible() {
+        return address;
+    }
     let mut decoder = Decoder::with_ip(64, &code, address, DecoderOptions::NONE);
     let mut instruction = decoder.decode();
     if instruction.code() == Code::Endbr64 {
@@ -67,10 +71,10 @@ pub(super) fn exits(memory: &Memory, start: u64, end: u64) -> Option<Vec<u64>> {
     Some(exits)
 }
 
-/// The code of the function in `start..end`, if it is not so large that reading it takes too long.
+/// The code of the function in `start..end`, if it can be decoded and is not so large that reading it takes too long.
 pub(super) fn function_code(memory: &Memory, start: u64, end: u64) -> Option<Vec<u8>> {
     const LIMIT: u64 = 64 << 10;
-    let size = end.checked_sub(start).filter(|&size| size <= LIMIT)?;
+    let size = end.checked_sub(start).filter(|&size| size <= LIMIT && decoding::is_possible())?;
     memory.bytes(start, usize::try_from(size).ok()?).ok()
 }
 
@@ -126,6 +130,9 @@ fn decode(memory: &Memory, address: u64, length: usize) -> Option<Instruction> {
     let mut code = [0; 8];
     let code = code.get_mut(..length)?;
     memory.read(address, code).ok()?;
+    if !decoding::is_possible() {
+        return None;
+    }
     let instruction = Decoder::with_ip(64, code, address, DecoderOptions::NONE).decode();
     (!instruction.is_invalid() && instruction.len() == length).then_some(instruction)
 }
