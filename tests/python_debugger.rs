@@ -117,6 +117,7 @@ fn a_thread_is_stopped_and_runs_on() {
         assert_eq!(pdb(&mut client, "!print('printed')"), format!("printed\n{PDB}"), "{what}");
         assert!(pdb(&mut client, "p fork()").ends_with(&format!("7\n{PDB}")), "{what}: the child is stopped");
         assert!(pdb(&mut client, "run").contains("not started anew"), "{what}");
+        assert!(pdb(&mut client, "clear").contains("Deleted all breakpoints"), "{what}");
         assert_eq!(client.run("detach"), "", "{what}");
         assert_eq!(client.run("6 * 7"), "42\n", "{what}");
         runs_on(&mut victim, &what);
@@ -228,12 +229,16 @@ fn every_way_out_lets_it_run_on() {
             client.end();
         }
         // The client vanishes: at the debugger's prompt, and while the thread runs to a breakpoint that it never reaches.
-        for lines in [&[][..], &["b fork", "c"]] {
+        const ENDLESS: &str = "!print('begun', flush=True); [None for _ in iter(int, 1)] ;; !while True: pass";
+        for lines in [&[][..], &["b fork", "c"], &["b fork", "commands 1"], &[ENDLESS]] {
             let what = format!("{}, {lines:?}", python.display());
             let (mut client, _) = victim.text();
             pdb(&mut client, "%pdb");
             for line in lines {
                 client.send(format!("{line}\n").as_bytes()).unwrap();
+            }
+            if lines == [ENDLESS] {
+                client.until("begun\n");
             }
             drop(client);
             victim.log_with("Cleaned up.");
@@ -296,7 +301,10 @@ fn the_programs_signals_are_its_own() {
         assert_eq!(victim.line(), "KeyboardInterrupt", "{what}");
         assert!(client.run("w").contains("has let the thread go"), "{what}");
         runs_on(&mut victim, &what);
+        pdb(&mut client, "%pdb");
+        victim.signal(Signal::SIGTERM);
         client.end();
+        assert_eq!(victim.ended().code(), Some(3), "{what}");
     }
 }
 

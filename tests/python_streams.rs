@@ -161,3 +161,27 @@ fn where_the_programs_own_output_is_stuck() {
         }
     }
 }
+
+/// What is the client's input for its line is not the input of the program's threads.
+#[test]
+fn the_program_reads_while_a_line_runs() {
+    const PROGRAM: &str = "import os, sys\n\
+        print('ready pid=%d' % os.getpid(), flush=True)\n\
+        while True:\n\
+        \x20   line = sys.stdin.readline()\n\
+        \x20   if not line: break\n\
+        \x20   os.write(1, ('got ' + line).encode())";
+    let _turn = turn::shared();
+    for python in pythons() {
+        let mut victim = Host::new(&python).args(["-c", PROGRAM]).ready();
+        let (mut client, _) = victim.text();
+        client.send(b"import time; print('begun', flush=True); time.sleep(1)\n").unwrap();
+        client.until("begun\n");
+        for word in ["one", "two", "three"] {
+            assert_eq!(victim.ask(word), format!("got {word}"), "{}", python.display());
+        }
+        assert!(client.until_prompt().contains("got three"));
+        client.end();
+        assert_eq!(victim.ask("four"), "got four", "{}", python.display());
+    }
+}

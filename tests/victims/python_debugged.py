@@ -2,11 +2,12 @@
 
 The main thread calls work() again and again, `other thread` too; `waits` never executes anything, and `in one line` never begins another one. For each line of standard input the main
 thread prints what is left of a debugger: `state TRACED... N`, the names of the threads that are traced and how often work() was called.
-fork() is for the debugger's user: how a child ends that calls work().
+fork() is for the debugger's user: how a child ends that calls work(). SIGTERM ends the program with 3.
 """
 
 import os
 import select
+import signal
 import sys
 import threading
 
@@ -80,6 +81,7 @@ def main():
             say("KeyboardInterrupt")
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
 threading.Thread(target=other, daemon=True, name="other thread").start()
 threading.Thread(target=waits, args=(threading.Event(),), daemon=True, name="waits").start()
 threading.Thread(target=in_one_line, daemon=True, name="in one line").start()

@@ -33,9 +33,9 @@ import io
 import os
 import sys
 import traceback
-from _operator import methodcaller as _methodcaller
 from _thread import allocate_lock, get_ident
 from functools import partial as _partial
+from itertools import starmap as _starmap
 
 try:
     import socket
@@ -60,7 +60,7 @@ def _without_readline(name):
     def imported(name, *others, **named):
         if name == "readline":
             raise ImportError(name)
-        return _without_readline(name) if name == "rlcompleter" else builtins.__import__(name, *others, **named)
+        return _without_readline(name) if name in ("rlcompleter", "bdb") else builtins.__import__(name, *others, **named)
 
     spec = importlib.util.find_spec(name)
     if spec is None:
@@ -176,6 +176,30 @@ class _Kept:
         return iter(self.manhole_kept)
 
 
+class _OwnInput(_Kept):
+    """The client's input for the thread of a line; for all others it is the program's still."""
+
+    def __init__(self, stream, own):
+        super().__init__(stream)
+        self.manhole_own = own
+        self.manhole_thread = get_ident()
+
+    def manhole_chosen(self):
+        return self.manhole_own if get_ident() == self.manhole_thread else self.manhole_kept
+
+    def __getattr__(self, name):
+        return getattr(self.manhole_chosen(), name)
+
+    def __iter__(self):
+        return iter(self.manhole_chosen())
+
+    def __next__(self):
+        return next(self.manhole_chosen())
+
+    def __repr__(self):
+        return repr(self.manhole_chosen())
+
+
 class ManholeConsole(code.InteractiveConsole):
     def write(self, data):
         _session.complaints.write(data)
@@ -195,6 +219,8 @@ class _Session:
         self.namespace = {}
         self.console = None
         self.debugger = None
+        # How often a debugger was let go: one that begins for an earlier wish is none of now.
+        self.wish = 0
         self.before = {}
         self.complaints = sys.stderr
 
@@ -256,10 +282,12 @@ class _Session:
 
     def restore(self, names):
         for name in names:
-            before, stream = self.before.pop(name, (None, None))
+            before, stream = self.before.get(name, (None, None))
             # Whoever has put another one there meanwhile keeps it.
             if stream is not None and getattr(sys, name, None) is stream:
                 setattr(sys, name, before)
+            # Last: an interrupt may come at any moment.
+            self.before.pop(name, None)
 
     def enter(self, is_redirected):
         self.lines += 1
@@ -271,7 +299,9 @@ class _Session:
         self.is_busy = True
         if self.is_redirected:
             self.restore(_INPUT)
-            self.replace(_INPUT, io.TextIOWrapper(_Input(self), "utf-8", "replace"))
+            own = io.TextIOWrapper(_Input(self), "utf-8", "replace")
+            for name in _INPUT:
+                self.replace((name,), _OwnInput(_original(getattr(sys, name)), own))
         else:
             self.keep_input()
         if sys.displayhook is sys.__displayhook__:

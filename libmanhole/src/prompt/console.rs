@@ -388,7 +388,20 @@ impl Prompt<'_> {
                 Some((since, _)) if since.saturating_add(GRACE) <= now => {
                     self.console.goes_on = false;
                     self.console.globals = errand.progress.globals();
-                    self.session.given_up(&errand.job.ticket, "interrupted, and it does not notice")
+                    let answer = self.session.given_up(&errand.job.ticket, "interrupted, and it does not notice");
+                    if errand.what == What::Debug || self.console.debugger.take().is_some() {
+                        // No thread is to stop in it that nobody waits for any more.
+                        self.console.debugger = None;
+                        let _ = self.give_script(
+                            "the end",
+                            "(the debugger was given up)",
+                            b"_let_go() or b'0'",
+                            false,
+                            false,
+                            &|| false,
+                        );
+                    }
+                    answer
                 }
                 _ => return Followed::Waits,
             },

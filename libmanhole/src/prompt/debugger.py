@@ -12,6 +12,8 @@ class _Wire:
     def __init__(self, session, ident):
         self.session = session
         self.ident = ident
+        # While a line of the client's runs this stands in the place of the program's streams.
+        self.input, self.output = _original(sys.stdin), _original(sys.stdout)
         self.asks = self.is_over = self.is_interrupted = self.is_sent = False
         # Whoever takes the mark out decides whether the line that the thread executes is still to be interrupted.
         self.mark = None
@@ -23,6 +25,8 @@ class _Wire:
 
     def write(self, text):
         """Whole lines: what stands before the end of an unfinished one is the prompt, when a line is read next."""
+        if get_ident() != self.ident:
+            return self.output.write(text) if self.output is not None else len(text)
         lines, newline, self.tail = (self.tail + text).rpartition("\n")
         self.give(lines + newline)
         return len(text)
@@ -38,7 +42,13 @@ class _Wire:
                 _sleep()
 
     def flush(self):
-        pass
+        if get_ident() != self.ident and self.output is not None:
+            self.output.flush()
+
+    def __getattr__(self, name):
+        if get_ident() == self.ident:
+            raise AttributeError(name)
+        return getattr(self.output, name)
 
     def isatty(self):
         return False
@@ -68,38 +78,53 @@ class _Wire:
         self.is_interrupted = False
 
     def begin(self, line):
-        """In the console's thread."""
-        self.is_sent = False
-        self.asks, self.mark = False, [True]
+        """In the console's thread. Who has let go meanwhile never takes it."""
+        self.asks = False
         self.line = line
 
-    def readline(self):
+    def readline(self, *size):
+        if get_ident() != self.ident:
+            return self.input.readline(*size)
         self.settle()
         self.line, self.asks = None, True
         while self.line is None:
             if not self.is_here():
                 return ""
             _sleep()
-        return self.line
+        self.is_sent, self.mark = False, [True]
+        line, self.line = self.line, None
+        # Who lets go sees the mark, or is seen here.
+        if not self.is_here():
+            self.settle()
+            return ""
+        return line
 
 
 def _debugger(wire, state, ident):
+    # Breakpoints belong to the module: those of the program's own debugger, and of the one before, are not this one's.
+    for name in ("pdb", "bdb"):
+        _own_modules.pop(name, None)
     pdb = _without_readline("pdb")
 
     class Debugger(pdb.Pdb):
+        # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR.
+        MAY_REST = 0x20 | 0x80 | 0x200
+
         def __init__(self):
             options = {"stdin": wire, "stdout": wire, "nosigint": True, "readrc": False}
             try:
                 super().__init__(backend="settrace", **options)
             except TypeError:
                 super().__init__(**options)
-            self.has_begun = False
+            self.has_begun = self.has_let_go = False
             self.tool = None
             self.is_watched = False
             self.watched = []
             # What traces the program itself (a coverage, another debugger) is back afterwards: of the thread, and of each frame.
             self.tracer = [None]
             self.tracers = {}
+            # Frames that may rest and go on somewhere else.
+            self.resting = set()
 
         # The console's thread: before, and when it is over.
 
@@ -112,20 +137,26 @@ def _debugger(wire, state, ident):
                 return self.monitor()
             # What runs on the other thread's state is C's alone.
             self.tracer = []
-            if _as_thread(state, _partial(self.tracer.extend, map(_methodcaller("__call__"), [sys.gettrace]))) != 0:
+            if _as_thread(state, _partial(self.tracer.extend, _starmap(sys.gettrace, [()]))) != 0:
                 return False
             for frame in self.watched:
                 self.tracers[frame] = frame.f_trace
                 frame.f_trace = self.arrives
-            return _as_thread(state, _partial(sys.settrace, self.arrives)) == 0
+            self.is_watched = _as_thread(state, _partial(sys.settrace, self.arrives)) == 0
+            return self.is_watched
 
         def monitor(self):
             monitoring = sys.monitoring
             events = monitoring.events
-            self.tool = next((tool for tool in (4, 3, 5, 0) if monitoring.get_tool(tool) is None), None)
-            if self.tool is None:
+            for tool in (4, 3, 5, 0):
+                try:
+                    monitoring.use_tool_id(tool, "manhole")
+                except ValueError:
+                    continue
+                self.tool = tool
+                break
+            else:
                 return False
-            monitoring.use_tool_id(self.tool, "manhole")
             for event in (events.LINE, events.JUMP, events.PY_START, events.PY_RESUME):
                 monitoring.register_callback(self.tool, event, self.comes_by)
             for frame in self.watched:
@@ -143,6 +174,9 @@ def _debugger(wire, state, ident):
                 sys.monitoring.set_events(tool, 0)
                 for frame in watched:
                     sys.monitoring.set_local_events(tool, frame.f_code, 0)
+                events = sys.monitoring.events
+                for event in (events.LINE, events.JUMP, events.PY_START, events.PY_RESUME):
+                    sys.monitoring.register_callback(tool, event, None)
                 sys.monitoring.free_tool_id(tool)
             elif not self.has_begun and not hasattr(sys, "monitoring"):
                 for frame in watched:
@@ -155,15 +189,24 @@ def _debugger(wire, state, ident):
         def arrives(self, frame, event, argument):
             if wire.is_over:
                 return None
-            self.begin(frame)
-            sys.settrace(self.trace_dispatch)
+            if not self.is_watched:
+                # The program traces the thread itself, which comes by before all is set.
+                return self.arrives
+            if not self.has_begun:
+                if not self.begins(frame):
+                    return None
+                sys.settrace(self.trace_dispatch)
             return self.trace_dispatch(frame, event, argument)
 
         def comes_by(self, code, *places):
-            if get_ident() == ident and self.is_watched and not self.has_begun and not wire.is_over:
+            if os.getpid() != wire.session.process:
+                # A child that another thread has forked.
+                self.unwatch()
+            elif get_ident() == ident and self.is_watched and not self.has_begun and not wire.is_over:
                 frame = sys._getframe(1)
                 self.unwatch()
-                self.begin(frame)
+                if not self.begins(frame):
+                    return
                 if len(places) == 2:
                     # A jump. From 3.14 on the trace function hears of no line when the loop has only one.
                     self.trace_dispatch(frame, "line", None)
@@ -172,6 +215,17 @@ def _debugger(wire, state, ident):
                     sys.settrace(self.trace_dispatch)
                 elif self.tracers is not None:
                     self.let_go(frame)
+
+        def begins(self, frame):
+            """Whether it has: what fails here is none of the program's."""
+            try:
+                self.begin(frame)
+                return True
+            except BaseException as error:
+                self.let_go(frame)
+                if not isinstance(error, Exception):
+                    raise
+                return False
 
         def begin(self, frame):
             self.has_begun = True
@@ -187,15 +241,20 @@ def _debugger(wire, state, ident):
             self.set_step()
 
         def trace_dispatch(self, frame, event, argument):
+            if get_ident() != ident:
+                return None
             try:
                 result = None if wire.is_over else super().trace_dispatch(frame, event, argument)
-            except KeyboardInterrupt:
-                self.let_go(frame)
-                raise
-            except BaseException as error:
+                if result is not None and event == "call" and frame.f_code.co_flags & self.MAY_REST:
+                    self.resting.add(frame)
+            except Exception as error:
                 wire.give("*** the debugger has failed: %r\n" % (error,))
                 wire.is_over = True
                 result = None
+            except BaseException:
+                # A handler of the program's has been called here.
+                self.let_go(frame)
+                raise
             if wire.is_over:
                 self.let_go(frame)
                 return None
@@ -210,10 +269,17 @@ def _debugger(wire, state, ident):
                 return
             if self.breaks:
                 self.clear_all_breaks()
+            frames, self.resting = self.resting, set()
             while frame is not None:
-                frame.f_trace = tracers.get(frame)
+                frames.add(frame)
                 frame = frame.f_back
-            sys.settrace(self.tracer[0])
+            for frame in frames:
+                if frame in tracers or frame.f_trace in (self.trace_dispatch, self.arrives):
+                    frame.f_trace = tracers.get(frame)
+            # The program may have set another one.
+            if sys.gettrace() in (self.trace_dispatch, self.arrives):
+                sys.settrace(self.tracer[0])
+            self.has_let_go = True
 
         def _cmdloop(self):
             while True:
@@ -227,6 +293,41 @@ def _debugger(wire, state, ident):
                         raise
                     wire.is_interrupted = False
                 wire.give("*** KeyboardInterrupt\n")
+
+        def handle_command_def(self, line):
+            # There the end of the input is one more command of the list.
+            return super().handle_command_def(line) if wire.is_here() else True
+
+        def onecmd(self, line):
+            try:
+                return super().onecmd(line)
+            finally:
+                # What stands behind it in the same line goes with it.
+                if wire.is_interrupted or not wire.is_here():
+                    del self.cmdqueue[:]
+
+        def default(self, line):
+            try:
+                return super().default(line)
+            finally:
+                # It puts back what was there before the line: the client may have left since, and what stood for it.
+                if not wire.is_here():
+                    for name in ("stdin", "stdout"):
+                        stream = getattr(sys, name)
+                        if isinstance(stream, _Kept) or isinstance(getattr(stream, "buffer", None), _Channel):
+                            setattr(sys, name, _original(stream))
+
+        def do_clear(self, argument):
+            """cl(ear) [NUMBER... | FILE:LINE]
+
+            Deletes these breakpoints, or all: nobody is asked, for that would be on the program's own input.
+            """
+            if argument:
+                return super().do_clear(argument)
+            self.clear_all_breaks()
+            self.message("Deleted all breakpoints")
+
+        do_cl = do_clear
 
         def do_detach(self, _argument):
             """detach
@@ -268,16 +369,23 @@ def _pdb(state, ident, name):
     _let_go()
     if not hasattr(sys, "monitoring") and hasattr(sys, "gettotalrefcount"):
         return b"3a debug build of Python before 3.12 ends when something is done in the place of another thread"
-    frame = sys._current_frames().get(ident)
-    if frame is None:
-        return b"3the thread executes nothing in Python"
+    if ident == get_ident():
+        return b"3that is the thread of this prompt"
+    wish = _session.wish
     wire = _Wire(_session, ident)
     try:
         debugger = _debugger(wire, state, ident)
     except ImportError as error:
         return b"3pdb is not there: " + str(error).encode()
+    frame = sys._current_frames().get(ident)
+    if frame is None:
+        return b"3the thread executes nothing in Python"
     _session.debugger = debugger
     try:
+        # This may have been given up while the lock did not come.
+        if wish != _session.wish:
+            _let_go()
+            return b"0"
         if debugger.watch(frame):
             return _debugged(name.decode())
     except BaseException:
@@ -299,6 +407,8 @@ def _pdb_line(data):
 
 def _debugged(name):
     debugger = _session.debugger
+    if debugger is None:
+        return b"0"
     wire = debugger.stdin
     waited = 0
     try:
@@ -309,9 +419,18 @@ def _debugged(name):
                 wire.give("Waiting until %s executes a line of Python. Ctrl-C gives up.\n" % name)
         if wire.is_here():
             return _next_prompt(wire)
+        # What is left of this one is not to be what the next one takes for the program's.
+        for _ in range(200):
+            if debugger.has_let_go or not wire.is_over:
+                break
+            _sleep()
         answer = b"0"
     except KeyboardInterrupt:
         answer = b"0\nLet go: the thread runs on.\n"
+        for _ in range(200):
+            if wire.line is None or not wire.is_here():
+                break
+            _sleep()
         if wire.interrupt():
             for _ in range(200):
                 if wire.asks or not wire.is_here():
@@ -331,6 +450,7 @@ def _next_prompt(wire):
 
 
 def _let_go():
+    _session.wish += 1
     debugger, _session.debugger = _session.debugger, None
     if debugger is not None:
         debugger.stdin.is_over = True
