@@ -52,7 +52,8 @@ impl Tables {
 
     /// Waits for the forks that have begun.
     fn begin(&self) {
-        const LIMIT: Duration = Duration::from_secs(1);
+        // Not longer: one may stand in a handler of pthread_atfork(3) for ever.
+        const LIMIT: Duration = Duration::from_millis(100);
         let start = process::monotonic();
         loop {
             let left = LIMIT.saturating_sub(process::monotonic().saturating_sub(start));
