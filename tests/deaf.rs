@@ -14,10 +14,14 @@ const TIMES: usize = 20;
 fn threads_that_block_all_signals_have_stacks() {
     // A thread that is not given a processor for 400 ms is given up, with a reason.
     let _turn = turn::alone();
-    for (how, count) in [("threads", 2), ("both", 2), ("alone", 1), ("closed", 2)] {
+    for (how, count) in [("threads", 2), ("both", 2), ("alone", 1), ("briefly", 2), ("closed", 2)] {
         let victim = Host::new(victims::c("deaf")).arg(how).ready();
         let (mut client, greeting) = victim.text();
-        let function = if how == "closed" { "deaf_wait" } else { "deaf_work" };
+        let function = match how {
+            "closed" => "deaf_wait",
+            "briefly" => "deaf_by_turns",
+            _ => "deaf_work",
+        };
         let shown = |text: &str| {
             let stacks = text::backtraces(text);
             stacks.values().filter(|lines| lines.iter().any(|line| line == function)).count()

@@ -3,6 +3,7 @@
  *   deaf threads     two threads that block all signals and count
  *   deaf both        as before, but they block nothing, and the program has handlers of its own for SIGURG and SIGWINCH
  *   deaf alone       the only thread blocks all signals and counts
+ *   deaf briefly     two threads that count, and block every signal there is, the C library's own too, for 50 ms and not for 50 ms by turns
  *   deaf closed      two threads that block all signals and wait, in a process that is not dumpable
  *
  * Prints `ready pid=N`. A line `users` changes the user to what it is, on all threads, 100 times: `users wrong=N`. The end of the input ends it. */
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static volatile unsigned long counted;
@@ -52,6 +55,24 @@ static void *deaf_thread(void *blocks)
     return NULL;
 }
 
+static double now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+__attribute__((noinline)) static void *deaf_by_turns(void *unused)
+{
+    for (unsigned long set = -1UL;; set = ~set) {
+        /* The C library's function leaves its own signals out. */
+        syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, NULL, sizeof set);
+        for (double end = now() + 0.05; now() < end;)
+            counted++;
+    }
+    return unused;
+}
+
 static void own(int number)
 {
     heard = number;
@@ -63,6 +84,7 @@ int main(int count, char **arguments)
     const char *how = count > 1 ? arguments[1] : "";
     int both = !strcmp(how, "both");
     int closed = !strcmp(how, "closed");
+    int briefly = !strcmp(how, "briefly");
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (both) {
         signal(SIGURG, own);
@@ -75,7 +97,7 @@ int main(int count, char **arguments)
     }
     for (int n = 0; n < 2; n++) {
         pthread_t thread;
-        pthread_create(&thread, NULL, closed ? deaf_waiter : deaf_thread, both ? NULL : line);
+        pthread_create(&thread, NULL, closed ? deaf_waiter : briefly ? deaf_by_turns : deaf_thread, both ? NULL : line);
     }
     if (closed)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

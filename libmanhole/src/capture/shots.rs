@@ -68,7 +68,7 @@ pub(super) struct Pursued {
     task: Task,
     /// Its place in the list of threads.
     place: usize,
-    /// The signal that asks it, once that is known; `Err` where there is none.
+    /// The signal that asks it, once that is known; `Err` where there was none.
     signal: Option<Result<i32, ()>>,
     shot: Option<(Armed, ThreadTimer)>,
 }
@@ -100,8 +100,10 @@ pub(super) fn pursue(threads: &mut [Thread], mut pursued: Vec<Pursued>, modules:
         }
         // Most threads that were running block again before long: those need no signal.
         if round >= 2 {
-            // Those that cannot be asked take no shot from those that can.
-            let askable = pursued.iter_mut().filter(|hunted| hunted.signal != Some(Err(())));
+            // Those that cannot be asked take no shot from those that can. Each of them may do so for a moment only: one that has just been created blocks everything until
+            // it begins to run (nptl/pthread_create.c).
+            let is_tried_again = u32::is_power_of_two(round);
+            let askable = pursued.iter_mut().filter(|hunted| is_tried_again || hunted.signal != Some(Err(())));
             for (index, hunted) in askable.take(SHOTS).enumerate() {
                 aim(hunted, index, &mut loans, threads);
             }
@@ -139,8 +141,7 @@ fn aim(hunted: &mut Pursued, index: usize, loans: &mut Loans, threads: &mut [Thr
     let Some(thread) = threads.get_mut(hunted.place) else { return };
     let number = match hunted.signal {
         Some(Ok(number)) => number,
-        Some(Err(())) => return,
-        None => match loans.number_for(&hunted.task) {
+        Some(Err(())) | None => match loans.number_for(&hunted.task) {
             Ok(number) => {
                 hunted.signal = Some(Ok(number));
                 number
@@ -155,7 +156,10 @@ fn aim(hunted: &mut Pursued, index: usize, loans: &mut Loans, threads: &mut [Thr
     let free = (0..SHOTS).cycle().skip(index).take(SHOTS).find_map(|index| handler::arm(index, ROOM, thread.chain));
     let Some(armed) = free else { return };
     match ThreadTimer::while_running(hunted.task.tid(), number, armed.value()) {
-        Ok(timer) => hunted.shot = Some((armed, timer)),
+        Ok(timer) => {
+            hunted.shot = Some((armed, timer));
+            thread.capture = Err("it kept running, and did not answer when it was asked".to_owned());
+        }
         Err(error) => {
             thread.capture = Err(format!("it kept running, and no timer could be had to ask it ({error})"));
         }
