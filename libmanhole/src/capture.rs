@@ -24,8 +24,9 @@ use task::{Identity, Look, Position, Task};
 use crate::held::Held;
 use crate::modules::Modules;
 use crate::snapshot::{Capture, Chain, Method, RSP, Registers, Snapshot, StackCopy, State, Thread};
+use crate::sys::signal::Set;
 use crate::sys::{directory, proc_root, process, thread};
-use crate::{held, paused, state};
+use crate::{held, loan, paused, state};
 
 /// Which threads to look at.
 #[derive(Clone, Copy)]
@@ -50,6 +51,9 @@ pub(crate) type Chains<'c> = &'c dyn Fn(i32) -> Option<Chain>;
 /// Looks at the threads. `insist` captures also those that cannot be captured without a residue (`bt -f`).
 pub(crate) fn snapshot(modules: &Modules, wanted: Wanted, insist: bool, chains: Chains<'_>) -> Snapshot {
     let mut snapshot = Snapshot { taken: process::monotonic(), ..Snapshot::default() };
+    if !matches!(wanted, Wanted::One(_)) {
+        loan::look_anew();
+    }
     let tids = match wanted {
         Wanted::One(tid) => vec![tid],
         Wanted::All | Wanted::Except(_) => directory::numbers(c"/proc/self/task").unwrap_or_else(|error| {
@@ -74,6 +78,7 @@ pub(crate) fn snapshot(modules: &Modules, wanted: Wanted, insist: bool, chains: 
     shots::pursue(&mut snapshot.threads, pursued, modules, PURSUIT);
     handler::give_back();
     unanswered::look();
+    shots::tidy_up();
     snapshot
 }
 
@@ -89,6 +94,7 @@ fn first_look(task: &Task, modules: &Modules, insist: bool, chains: Chains<'_>) 
     let Some(identity) = task.identity() else {
         return process::has_thread(task.tid()).then(|| unknown(task, chains));
     };
+    loan::note_pending(identity.pending);
     let own = task.tid() == state::agent() || task.tid() == thread::hand();
     let mut thread = Thread {
         tid: task.tid(),
@@ -281,6 +287,24 @@ pub(crate) fn has_rested(thread: &Thread) -> bool {
 /// When the manhole is taken out: no handler of captures is left that another one could be in the place of.
 pub(crate) fn retire() {
     shots::retire();
+}
+
+/// On the agent's thread before it leaves: a handler that stayed for a signal which was still to be taken goes.
+pub(crate) fn tidy_up() {
+    if loan::has_stayed() {
+        unanswered::look();
+        loan::look_anew();
+        for tid in directory::numbers(c"/proc/self/task").unwrap_or_default() {
+            loan::note_pending(Task::new(tid).identity().map_or(Set(0), |identity| identity.pending));
+        }
+        shots::tidy_up();
+    }
+}
+
+/// On the agent's thread where it does nothing any more, amid a capture perhaps.
+pub(crate) fn give_up() {
+    loan::end_all();
+    shots::tidy_up();
 }
 
 /// In a forked child: a capture that was under way in the parent is none of its business.

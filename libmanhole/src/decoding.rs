@@ -1,7 +1,7 @@
 //! Whether instructions can be decoded, and written as text.
 //!
-//! Context: whoever unwinds or disassembles asks first; [`fork_begins`] and [`fork_has_ended`] on host threads, signal handlers included; [`forget`] in a forked child. The library
-//! for it makes its tables when they are first used, behind a lock of std's: a child that is forked in the middle of that would find the lock held by nobody, and wait for
+//! Context: whoever unwinds or disassembles asks first; [`fork_begins`] and [`fork_has_ended`] on host threads, signal handlers included; [`forget`] in a forked child, and where the agent's thread
+//! ends in the middle. The library for it makes its tables when they are first used, behind a lock of std's: a child that is forked in the middle of that would find the lock held by nobody, and wait for
 //! ever. So the two exclude each other. Neither waits for the other without a limit; a child that was forked in the middle of it all the same does without.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use iced_x86::{Decoder, DecoderOptions, GasFormatter};
 
+use crate::state;
 use crate::sys::{process, thread};
 
 /// How many threads of the host are forking.
@@ -21,7 +22,7 @@ struct Tables {
     /// How many have begun to.
     begun: AtomicU32,
     is_made: AtomicBool,
-    /// This process was forked in the middle of it.
+    /// Its maker is no more: this process was forked in the middle of it, or there was no memory for it.
     is_lost: AtomicBool,
     make: fn(),
 }
@@ -95,8 +96,7 @@ pub(crate) fn is_possible_as_text() -> bool {
 }
 
 /// Why they cannot.
-pub(crate) const LOST: &str =
-    "instructions cannot be decoded: this process was forked while its parent's manhole got ready for it";
+pub(crate) const LOST: &str = "instructions cannot be decoded: the manhole was getting ready for it when this process was forked, or had no memory left";
 
 fn wait_while(limit: Duration, is_so: impl Fn() -> bool) {
     // Where nothing is waited for no system call is made, which a filter of the host's could kill for.
@@ -109,6 +109,11 @@ fn wait_while(limit: Duration, is_so: impl Fn() -> bool) {
     }
 }
 
+/// Waits for a maker. A process that has no manhole, or that was forked without our knowing, has none.
+fn await_maker(limit: Duration, is_so: impl Fn() -> bool) {
+    wait_while(limit, || is_so() && state::is_on_here());
+}
+
 /// On a host thread that is about to fork: waits until nothing is being made, which is a matter of milliseconds.
 pub(crate) fn fork_begins() {
     const LIMIT: Duration = Duration::from_millis(200);
@@ -116,26 +121,32 @@ pub(crate) fn fork_begins() {
     for _ in 0..2 {
         // Where one is under way it may be this very thread's, around this one, and is waited for.
         if FORKING.load(SeqCst) == 0 {
-            wait_while(LIMIT, || is_any(Tables::are_wanted));
+            await_maker(LIMIT, || is_any(Tables::are_wanted));
         }
         FORKING.fetch_add(1, SeqCst);
         if !is_any(Tables::are_half_made) {
             return;
         }
-        FORKING.fetch_sub(1, SeqCst);
-        wait_while(LIMIT, || is_any(Tables::are_half_made));
+        fork_has_ended();
+        await_maker(LIMIT, || is_any(Tables::are_half_made));
     }
     FORKING.fetch_add(1, SeqCst);
 }
 
 /// In the parent.
 pub(crate) fn fork_has_ended() {
-    FORKING.fetch_sub(1, SeqCst);
+    // A child that a handler has forked in between has begun to count anew.
+    let _ = FORKING.fetch_update(SeqCst, SeqCst, |count| count.checked_sub(1));
 }
 
 /// In the child.
 pub(crate) fn forget() {
     FORKING.store(0, SeqCst);
+    give_up();
+}
+
+/// The maker, if there is one, does not come to its end.
+pub(crate) fn give_up() {
     DECODER.forget();
     FORMATTER.forget();
 }

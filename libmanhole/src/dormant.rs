@@ -223,8 +223,8 @@ pub(crate) fn has_client() -> bool {
     SOCKET.intact().is_some_and(|fd| socket::has_connection(fd).unwrap_or(true))
 }
 
-/// A thread of the host's is kept for no more.
-const MOST_TURNED_AWAY: usize = 16;
+/// A thread of the host's is kept for no more. The backlog holds one more than it is told to (net/unix/af_unix.c).
+const MOST_TURNED_AWAY: usize = socket::BACKLOG + 1;
 
 /// Tells the clients that wait at the door why nobody comes, and lets them go.
 #[cold]
@@ -234,6 +234,14 @@ pub(crate) fn turn_away(reason: core::fmt::Arguments<'_>) {
     for _ in 0..MOST_TURNED_AWAY {
         let Some(client) = SOCKET.intact().and_then(|fd| socket::accept(fd).ok()) else { return };
         let _ = socket::send(&client, words.as_bytes());
+    }
+}
+
+/// For the agent's thread, which will never serve again: who waits at the door is told, and nobody else comes in. The number in the host's table stays until there is another manhole.
+pub(crate) fn shut(reason: core::fmt::Arguments<'_>) {
+    if let Some(fd) = SOCKET.intact() {
+        socket::refuse(fd);
+        turn_away(reason);
     }
 }
 

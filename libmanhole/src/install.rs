@@ -22,8 +22,8 @@ use crate::sys::signal::{self, Set};
 use crate::sys::{self, own_image, process, thread};
 use crate::wake::{handlers, stacks};
 use crate::{
-    app, arena, aside, capture, credentials, descendants, dormant, dump, filters, listener, loan, log, prompt, python,
-    redirect, render, serve, snapshot, state, wake, worker,
+    app, arena, aside, capture, credentials, decoding, descendants, dormant, dump, filters, listener, loan, log,
+    prompt, python, redirect, render, serve, snapshot, state, wake, worker,
 };
 
 /// Why there is no manhole after an attempt to install one.
@@ -284,6 +284,7 @@ fn forget_parent() {
     INSTALLING.forget(());
     aside::forget();
     arena::start_afresh();
+    decoding::forget();
     wake::forget();
     serve::forget();
     prompt::forget();
@@ -414,39 +415,51 @@ pub(crate) fn no_thread_can_begin() {
     }
 }
 
-/// Whether there is a manhole that a filter could harm.
+/// Whether there is a manhole that a filter could harm, or was one: the end of the process is looked after.
 pub(crate) fn may_leave_for_filter() -> bool {
-    state::is_on_here()
+    state::is_of_this_process()
+}
+
+/// What [`leave_for_filter`] has taken away.
+pub(crate) struct Gone {
+    was_on: bool,
 }
 
 /// The host is about to filter the system calls of the calling thread or of all, by a program or, without one, by the strict mode: the manhole goes if
-/// one of its own could be answered by more than an error. Whether it has gone.
-pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> bool {
+/// one of its own could be answered by more than an error.
+pub(crate) fn leave_for_filter(program: Option<&[libc::sock_filter]>) -> Option<Gone> {
     let harmed = match program {
         None => Some(libc::SYS_openat),
         Some(program) => filters::harmed(program, MADE, &ESSENTIAL),
     };
-    let Some(number) = harmed else { return false };
-    let name = render::arch::system_call(number as u64).unwrap_or("a call");
-    log::event(format_args!(
-        "The program filters its system calls, and {name} of ours may kill it: the manhole closes."
-    ));
+    let number = harmed?;
+    let was_on = state::is_on_here();
+    if was_on {
+        let name = render::arch::system_call(number as u64).unwrap_or("a call");
+        log::event(format_args!(
+            "The program filters its system calls, and {name} of ours may kill it: the manhole closes."
+        ));
+    }
     own_image::keep_pages();
     // A filter for all threads would meet ours: it comes to the end of what it does.
     if uninstall() == Err(Failure::Busy) {
         let _ = end_thread(TO_THE_VERY_END);
     }
+    loan::return_all();
     // From here on not even the own process is asked who it is, and what a line still runs ends with its thread.
     worker::abandon(true);
     state::disown();
-    true
+    Some(Gone { was_on })
 }
 
 /// After [`leave_for_filter`]: the kernel has refused the filter.
-pub(crate) fn come_back_from_filter() {
+pub(crate) fn come_back_from_filter(gone: Gone) {
     let Some(_one) = INSTALLING.try_lock() else { return };
     worker::abandon(false);
     own_image::let_pages_go();
+    if !gone.was_on {
+        return state::own();
+    }
     let settings = state::settings();
     if handlers::take(settings).is_ok() {
         state::turn_on();

@@ -75,6 +75,32 @@ pub(crate) fn is_under_way(number: i32) -> bool {
     count(&UNDER_WAY, number).is_some_and(|count| count.load(SeqCst) > 0)
 }
 
+/// The signals that waited at some thread of the host when the threads were looked at last.
+static PENDING: AtomicU64 = AtomicU64::new(0);
+
+/// The threads are about to be looked at.
+pub(crate) fn look_anew() {
+    PENDING.store(0, SeqCst);
+}
+
+/// These wait at one of them, which blocks them.
+pub(crate) fn note_pending(set: Set) {
+    PENDING.fetch_or(set.0, SeqCst);
+}
+
+/// Whether the way back to the default would throw away a signal that is still to be taken (kernel/signal.c, do_sigaction): the host's own, or one of ours.
+fn is_awaited(number: i32) -> bool {
+    signal::pending().contains(number) || Set(PENDING.load(SeqCst)).contains(number) || is_under_way(number)
+}
+
+/// Whether a borrower's handler has stayed for such a one.
+static STAYED: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+
+/// Whether there is any.
+pub(crate) fn has_stayed() -> bool {
+    STAYED.iter().any(|stayed| stayed.load(SeqCst))
+}
+
 /// How long the host waits for what is lent: a signal that is on its way would be its own handler's.
 const RETURN: Duration = Duration::from_millis(200);
 
@@ -218,9 +244,11 @@ impl Loan {
             return;
         }
         let before = if is_entry(&self.before, self.entry) { Action::DEFAULT } else { self.before };
-        // Going back to the default would throw away one of the host's that waits because the host blocks it (kernel/signal.c,
-        // do_sigaction). The handler stays then, and stands for the default as `sigaction` shows it.
-        if before.is_default() && (signal::pending().contains(self.number) || is_under_way(self.number)) {
+        // The handler stands for the default then, as `sigaction` shows it.
+        if before.is_default() && is_awaited(self.number) {
+            if let Some(stayed) = place(self.number).and_then(|place| STAYED.get(place)) {
+                stayed.store(true, SeqCst);
+            }
             return;
         }
         give_back(self.number, self.entry, &before);
@@ -244,8 +272,37 @@ fn give_back(number: i32, entry: Entry, before: &Action) {
     }
 }
 
-/// When the manhole is taken out, and no question of ours is asked any more: the library's signal is given back.
+/// Gives back what has stayed, where nothing is still to be taken.
+pub(crate) fn tidy_up(entry: Entry) {
+    for (number, stayed) in CANDIDATES.into_iter().zip(&STAYED) {
+        if stayed.load(SeqCst) && !is_awaited(number) {
+            stayed.store(false, SeqCst);
+            give_back(number, entry, &Action::DEFAULT);
+        }
+    }
+}
+
+/// The borrower is no more, and could not give back what it had: that has stayed.
+pub(crate) fn end_all() {
+    for (lent, stayed) in LENT.iter().zip(&STAYED) {
+        if lent.swap(0, SeqCst) > 0 {
+            stayed.store(true, SeqCst);
+        }
+    }
+}
+
+/// No handler of ours is to run any more, whatever is still to be taken.
+pub(crate) fn return_all() {
+    for number in CANDIDATES {
+        if signal::action(number).is_ok_and(|now| interrupted::is_of_agent(&now)) {
+            let _ = signal::set_action(number, &Action::DEFAULT);
+        }
+    }
+}
+
+/// When the manhole is taken out, and no question of ours is asked any more: the library's signal is given back, and what has stayed.
 pub(crate) fn retire(entry: Entry) {
+    tidy_up(entry);
     let before = before();
     if before.is_default() && signal::action(LIBRARY_S).is_ok_and(|now| is_entry(&now, entry)) {
         // One of ours that is on its way would end the process: who ignores a signal throws it away (kernel/signal.c, do_sigaction).
@@ -263,6 +320,8 @@ pub(crate) fn retire(entry: Entry) {
 pub(crate) fn forget(entry: Entry) {
     WAITERS.iter().for_each(|place| place.store(0, SeqCst));
     ARE_MORE.store(false, SeqCst);
+    look_anew();
+    STAYED.iter().for_each(|stayed| stayed.store(false, SeqCst));
     LENT.iter().chain(&CHANGING).chain(&UNDER_WAY).for_each(|count| count.store(0, SeqCst));
     for number in CANDIDATES {
         give_back(number, entry, &Action::DEFAULT);

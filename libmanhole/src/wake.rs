@@ -21,7 +21,7 @@ use crate::state::{self, Call};
 use crate::sys::lock::{self, Lock};
 use crate::sys::signal::{Set, Silence};
 use crate::sys::{self, fd, proc_root, process, signal, thread};
-use crate::{arena, credentials, dormant, hand, held, late, listener, log};
+use crate::{arena, capture, credentials, decoding, dormant, hand, held, late, listener, log};
 
 /// There is no thread.
 const ASLEEP: u32 = 0;
@@ -445,6 +445,7 @@ extern "C" fn run() -> ! {
 
 /// Ends the thread, unless it is called in the last moment: then it has the listener again.
 fn leave(listener: Option<Listener>) -> Option<Listener> {
+    capture::tidy_up();
     arena::trim();
     thread::AGENT.trim();
     // What may be sent to this thread where the options leave signals open: a handler would run on a stack that is given away.
@@ -495,12 +496,20 @@ pub(crate) fn stop() -> ! {
     state::turn_off();
     held::release();
     let _ = hand::put_back();
+    listener::unlink_own();
+    dormant::retire();
+    dormant::shut(format_args!(
+        "The manhole of process {} is off: it has no memory, or something is wrong with it.\n",
+        process::pid()
+    ));
+    capture::give_up();
     state::session_ends();
     rest()
 }
 
 /// Closes everything and ends: a thread that stayed would keep the rights that the host gives up later.
 fn rest() -> ! {
+    decoding::give_up();
     fd::abandon();
     loop {
         let silence = Silence::begin();

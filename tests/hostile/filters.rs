@@ -2,6 +2,8 @@
 
 use manhole_tests::victim::{Host, Victim};
 use manhole_tests::{PATIENCE, tasks, turn, victims, wait_for};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn host(options: &str) -> Host {
     Host::new(victims::c_with("filtered", &["-O2", "-g", "-pthread"])).options(options)
@@ -218,5 +220,67 @@ fn a_filter_for_all_that_one_thread_cannot_have() {
         assert!(result > 0, "{answer}");
         victim.answers();
         assert!(victim.finish().1.success(), "{}", victim.log());
+    }
+}
+
+/// A thread of ours that has ended in the middle of what it did is waited for by nobody, and nothing of it is cleared away later.
+#[test]
+fn a_filter_after_memory_has_run_out() {
+    let _turn = turn::shared();
+    for options in OPTIONS {
+        let mut victim = host(options).ready();
+        let mut client = victim.text().0;
+        assert!(client.run("info symbol goes_on").contains("goes_on"));
+        // Less than the tables for what it is asked next take.
+        assert_eq!(victim.ask("limit 300"), "limited");
+        let _ = client.send(b"x/2i goes_on\n");
+        client.until_end();
+        assert!(victim.log().contains("out of memory: the manhole is off"), "{options}: {}", victim.log());
+        assert_eq!(victim.ask("limit none"), "limited");
+        wait_for("the end of the socket", PATIENCE, || (!victim.socket().exists()).then_some(()));
+        assert_eq!(victim.ask("prctl exact"), "set=0 errno=0");
+        assert_eq!(victim.ask("habits"), "habits");
+        assert_eq!(victim.ask("fork"), "child", "{options}: {}", victim.log());
+        assert_eq!(victim.line(), "forked status=0");
+        victim.say("exit");
+        assert_eq!(victim.ended().code(), Some(3), "{options}: {}", victim.log());
+    }
+}
+
+/// The handler of ours that stands in the place of the default while the host's own signal waits.
+#[test]
+fn a_filter_while_a_signal_waits() {
+    let _turn = turn::shared();
+    for whom in ["thread", "process"] {
+        let mut victim = host("verbose=True").ready();
+        assert_eq!(victim.ask(&format!("pend {whom}")), "pending");
+        let (mut client, greeting) = victim.text();
+        assert!(greeting.contains("in goes_on"), "{greeting}");
+        client.end();
+        assert_eq!(victim.ask("prctl exact"), "set=0 errno=0");
+        is_closed(&victim);
+        assert_eq!(victim.ask("open"), "open");
+        kill(Pid::from_raw(victim.pid()), Signal::SIGWINCH).unwrap();
+        assert_eq!(victim.ask("habits"), "habits", "{whom}: {}", victim.log());
+        victim.say("exit");
+        assert_eq!(victim.ended().code(), Some(3), "{whom}: {}", victim.log());
+    }
+}
+
+/// The way back to the default throws away what waits (sigaction(2)).
+#[test]
+fn a_signal_that_waits_is_not_lost() {
+    let _turn = turn::shared();
+    for whom in ["thread", "process"] {
+        let mut victim = host("").ready();
+        assert_eq!(victim.ask(&format!("pend {whom}")), "pending");
+        let (mut client, greeting) = victim.text();
+        assert!(greeting.contains("in goes_on"), "{greeting}");
+        client.end();
+        assert_eq!(victim.ask("take"), format!("taken {}", libc::SIGWINCH), "{whom}");
+        // And the handler goes, with the next one who looks.
+        victim.answers();
+        let caught = tasks::of(victim.pid()).remove(0).signals("SigCgt");
+        assert_eq!(caught & (1 << (libc::SIGWINCH - 1)), 0, "{whom}");
     }
 }

@@ -56,3 +56,24 @@ fn no_memory_is_left() {
         assert!(status.success(), "{options}: {}", victim.log());
     }
 }
+
+/// Who comes after the lack is refused, and not kept waiting; and the program may have a manhole again.
+#[test]
+fn another_manhole_after_the_lack_of_memory() {
+    let _turn = turn::shared();
+    for options in ["", "thread=True"] {
+        let mut victim = python(options);
+        let mut client = victim.text().0;
+        let limit =
+            "resource.setrlimit(resource.RLIMIT_AS, (int(open('/proc/self/statm').read().split()[0]) * 4096, -1))";
+        assert_eq!(victim.ask(limit), "None");
+        let _ = client.send(b"bt all\ninfo functions printf\ninfo types .\nbt all\n");
+        client.until_end();
+        assert_eq!(victim.ask("resource.setrlimit(resource.RLIMIT_AS, (-1, -1))"), "None");
+        wait_for("the end of the socket", PATIENCE, || (!victim.socket().exists()).then_some(()));
+        assert_eq!(victim.ask("os.waitstatus_to_exitcode(os.waitpid(os.fork() or os._exit(0), 0)[1])"), "0");
+        assert_eq!(victim.ask("__import__('ctypes').CDLL(None).manhole_install(b'')"), "0", "{}", victim.log());
+        assert_eq!(victim.text().0.run("%print 6*7"), "$1 = 42\n", "{options}: {}", victim.log());
+        assert!(victim.finish().1.success(), "{options}: {}", victim.log());
+    }
+}

@@ -21,6 +21,10 @@
 //   habits       uses what is interposed and harmless in any process: `habits`
 //   execute      executes a program that is not there: `executed errno=E`
 //   own          a thread sets the filter `spares` for itself alone, so that there is none for all any more: `own`
+//   limit KIB    no more address space than now and so many KiB, or `limit none`: `limited`
+//   pend WHOM    blocks SIGWINCH, has a thread run, and SIGWINCH wait at the `thread` that asks or at the `process`: `pending`
+//   take         the signal that waits: `taken S`, S -1 for none
+//   open         unblocks it: `open`
 //   stop         lets goes_on() come to its end: `stopped`
 //   exit         ends by exit(3), status 3
 //   _exit        ends by _exit(2), status 4
@@ -38,8 +42,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -138,6 +144,30 @@ int goes_on(void) {
     return 42;
 }
 
+static void *runs(void *unused) {
+    goes_on();
+    return unused;
+}
+
+static void say(const char *text, int number) {
+    char line[64];
+    int length = snprintf(line, sizeof line, text, number);
+    if (write(1, line, length) != length) _exit(9);
+}
+
+static void limit(const char *more) {
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    if (strcmp(more, "none")) {
+        FILE *file = fopen("/proc/self/statm", "r");
+        long pages;
+        if (!file || fscanf(file, "%ld", &pages) != 1) _exit(9);
+        fclose(file);
+        limit.rlim_cur = pages * sysconf(_SC_PAGESIZE) + atol(more) * 1024;
+    }
+    if (setrlimit(RLIMIT_AS, &limit)) _exit(9);
+    say("limited\n", 0);
+}
+
 static void ignore(int signal) { (void)signal; }
 
 int main(int count, char **arguments) {
@@ -148,6 +178,8 @@ int main(int count, char **arguments) {
     if (count > 1 && !strcmp(arguments[1], "threads")) pthread_create(&thread, NULL, rests, NULL);
     printf("ready pid=%d\n", getpid());
     char line[128];
+    sigset_t waiting;
+    sigemptyset(&waiting);
     while (1) {
         size_t length = 0;
         while (length < sizeof line - 1) {
@@ -187,6 +219,22 @@ int main(int count, char **arguments) {
             if (write(1, line, length) < 0) _exit(9);
         } else if (!strcmp(line, "own")) {
             if (pthread_create(&thread, NULL, filters_itself, NULL)) _exit(9);
+        } else if (!strcmp(line, "limit") && how) {
+            limit(how);
+        } else if (!strcmp(line, "pend") && how) {
+            sigaddset(&waiting, SIGWINCH);
+            pthread_sigmask(SIG_BLOCK, &waiting, NULL);
+            if (pthread_create(&thread, NULL, runs, NULL)) _exit(9);
+            if (!strcmp(how, "thread"))
+                pthread_kill(pthread_self(), SIGWINCH);
+            else
+                kill(getpid(), SIGWINCH);
+            say("pending\n", 0);
+        } else if (!strcmp(line, "take")) {
+            say("taken %d\n", sigtimedwait(&waiting, NULL, &(struct timespec){0}));
+        } else if (!strcmp(line, "open")) {
+            pthread_sigmask(SIG_UNBLOCK, &waiting, NULL);
+            say("open\n", 0);
         } else if (!strcmp(line, "stop")) {
             is_stopped = 1;
             if (write(1, "stopped\n", 8) != 8) _exit(9);

@@ -13,23 +13,25 @@ use crate::sys::sock_fprog;
 /// Calls `filter`, with the manhole out of the way of the program that the structure at `program` describes; 0 is the strict mode. Where there is
 /// no manhole no call is made: a filter that is there already may kill for it.
 fn filtering<R>(program: usize, has_failed: impl FnOnce(&R) -> bool, filter: impl FnOnce() -> R) -> R {
-    let mut has_left = false;
+    let mut gone = None;
     guarded("seccomp", || {
         if !install::may_leave_for_filter() {
             return;
         }
-        has_left = match (program, sock_fprog::copied(program)) {
+        gone = match (program, sock_fprog::copied(program)) {
             (0, _) => install::leave_for_filter(None),
             (_, Some(program)) => install::leave_for_filter(Some(&program)),
             // The kernel cannot read it either.
-            (_, None) => false,
+            (_, None) => None,
         };
     });
     let result = filter();
-    if has_left && has_failed(&result) {
+    if has_failed(&result)
+        && let Some(gone) = gone
+    {
         // SAFETY: the calling thread's errno, which is the answer of the call.
         let errno = unsafe { *libc::__errno_location() };
-        guarded("seccomp", install::come_back_from_filter);
+        guarded("seccomp", || install::come_back_from_filter(gone));
         // SAFETY: as above.
         unsafe { *libc::__errno_location() = errno };
     }

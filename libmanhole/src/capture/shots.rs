@@ -58,6 +58,11 @@ pub(super) fn forget() {
     handler::forget();
 }
 
+/// Handlers that stayed go, as far as no signal is still to be taken.
+pub(super) fn tidy_up() {
+    loan::tidy_up(handler::capture_entry);
+}
+
 /// When the manhole is taken out.
 pub(super) fn retire() {
     loan::retire(handler::capture_entry);

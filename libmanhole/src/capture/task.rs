@@ -4,6 +4,7 @@
 
 use crate::snapshot::{RunStamp, Syscall};
 use crate::sys::fd::Fd;
+use crate::sys::signal::Set;
 use crate::sys::{self, Errno};
 use crate::text::Text;
 use crate::{interrupted, loan};
@@ -40,6 +41,8 @@ pub(crate) struct Identity {
     pub(crate) letter: u8,
     /// Whether it is on its way out: PF_EXITING in its flags (include/linux/sched.h).
     pub(crate) is_ending: bool,
+    /// The signals below 32 that were sent to this thread, and wait.
+    pub(crate) pending: Set,
 }
 
 /// One thread's directory.
@@ -180,11 +183,14 @@ fn parse_stat(text: &[u8]) -> Option<Identity> {
     let name = String::from_utf8_lossy(text.get(start..end)?).into_owned();
     const PF_EXITING: u64 = 4;
     let rest = core::str::from_utf8(text.get(end + 2..)?).ok()?;
-    let flags = rest.split_ascii_whitespace().nth(6).and_then(|flags| flags.parse::<u64>().ok());
+    // Counted from the field after the name, which is the third.
+    let number = |field: usize| rest.split_ascii_whitespace().nth(field - 3)?.parse::<u64>().ok();
+    let flags = number(9);
     Some(Identity {
         name,
         letter: *rest.as_bytes().first()?,
         is_ending: flags.is_some_and(|flags| flags & PF_EXITING != 0),
+        pending: Set(number(31).unwrap_or_default()),
     })
 }
 

@@ -16,6 +16,9 @@ pub(crate) struct Peer {
     pub(crate) gid: u32,
 }
 
+/// How many clients may wait at the door.
+pub(crate) const BACKLOG: usize = 16;
+
 /// A non-blocking listening socket, bound to `path` with mode 0600 from the first instant.
 ///
 /// The mode of the socket's inode is set before bind(2) makes the name, so no window and no umask(2) is needed.
@@ -29,7 +32,7 @@ pub(crate) fn listen_at(path: &CStr) -> Result<Fd> {
     // SAFETY: the address outlives the call.
     unsafe { call(libc::SYS_bind, [socket.number() as usize, core::ptr::from_ref(&address) as usize, len]) }?;
     // SAFETY: numbers only.
-    unsafe { call(libc::SYS_listen, [socket.number() as usize, 16]) }?;
+    unsafe { call(libc::SYS_listen, [socket.number() as usize, BACKLOG]) }?;
     Ok(socket)
 }
 
@@ -176,6 +179,12 @@ pub(crate) fn send(socket: &Fd, bytes: &[u8]) -> Result<usize> {
             ],
         )
     }
+}
+
+/// Lets the listening socket `fd` refuse who comes from now on, whoever else has it. Who waits at it already can still be accepted.
+pub(crate) fn refuse(fd: i32) {
+    // SAFETY: numbers only.
+    let _ = unsafe { call(libc::SYS_shutdown, [fd as usize, libc::SHUT_RDWR as usize]) };
 }
 
 /// Ends the sending direction, so that the peer reads everything and then the end.
