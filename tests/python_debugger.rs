@@ -5,7 +5,7 @@ use std::path::Path;
 use manhole_tests::pythons::pythons_with_the_lock;
 use manhole_tests::structured::StructuredClient;
 use manhole_tests::victim::{Host, Victim};
-use manhole_tests::{PATIENCE, TextClient, requires, turn, victims, wait_for};
+use manhole_tests::{PATIENCE, TextClient, requires, tasks, turn, victims, wait_for};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -48,7 +48,129 @@ fn with_audit_hooks() {
         } else {
             assert!(pdb(&mut client, "%pdb").contains("python_debugged.py("), "{what}");
             assert_eq!(client.run("detach"), "", "{what}");
+            client.run(r#"exec("def deny(event, _):\n if event == 'sys.settrace': raise RuntimeError('denied')")"#);
+            client.run("sys.addaudithook(deny)");
+            // At a jump it stands before it is traced.
+            client.send(b"%pdb\nn\n").unwrap();
+            client.until("cannot be traced: RuntimeError('denied')");
         }
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
+/// Who goes on in Python by other numbers than the interpreter's, as gevent does.
+#[test]
+fn where_threads_have_other_numbers() {
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display().to_string();
+        let script = victims::script("python_debugged.py");
+        let mut victim = Host::new(&python).arg(script).arg("green").options("verbose=True").ready();
+        let (mut client, _) = victim.text();
+        assert!(pdb(&mut client, "%pdb").contains("python_debugged.py("), "{what}");
+        assert_eq!(pdb(&mut client, "!print('printed')"), format!("printed\n{PDB}"), "{what}");
+        assert_eq!(client.run("q"), "", "{what}");
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
+/// What the client has said before is executed where no line of its is.
+#[test]
+fn what_never_ends_ends_with_the_client() {
+    let _turn = turn::shared();
+    const ENDLESS: &str = "[0 for _ in iter(int, getattr(sys, 'ending', 0))]";
+    for python in pythons_with_the_lock() {
+        for lines in [
+            vec![format!("b work, {ENDLESS}"), "!sys.ending = 1".to_owned()],
+            vec![format!("display {ENDLESS}"), "!sys.ending = 1".to_owned()],
+            vec!["b work".to_owned(), "commands 1".to_owned()],
+        ] {
+            let what = format!("{}, {lines:?}", python.display());
+            let mut victim = victim(&python, "verbose=True");
+            let pid = victim.pid();
+            let (mut client, _) = victim.text();
+            pdb(&mut client, "%pdb");
+            for line in &lines {
+                if line == "commands 1" {
+                    pdb(&mut client, "!sys.ending = 1");
+                    client.send(format!("{line}\np {ENDLESS}\nend\n").as_bytes()).unwrap();
+                    client.until(PDB);
+                } else {
+                    pdb(&mut client, line);
+                }
+            }
+            let next = if lines[0].starts_with('b') { "c" } else { "n" };
+            client.send(format!("{next}\n").as_bytes()).unwrap();
+            // Else the main thread sleeps nearly all the time.
+            let runs = |_| tasks::of(pid).iter().any(|task| task.tid == pid && task.field("State").starts_with('R'));
+            wait_for("the endless one", PATIENCE, || (0..20).all(runs).then_some(()));
+            drop(client);
+            runs_on(&mut victim, &what);
+        }
+    }
+}
+
+/// What a line keeps of the streams leads where the program's lead, and other threads have theirs meanwhile.
+#[test]
+fn a_line_finds_the_programs_streams_in_other_threads() {
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        pdb(&mut client, "%pdb");
+        let line =
+            "t = threading.Thread(target=lambda: say(sys.stdin.fileno(), sys.stdout.fileno())); t.start(); t.join()";
+        pdb(&mut client, &format!("!{line}"));
+        assert_eq!(victim.line(), "0 1", "{what}");
+        assert_eq!(
+            pdb(&mut client, "!sys.kept = sys.stdout; sys.kept.write('here\\n') and None"),
+            format!("here\n{PDB}"),
+            "{what}"
+        );
+        pdb(&mut client, "!sys.kept.write('there\\n') and sys.kept.flush()");
+        assert_eq!(victim.line(), "there", "{what}");
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
+/// A command that fails ends the debugger, and not the program.
+#[test]
+fn a_command_that_fails() {
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        pdb(&mut client, "%pdb");
+        pdb(&mut client, "b work");
+        pdb(&mut client, "c");
+        pdb(&mut client, "r");
+        pdb(&mut client, "!number = type('Mute', (), {'__repr__': lambda self: 1 / 0})()");
+        client.send(b"a\n").unwrap();
+        client.until("division by zero");
+        client.end();
+        runs_on(&mut victim, &what);
+    }
+}
+
+#[test]
+fn a_thread_that_ends() {
+    let _turn = turn::shared();
+    for python in pythons_with_the_lock() {
+        let what = python.display().to_string();
+        let mut victim = victim(&python, "verbose=True");
+        let (mut client, _) = victim.text();
+        client.run("import threading, __main__");
+        client.run("threading.Thread(target=__main__.ends, name='ends').start()");
+        pdb(&mut client, "%pdb ends");
+        // It may stand in the module threading.
+        assert!(pdb(&mut client, "b __import__('threading').Thread._bootstrap").contains("Breakpoint 1 at "), "{what}");
+        pdb(&mut client, "!__import__('sys').ended = True");
+        assert_eq!(client.run("c"), "The thread has ended.\n", "{what}");
         client.end();
         runs_on(&mut victim, &what);
     }

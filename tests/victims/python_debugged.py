@@ -2,13 +2,20 @@
 
 The main thread calls work() again and again, `other thread` too; `waits` never executes anything, and `in one line` never begins another one. For each line of standard input the main
 thread prints what is left of a debugger: `state TRACED... N`, the names of the threads that are traced and how often work() was called.
-fork() is for the debugger's user: how a child ends that calls work(). SIGTERM ends the program with 3.
+fork() is for the debugger's user: how a child ends that calls work(); and ends(), which comes to its end when `sys.ended` is there. SIGTERM ends the program with 3.
+
+    python_debugged.py [green]     with `green` the module _thread numbers threads in another way than the interpreter
 """
 
+import _thread
 import os
 import select
 import signal
 import sys
+
+if sys.argv[1:] == ["green"]:
+    _thread.get_ident = lambda real=_thread.get_ident: real() + 1
+
 import threading
 
 count = 0
@@ -39,6 +46,11 @@ def other():
 
 def waits(event):
     event.wait()
+
+
+def ends():
+    while not hasattr(sys, "ended"):
+        threading.Event().wait(0.01)
 
 
 def in_one_line():

@@ -1,5 +1,5 @@
 //! The functions by which Python's console reaches a thread: one calls another one in its place, so that what is kept for each thread, such as its
-//! trace function, is that thread's then; one interrupts it.
+//! trace function, is that thread's then; one interrupts it; one tells whether it is there still.
 //!
 //! Context: the worker that runs a script, with the interpreter's lock.
 #![allow(unsafe_code)]
@@ -27,6 +27,9 @@ static INTERRUPT_METHOD: Method = Method {
     documentation: core::ptr::null(),
 };
 
+static LIVES_METHOD: Method =
+    Method { name: c"_lives".as_ptr(), function: Some(lives), flags: ONE_ARGUMENT, documentation: core::ptr::null() };
+
 /// The caller's own state while it is in another one's place.
 static OWN: AtomicU64 = AtomicU64::new(0);
 
@@ -35,16 +38,19 @@ pub(super) fn own() -> Option<u64> {
     Some(OWN.swap(0, SeqCst)).filter(|&own| own != 0)
 }
 
-/// The address of the method's description, for an interpreter with these functions.
-pub(super) fn method(api: &Api) -> u64 {
-    api.note();
+/// The address of the method's description.
+pub(super) fn method() -> u64 {
     &raw const METHOD as u64
 }
 
 /// The address of the other one's, the same.
-pub(super) fn interrupt_method(api: &Api) -> u64 {
-    api.note();
+pub(super) fn interrupt_method() -> u64 {
     &raw const INTERRUPT_METHOD as u64
+}
+
+/// The address of the third one's.
+pub(super) fn lives_method() -> u64 {
+    &raw const LIVES_METHOD as u64
 }
 
 /// `_interrupt(ident) -> int`: has the thread that the interpreter knows by this number raise KeyboardInterrupt. How many there are, 1 or 0.
@@ -85,17 +91,27 @@ extern "C-unwind" fn as_thread(_: *mut c_void, arguments: *mut c_void) -> *mut c
     long(call_as(api, number(state), function))
 }
 
-fn call_as(api: &Api, wanted: u64, function: *mut c_void) -> c_long {
+/// `_lives(state) -> int`: 1 if there is a thread with that PyThreadState, else 0.
+extern "C-unwind" fn lives(_: *mut c_void, state: *mut c_void) -> *mut c_void {
+    let Some(api) = Api::noted() else { return core::ptr::null_mut() };
     // SAFETY: as above.
-    let (main, head, next, swap, call, clear, release) = unsafe {
+    let (number, long) = unsafe {
+        (
+            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> u64>(api.unsigned_long as usize),
+            transmute::<usize, extern "C-unwind" fn(c_long) -> *mut c_void>(api.new_long as usize),
+        )
+    };
+    long(c_long::from(known(api, number(state)).is_some()))
+}
+
+/// The state with this address, if the interpreter has it.
+fn known(api: &Api, wanted: u64) -> Option<*mut c_void> {
+    // SAFETY: as above.
+    let (main, head, next) = unsafe {
         (
             transmute::<usize, extern "C-unwind" fn() -> *mut c_void>(api.main_interpreter as usize),
             transmute::<usize, extern "C-unwind" fn(*mut c_void) -> *mut c_void>(api.first_thread as usize),
             transmute::<usize, extern "C-unwind" fn(*mut c_void) -> *mut c_void>(api.next_thread as usize),
-            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> *mut c_void>(api.swap_thread as usize),
-            transmute::<usize, extern "C-unwind" fn(*mut c_void, *mut c_void) -> *mut c_void>(api.call_object as usize),
-            transmute::<usize, extern "C-unwind" fn()>(api.clear_error as usize),
-            transmute::<usize, extern "C-unwind" fn(*mut c_void)>(api.release_object as usize),
         )
     };
     // The lock is held: none of them ends meanwhile.
@@ -103,9 +119,20 @@ fn call_as(api: &Api, wanted: u64, function: *mut c_void) -> c_long {
     while !state.is_null() && state as u64 != wanted {
         state = next(state);
     }
-    if state.is_null() {
-        return -1;
-    }
+    (!state.is_null()).then_some(state)
+}
+
+fn call_as(api: &Api, wanted: u64, function: *mut c_void) -> c_long {
+    // SAFETY: as above.
+    let (swap, call, clear, release) = unsafe {
+        (
+            transmute::<usize, extern "C-unwind" fn(*mut c_void) -> *mut c_void>(api.swap_thread as usize),
+            transmute::<usize, extern "C-unwind" fn(*mut c_void, *mut c_void) -> *mut c_void>(api.call_object as usize),
+            transmute::<usize, extern "C-unwind" fn()>(api.clear_error as usize),
+            transmute::<usize, extern "C-unwind" fn(*mut c_void)>(api.release_object as usize),
+        )
+    };
+    let Some(state) = known(api, wanted) else { return -1 };
     let own = swap(state);
     OWN.store(own as u64, SeqCst);
     let result = call(function, core::ptr::null_mut());

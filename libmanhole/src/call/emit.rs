@@ -41,6 +41,9 @@ static INPUT_METHOD: Method = Method {
     documentation: core::ptr::null(),
 };
 
+static THREAD_METHOD: Method =
+    Method { name: c"_ident".as_ptr(), function: Some(ident), flags: NO_ARGUMENTS, documentation: core::ptr::null() };
+
 /// The interpreter's functions that [`emit`] calls.
 static BYTES: AtomicU64 = AtomicU64::new(0);
 static SIZE: AtomicU64 = AtomicU64::new(0);
@@ -58,6 +61,24 @@ pub(super) fn method(api: &Api) -> u64 {
 pub(super) fn input_method(api: &Api) -> u64 {
     LONG.store(api.new_long, SeqCst);
     &raw const INPUT_METHOD as u64
+}
+
+/// The address of the third one's, the same.
+pub(super) fn thread_method(api: &Api) -> u64 {
+    LONG.store(api.new_long, SeqCst);
+    &raw const THREAD_METHOD as u64
+}
+
+/// `_ident() -> int`: the calling thread, as the interpreter's own functions name it. The module `_thread` may have another one's idea of what a thread is (gevent).
+extern "C-unwind" fn ident(_: *mut c_void, _: *mut c_void) -> *mut c_void {
+    // SAFETY: `thread_method` has stored the address of this function before the interpreter knew of this one; the other one asks for the calling thread's own id.
+    let (long, own) = unsafe {
+        (
+            transmute::<usize, extern "C-unwind" fn(c_long) -> *mut c_void>(LONG.load(SeqCst) as usize),
+            libc::pthread_self(),
+        )
+    };
+    long(own as c_long)
 }
 
 /// `_has_input() -> int`: 1 when descriptor 0 is the client's input. It is asked for if it is not.

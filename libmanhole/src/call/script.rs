@@ -157,6 +157,7 @@ pub(super) struct Faulted;
 impl Script {
     /// One that is ready to run.
     pub(crate) fn new(api: Api, act: Act) -> Script {
+        api.note();
         let progress = Progress {
             stage: AtomicU32::new(WAITING),
             act: Lock::new(Some(act)),
@@ -254,8 +255,10 @@ impl Script {
                 let methods = [
                     (c"_emit", emit::method(&api)),
                     (c"_has_input", emit::input_method(&api)),
-                    (c"_as_thread", as_thread::method(&api)),
-                    (c"_interrupt", as_thread::interrupt_method(&api)),
+                    (c"_ident", emit::thread_method(&api)),
+                    (c"_lives", as_thread::lives_method()),
+                    (c"_as_thread", as_thread::method()),
+                    (c"_interrupt", as_thread::interrupt_method()),
                 ];
                 for (name, method) in methods {
                     let function = call(slot, api.new_function, &[method, 0, 0])?;
@@ -434,7 +437,6 @@ unsafe fn leave(slot: usize, api: &Api, state: u64, is_kept: bool, stays: bool) 
             call(slot, api.ensure, &[])?;
             call(slot, api.release, &[LOCKED])?;
         }
-        api.note();
         let own = call(slot, api.thread_state, &[])?;
         if let Some(kept) = KEPT.get(slot) {
             kept.store(if stays { own } else { 0 }, SeqCst);

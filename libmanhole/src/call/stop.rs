@@ -51,7 +51,6 @@ pub(super) unsafe fn stop_again(slot: usize, api: &Api) -> Result<(), Faulted> {
     let (Some(add_pending), Some(restore), true) = (api.add_pending, api.restore, held::moving().is_some()) else {
         return Ok(());
     };
-    api.note();
     // One is enough, and the interpreter has room for few. Who did not come at first is not waited for again.
     if IS_QUEUED.swap(true, SeqCst) {
         return Ok(());

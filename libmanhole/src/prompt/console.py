@@ -1,5 +1,6 @@
 # The console inside the interpreter. A worker calls one of the functions at the end for each line; all names here are in a dictionary that
-# nobody else sees; `_emit` among them gives bytes to the client. While a line runs, descriptors 1 and 2 lead to the client too, unless the
+# nobody else sees; `_emit` among them gives bytes to the client, and `_ident` is the calling thread as the interpreter knows it, where `get_ident` may
+# have been replaced by one for which a thread is something else. While a line runs, descriptors 1 and 2 lead to the client too, unless the
 # options say otherwise. Answers are bytes: a digit, and what there is to tell. Python 3.8 and later.
 import atexit
 import signal
@@ -12,6 +13,8 @@ def _sleep():
 
 def _wait():
     """Before the interpreter ends: as long as a client is there, its lines are run, unless the options say otherwise."""
+    if "_leave_thread" in globals():
+        _leave_thread()
     client = _emit(b"") >> 3
     while client and _emit(b"") >> 3 == client and _emit(b"") & 4:
         _sleep()
@@ -94,7 +97,7 @@ class _Channel(io.RawIOBase):
         data = bytes(data)
         session = self.session
         is_here = session.is_here()
-        if is_here and session.thread is not None and session.thread == get_ident():
+        if is_here and session.thread is not None and session.thread == _ident():
             self.give(data)
         elif is_here and not session.only_own and self.has_number and session.leads_to_client():
             # By the descriptor it goes to the client and to where it belongs.
@@ -112,7 +115,7 @@ class _Channel(io.RawIOBase):
     def flush(self):
         """What the original holds back goes where it belongs; not by the line's doing, as it would come to the client."""
         session = self.session
-        if self.manhole_original is not None and not (session.thread == get_ident() and session.leads_to_client()):
+        if self.manhole_original is not None and not (session.thread == _ident() and session.leads_to_client()):
             self.manhole_original.flush()
 
     def pass_on(self, data):
@@ -149,7 +152,7 @@ class _Input(io.RawIOBase):
 
     def readinto(self, buffer):
         for _ in range(400):
-            if self.session.thread != get_ident():
+            if self.session.thread != _ident():
                 # The line was given up.
                 return 0
             if _has_input():
@@ -166,26 +169,18 @@ class _Kept:
     def __init__(self, stream):
         self.manhole_kept = stream
 
+    def manhole_chosen(self):
+        return self.manhole_kept
+
+    @property
+    def __class__(self):
+        return type(self.manhole_chosen())
+
     def close(self):
         pass
 
-    def __getattr__(self, name):
-        return getattr(self.manhole_kept, name)
-
-    def __iter__(self):
-        return iter(self.manhole_kept)
-
-
-class _OwnInput(_Kept):
-    """The client's input for the thread of a line; for all others it is the program's still."""
-
-    def __init__(self, stream, own):
-        super().__init__(stream)
-        self.manhole_own = own
-        self.manhole_thread = get_ident()
-
-    def manhole_chosen(self):
-        return self.manhole_own if get_ident() == self.manhole_thread else self.manhole_kept
+    def __bool__(self):
+        return self.manhole_chosen() is not None
 
     def __getattr__(self, name):
         return getattr(self.manhole_chosen(), name)
@@ -198,6 +193,18 @@ class _OwnInput(_Kept):
 
     def __repr__(self):
         return repr(self.manhole_chosen())
+
+
+class _Own(_Kept):
+    """The client's stream where `is_own` says so; for all others it is the program's still."""
+
+    def __init__(self, stream, own, is_own):
+        super().__init__(stream)
+        self.manhole_own = own
+        self.manhole_is_own = is_own
+
+    def manhole_chosen(self):
+        return self.manhole_own if self.manhole_is_own() else self.manhole_kept
 
 
 class ManholeConsole(code.InteractiveConsole):
@@ -227,6 +234,10 @@ class _Session:
     def is_here(self):
         """Whether the client is. One that has left may not have been able to say so: its last line needs a thread too."""
         return self.is_open and _emit(b"") >> 3 == self.client and os.getpid() == self.process
+
+    def is_line(self):
+        """Whether the calling thread is the one that runs a line."""
+        return self.thread == _ident()
 
     def leads_to_client(self):
         """Whether what is written to the descriptors goes to the client now."""
@@ -291,7 +302,7 @@ class _Session:
 
     def enter(self, is_redirected):
         self.lines += 1
-        self.thread = get_ident()
+        self.thread = _ident()
         self.is_redirected = is_redirected and self.output is not None
         # What an earlier line has begun, and does still, is no part of this one.
         if self.console is None or self.is_busy:
@@ -301,7 +312,7 @@ class _Session:
             self.restore(_INPUT)
             own = io.TextIOWrapper(_Input(self), "utf-8", "replace")
             for name in _INPUT:
-                self.replace((name,), _OwnInput(_original(getattr(sys, name)), own))
+                self.replace((name,), _Own(_original(getattr(sys, name, None)), own, self.is_line))
         else:
             self.keep_input()
         if sys.displayhook is sys.__displayhook__:
@@ -309,7 +320,7 @@ class _Session:
 
     def show(self, value):
         """As the interpreter shows values, but that `_` is this console's: the program's own one may translate its texts."""
-        if self.thread != get_ident():
+        if self.thread != _ident():
             return sys.__displayhook__(value)
         if value is not None:
             text = repr(value)

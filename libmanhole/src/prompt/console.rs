@@ -27,7 +27,8 @@ use crate::worker::{self, Outcome, Task};
 use crate::{python, redirect, state};
 
 /// What the console is made of, in the interpreter's own language.
-const SETUP: &[u8] = concat!(include_str!("console.py"), include_str!("debugger.py"), "\0").as_bytes();
+const SETUP: &[u8] =
+    concat!(include_str!("console.py"), include_str!("debugger.py"), include_str!("wire.py"), "\0").as_bytes();
 
 /// How long an interrupted line may take to notice it.
 const GRACE: Duration = Duration::from_secs(2);

@@ -4,102 +4,6 @@
 # it executes. Each line of the client's is a script of its own: it is handed to the debugger, and the script ends when that asks for another.
 
 
-class _Wire:
-    """The client, as the debugger's streams."""
-    encoding = "utf-8"
-    errors = "backslashreplace"
-
-    def __init__(self, session, ident):
-        self.session = session
-        self.ident = ident
-        # While a line of the client's runs this stands in the place of the program's streams.
-        self.input, self.output = _original(sys.stdin), _original(sys.stdout)
-        self.asks = self.is_over = self.is_interrupted = self.is_sent = False
-        # Whoever takes the mark out decides whether the line that the thread executes is still to be interrupted.
-        self.mark = None
-        self.line = None
-        self.tail = ""
-
-    def is_here(self):
-        return not self.is_over and self.session.is_here()
-
-    def write(self, text):
-        """Whole lines: what stands before the end of an unfinished one is the prompt, when a line is read next."""
-        if get_ident() != self.ident:
-            return self.output.write(text) if self.output is not None else len(text)
-        lines, newline, self.tail = (self.tail + text).rpartition("\n")
-        self.give(lines + newline)
-        return len(text)
-
-    def give(self, text):
-        data = text.encode(self.encoding, self.errors)
-        while data and self.is_here():
-            taken = _emit(data)
-            if taken < 0:
-                break
-            data = data[taken:]
-            if data:
-                _sleep()
-
-    def flush(self):
-        if get_ident() != self.ident and self.output is not None:
-            self.output.flush()
-
-    def __getattr__(self, name):
-        if get_ident() == self.ident:
-            raise AttributeError(name)
-        return getattr(self.output, name)
-
-    def isatty(self):
-        return False
-
-    def interrupt(self):
-        """Raises KeyboardInterrupt in the thread if that executes a line of the client's."""
-        try:
-            (self.mark or []).pop()
-        except IndexError:
-            return False
-        self.is_interrupted = True
-        _interrupt(self.ident)
-        self.is_sent = True
-        return True
-
-    def settle(self):
-        """In the thread, before it does anything but the line: no interrupt comes from here on, and one that was sent is raised here at the latest."""
-        mark, self.mark = self.mark, None
-        if mark is not None:
-            try:
-                mark.pop()
-            except IndexError:
-                while not self.is_sent:
-                    _sleep()
-                for _ in range(2):
-                    pass
-        self.is_interrupted = False
-
-    def begin(self, line):
-        """In the console's thread. Who has let go meanwhile never takes it."""
-        self.asks = False
-        self.line = line
-
-    def readline(self, *size):
-        if get_ident() != self.ident:
-            return self.input.readline(*size)
-        self.settle()
-        self.line, self.asks = None, True
-        while self.line is None:
-            if not self.is_here():
-                return ""
-            _sleep()
-        self.is_sent, self.mark = False, [True]
-        line, self.line = self.line, None
-        # Who lets go sees the mark, or is seen here.
-        if not self.is_here():
-            self.settle()
-            return ""
-        return line
-
-
 def _debugger(wire, state, ident):
     # Breakpoints belong to the module: those of the program's own debugger, and of the one before, are not this one's.
     for name in ("pdb", "bdb"):
@@ -116,6 +20,7 @@ def _debugger(wire, state, ident):
                 super().__init__(backend="settrace", **options)
             except TypeError:
                 super().__init__(**options)
+            self.wire = wire
             self.has_begun = self.has_let_go = False
             self.tool = None
             self.is_watched = False
@@ -123,8 +28,8 @@ def _debugger(wire, state, ident):
             # What traces the program itself (a coverage, another debugger) is back afterwards: of the thread, and of each frame.
             self.tracer = [None]
             self.tracers = {}
-            # Frames that may rest and go on somewhere else.
-            self.resting = set()
+            # Where pdb has left what it keeps for its own variables.
+            self.noted = []
 
         # The console's thread: before, and when it is over.
 
@@ -171,13 +76,18 @@ def _debugger(wire, state, ident):
             watched, self.watched = self.watched, []
             if self.tool is not None:
                 tool, self.tool = self.tool, None
-                sys.monitoring.set_events(tool, 0)
-                for frame in watched:
-                    sys.monitoring.set_local_events(tool, frame.f_code, 0)
-                events = sys.monitoring.events
-                for event in (events.LINE, events.JUMP, events.PY_START, events.PY_RESUME):
-                    sys.monitoring.register_callback(tool, event, None)
-                sys.monitoring.free_tool_id(tool)
+                try:
+                    sys.monitoring.set_events(tool, 0)
+                    for frame in watched:
+                        sys.monitoring.set_local_events(tool, frame.f_code, 0)
+                    events = sys.monitoring.events
+                    for event in (events.LINE, events.JUMP, events.PY_START, events.PY_RESUME):
+                        sys.monitoring.register_callback(tool, event, None)
+                except Exception:
+                    # An audit hook of the program's.
+                    pass
+                finally:
+                    sys.monitoring.free_tool_id(tool)
             elif not self.has_begun and not hasattr(sys, "monitoring"):
                 for frame in watched:
                     frame.f_trace = self.tracers.get(frame)
@@ -193,16 +103,15 @@ def _debugger(wire, state, ident):
                 # The program traces the thread itself, which comes by before all is set.
                 return self.arrives
             if not self.has_begun:
-                if not self.begins(frame):
+                if not self.begins(frame) or not self.traces(frame):
                     return None
-                sys.settrace(self.trace_dispatch)
             return self.trace_dispatch(frame, event, argument)
 
         def comes_by(self, code, *places):
             if os.getpid() != wire.session.process:
                 # A child that another thread has forked.
                 self.unwatch()
-            elif get_ident() == ident and self.is_watched and not self.has_begun and not wire.is_over:
+            elif _ident() == ident and self.is_watched and not self.has_begun and not wire.is_over:
                 frame = sys._getframe(1)
                 self.unwatch()
                 if not self.begins(frame):
@@ -212,9 +121,25 @@ def _debugger(wire, state, ident):
                     self.trace_dispatch(frame, "line", None)
                 if not wire.is_over:
                     # Nothing that is called here may come behind this: it would be stopped in itself.
-                    sys.settrace(self.trace_dispatch)
+                    try:
+                        sys.settrace(self.trace_dispatch)
+                    except Exception as error:
+                        self.is_refused(frame, error)
                 elif self.tracers is not None:
                     self.let_go(frame)
+
+        def traces(self, frame):
+            try:
+                sys.settrace(self.trace_dispatch)
+                return True
+            except Exception as error:
+                self.is_refused(frame, error)
+                return False
+
+        def is_refused(self, frame, error):
+            """By an audit hook of the program's."""
+            wire.give("*** the thread cannot be traced: %r\n" % (error,))
+            self.let_go(frame)
 
         def begins(self, frame):
             """Whether it has: what fails here is none of the program's."""
@@ -241,24 +166,79 @@ def _debugger(wire, state, ident):
             self.set_step()
 
         def trace_dispatch(self, frame, event, argument):
-            if get_ident() != ident:
+            if _ident() != ident:
                 return None
             try:
                 result = None if wire.is_over else super().trace_dispatch(frame, event, argument)
-                if result is not None and event == "call" and frame.f_code.co_flags & self.MAY_REST:
-                    self.resting.add(frame)
             except Exception as error:
+                wire.take_back()
                 wire.give("*** the debugger has failed: %r\n" % (error,))
                 wire.is_over = True
                 result = None
-            except BaseException:
-                # A handler of the program's has been called here.
+            except BaseException as error:
+                is_ours = isinstance(error, KeyboardInterrupt) and wire.is_interrupted
+                wire.take_back()
                 self.let_go(frame)
-                raise
+                if not is_ours:
+                    # A handler of the program's has been called here.
+                    raise
             if wire.is_over:
                 self.let_go(frame)
                 return None
+            if event == "return":
+                # Nothing of ours stays at a frame that ends or rests, and keeps what it holds: when it goes on, that is a call.
+                rests = frame.f_code.co_flags & self.MAY_REST
+                frame.f_trace = self.tracers.get(frame) if rests else self.tracers.pop(frame, None)
+                return None
             return result
+
+        def stop_here(self, frame):
+            # The console's own functions stand in the place of the program's streams.
+            return frame.f_globals is not globals() and super().stop_here(frame)
+
+        def guarded(self, act, otherwise):
+            """What the client has said earlier is executed now: Ctrl-C and the client's leaving end it as they end a line."""
+            if wire.mark is not None:
+                return act()
+            wire.is_sent, wire.mark = False, [True]
+            result = otherwise
+            try:
+                if wire.is_here():
+                    result = act()
+                if wire.is_interrupted:
+                    # It has caught that itself.
+                    del self.cmdqueue[:]
+                wire.settle()
+                return result
+            except KeyboardInterrupt:
+                is_ours = wire.is_interrupted
+                wire.take_back()
+                if not is_ours:
+                    raise
+                del self.cmdqueue[:]
+                return otherwise
+            except BaseException:
+                wire.take_back()
+                raise
+
+        def break_here(self, frame):
+            return self.canonic(frame.f_code.co_filename) in self.breaks and self.guarded(_partial(super().break_here, frame), True)
+
+        def bp_commands(self, frame):
+            return self.guarded(_partial(super().bp_commands, frame), True)
+
+        def preloop(self):
+            self.guarded(super().preloop, None)
+
+        def forget(self):
+            super().forget()
+            # Up to 3.12 it keeps the names of the last frame.
+            vars(self).pop("curframe_locals", None)
+
+        def set_convenience_variable(self, frame, name, value):
+            if "__pdb_convenience_variables" not in frame.f_globals:
+                self.noted.append(frame.f_globals)
+            super().set_convenience_variable(frame, name, value)
 
         def let_go(self, frame):
             wire.is_over = True
@@ -269,17 +249,37 @@ def _debugger(wire, state, ident):
                 return
             if self.breaks:
                 self.clear_all_breaks()
-            frames, self.resting = self.resting, set()
+            for names in self.noted:
+                names.pop("__pdb_convenience_variables", None)
             while frame is not None:
-                frames.add(frame)
-                frame = frame.f_back
-            for frame in frames:
                 if frame in tracers or frame.f_trace in (self.trace_dispatch, self.arrives):
                     frame.f_trace = tracers.get(frame)
+                frame = frame.f_back
             # The program may have set another one.
             if sys.gettrace() in (self.trace_dispatch, self.arrives):
-                sys.settrace(self.tracer[0])
+                try:
+                    sys.settrace(self.tracer[0])
+                except Exception:
+                    # As in `is_refused`.
+                    pass
             self.has_let_go = True
+
+        # The console's thread: when it is over.
+
+        def has_ended(self):
+            """Whether the thread has, which then has not let go."""
+            return self.has_begun and not self.has_let_go and not _lives(state)
+
+        def clear_up(self):
+            """Where it may have. From 3.12 on the interpreter would watch all threads as it did that one; when a trace function is set it looks anew."""
+            if self.has_begun and not self.has_let_go and hasattr(sys, "monitoring"):
+                own = sys.gettrace()
+                try:
+                    sys.settrace(lambda *_: None)
+                    sys.settrace(own)
+                except Exception:
+                    # As in `is_refused`.
+                    pass
 
         def _cmdloop(self):
             while True:
@@ -291,7 +291,7 @@ def _debugger(wire, state, ident):
                     if not wire.is_interrupted:
                         # The program's.
                         raise
-                    wire.is_interrupted = False
+                    wire.take_back()
                 wire.give("*** KeyboardInterrupt\n")
 
         def handle_command_def(self, line):
@@ -300,20 +300,33 @@ def _debugger(wire, state, ident):
 
         def onecmd(self, line):
             try:
-                return super().onecmd(line)
+                if wire.mark is None and not wire.is_here():
+                    return self.do_detach(None)
+                # One that was not read just now belongs to a breakpoint, or shows what is displayed.
+                return self.guarded(_partial(super().onecmd, line), None)
             finally:
                 # What stands behind it in the same line goes with it.
                 if wire.is_interrupted or not wire.is_here():
                     del self.cmdqueue[:]
 
         def default(self, line):
+            # For the line alone: what it has kept of these leads to the program's streams afterwards, as it does in other threads.
+            is_line = [True]
+
+            def is_own():
+                return _ident() == ident and is_line and wire.is_here()
+
+            streams = self.stdin, self.stdout
+            self.stdin, self.stdout = (_Own(_program_s(name), wire, is_own) for name in ("stdin", "stdout"))
             try:
                 return super().default(line)
             finally:
+                is_line.clear()
+                self.stdin, self.stdout = streams
                 # It puts back what was there before the line: the client may have left since, and what stood for it.
                 if not wire.is_here():
                     for name in ("stdin", "stdout"):
-                        stream = getattr(sys, name)
+                        stream = getattr(sys, name, None)
                         if isinstance(stream, _Kept) or isinstance(getattr(stream, "buffer", None), _Channel):
                             setattr(sys, name, _original(stream))
 
@@ -369,7 +382,7 @@ def _pdb(state, ident, name):
     _let_go()
     if not hasattr(sys, "monitoring") and hasattr(sys, "gettotalrefcount"):
         return b"3a debug build of Python before 3.12 ends when something is done in the place of another thread"
-    if ident == get_ident():
+    if ident == _ident():
         return b"3that is the thread of this prompt"
     wish = _session.wish
     wire = _Wire(_session, ident)
@@ -388,17 +401,19 @@ def _pdb(state, ident, name):
             return b"0"
         if debugger.watch(frame):
             return _debugged(name.decode())
-    except BaseException:
+    except BaseException as error:
         # Nobody is to stand still where no prompt says so.
         _let_go()
-        raise
+        if not isinstance(error, Exception):
+            raise
+        return b"3the thread cannot be traced: " + repr(error).encode("utf-8", "backslashreplace")
     _let_go()
     return b"3the thread cannot be traced: it has ended, or other tools have taken every place"
 
 
 def _pdb_line(data):
     """A line for the debugger: 4 and its prompt when it asks for another one."""
-    wire = _session.debugger and _session.debugger.stdin
+    wire = _session.debugger and _session.debugger.wire
     if wire is None or wire.is_over:
         return b"3the debugger has let the thread go"
     wire.begin(data.decode("utf-8", "surrogateescape") + "\n")
@@ -409,19 +424,22 @@ def _debugged(name):
     debugger = _session.debugger
     if debugger is None:
         return b"0"
-    wire = debugger.stdin
+    wire = debugger.wire
     waited = 0
     try:
         while wire.is_here() and not wire.asks:
             _sleep()
             waited += 1
+            if waited % 20 == 0 and debugger.has_ended():
+                wire.give("The thread has ended.\n")
+                break
             if waited == 100 and name and not debugger.has_begun:
                 wire.give("Waiting until %s executes a line of Python. Ctrl-C gives up.\n" % name)
-        if wire.is_here():
+        if wire.asks and wire.is_here():
             return _next_prompt(wire)
         # What is left of this one is not to be what the next one takes for the program's.
         for _ in range(200):
-            if debugger.has_let_go or not wire.is_over:
+            if debugger.has_let_go or not wire.is_over or debugger.has_ended():
                 break
             _sleep()
         answer = b"0"
@@ -449,10 +467,19 @@ def _next_prompt(wire):
     return b"4" + prompt.encode("utf-8", "backslashreplace")
 
 
+def _leave_thread():
+    """In a thread that comes to its end: it is debugged no more."""
+    debugger = _session.debugger
+    if debugger is not None and debugger.wire.ident == _ident() and debugger.has_begun and not debugger.wire.is_over:
+        debugger.wire.give("The thread has come to its end.\n")
+        debugger.let_go(sys._getframe())
+
+
 def _let_go():
     _session.wish += 1
     debugger, _session.debugger = _session.debugger, None
     if debugger is not None:
-        debugger.stdin.is_over = True
-        debugger.stdin.interrupt()
+        debugger.wire.is_over = True
+        debugger.wire.interrupt()
         debugger.unwatch()
+        debugger.clear_up()
